@@ -1,0 +1,296 @@
+"""The book's figures: matrices drawn to scale, spectra, heat maps and photographs.
+
+Every function takes arrays and an ``Axes``, draws, and returns the ``Axes``; none calls ``show`` and none
+changes global state, except :func:`use_book_style`, which says so.
+"""
+
+from collections.abc import Sequence
+from typing import Any, Literal, NamedTuple
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.patches import Rectangle
+from numpy.typing import ArrayLike
+
+#: One colour per method through the whole book: the palette of Okabe and Ito, safe for colour-blind readers.
+COLORS = {
+    "exact": "#000000",
+    "svd": "#0072B2",
+    "pca": "#0072B2",
+    "als": "#D55E00",
+    "gradient": "#CC79A7",
+    "randomized": "#009E73",
+    "nmf": "#E69F00",
+    "lora": "#56B4E9",
+    "full": "#555555",
+    "normal equations": "#D55E00",
+    "qr": "#009E73",
+    "cholesky": "#009E73",
+    "lu": "#E69F00",
+    "tikhonov": "#CC79A7",
+    "spectral": "#0072B2",
+    "frobenius": "#D55E00",
+    "nuclear": "#009E73",
+}
+
+BOOK_STYLE: dict[Any, Any] = {
+    "figure.dpi": 144,
+    "figure.facecolor": "white",
+    "savefig.facecolor": "white",
+    "font.size": 11,
+    "axes.titlesize": 11,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "grid.color": "#dddddd",
+    "grid.linewidth": 0.6,
+    "lines.linewidth": 1.8,
+    "legend.frameon": False,
+    "image.interpolation": "nearest",
+    "figure.constrained_layout.use": True,
+}
+
+
+class Shape(NamedTuple):
+    """A matrix to draw: its name, its rows and columns, and the colour of its box."""
+
+    name: str
+    rows: int
+    columns: int
+    color: str = "#56B4E9"
+
+
+def use_book_style() -> None:
+    """Set matplotlib's defaults for the book's figures in this session (global, and meant to be).
+
+    Examples
+    --------
+    >>> use_book_style()
+    >>> import matplotlib as mpl
+    >>> int(mpl.rcParams["figure.dpi"])
+    144
+    """
+    plt.rcParams.update(BOOK_STYLE)
+
+
+def matrix_shapes(ax: Axes, parts: Sequence[Shape | str], *, gap: float = 0.08) -> Axes:
+    """Draw matrices to scale in a row, with symbols such as "=" or "≈" between them.
+
+    Parameters
+    ----------
+    ax : Axes
+        Where to draw; its frame and ticks are removed.
+    parts : sequence of Shape or str
+        What stands in the row, from left to right: a ``Shape`` is a box of its rows and columns, a string a symbol.
+    gap : float
+        Space between neighbours, as a share of the largest side.
+
+    Returns
+    -------
+    Axes
+        The same axes.
+
+    Raises
+    ------
+    ValueError
+        If no part is a Shape, or a shape has a side below 1.
+
+    Examples
+    --------
+    >>> import matplotlib.pyplot as plt
+    >>> fig, ax = plt.subplots()
+    >>> parts = [Shape("M", 60, 40), "≈", Shape("A", 60, 5), Shape("B", 5, 40)]
+    >>> ax = matrix_shapes(ax, parts)
+    >>> [(p.get_width(), p.get_height()) for p in ax.patches]
+    [(40, 60), (5, 60), (40, 5)]
+    >>> plt.close(fig)
+    """
+    shapes = [part for part in parts if isinstance(part, Shape)]
+    if not shapes:
+        raise ValueError("matrix_shapes: parts must hold at least one Shape(name, rows, columns).")
+    for shape in shapes:
+        if min(shape.rows, shape.columns) < 1:
+            raise ValueError(
+                f"matrix_shapes: every side must be at least 1; "
+                f"got {shape.rows} x {shape.columns} for {shape.name!r}."
+            )
+    side = max(max(shape.rows, shape.columns) for shape in shapes)
+    tallest = max(shape.rows for shape in shapes)
+    space, x = gap * side, 0.0
+    for part in parts:
+        if isinstance(part, str):
+            ax.text(x + space / 2, 0, part, ha="center", va="center", fontsize=16)
+            x += 2 * space
+            continue
+        corner = (x, -part.rows / 2)
+        ax.add_patch(
+            Rectangle(corner, part.columns, part.rows, facecolor=part.color, edgecolor="black", alpha=0.75)
+        )
+        middle = x + part.columns / 2
+        inside = min(part.rows, part.columns) >= 0.12 * side
+        if inside:
+            ax.text(middle, 0, part.name, ha="center", va="center", fontsize=14)
+        else:
+            ax.text(middle, part.rows / 2 + 0.02 * side, part.name, ha="center", va="bottom", fontsize=14)
+        size = f"{part.rows}×{part.columns}"
+        ax.text(middle, -part.rows / 2 - 0.03 * side, size, ha="center", va="top", fontsize=10)
+        x += part.columns + max(space, 0.16 * side if part.columns < 0.16 * side else 0)
+    ax.set_xlim(-space, x)
+    ax.set_ylim(-tallest / 2 - 0.16 * side, tallest / 2 + 0.14 * side)
+    ax.set_aspect("equal")
+    ax.axis("off")
+    return ax
+
+
+def spectrum(
+    ax: Axes,
+    s: ArrayLike,
+    *,
+    label: str | None = None,
+    color: str | None = None,
+    marker: str | None = None,
+    linestyle: str = "-",
+) -> Axes:
+    """Plot singular values against their index, on a logarithmic scale.
+
+    Parameters
+    ----------
+    ax : Axes
+        Where to draw.
+    s : array_like, shape (p,)
+        Singular values, largest first; zeros cannot be shown on a logarithmic scale and are left out.
+    label : str, optional
+        Name in the legend.
+    color, marker, linestyle : str, optional
+        As in ``Axes.plot``.
+
+    Returns
+    -------
+    Axes
+        The same axes.
+
+    Examples
+    --------
+    >>> import matplotlib.pyplot as plt
+    >>> fig, ax = plt.subplots()
+    >>> spectrum(ax, [3.0, 2.0, 0.0]).get_yscale()
+    'log'
+    >>> plt.close(fig)
+    """
+    values = np.asarray(s, dtype=float)
+    shown = values > 0
+    index = np.arange(1, values.size + 1)
+    ax.plot(index[shown], values[shown], label=label, color=color, marker=marker, linestyle=linestyle)
+    ax.set_yscale("log")
+    ax.set_xlabel("index $i$")
+    ax.set_ylabel(r"singular value $\sigma_i$")
+    return ax
+
+
+def heatmap(
+    ax: Axes,
+    A: ArrayLike,
+    *,
+    signed: bool | None = None,
+    numbers: Literal["none", "integers", "decimals"] = "none",
+    limit: float | None = None,
+) -> Axes:
+    """Show a matrix as colours: a diverging map with symmetric limits where it is signed, else a sequential one.
+
+    Parameters
+    ----------
+    ax : Axes
+        Where to draw.
+    A : array_like, shape (m, n)
+        The matrix.
+    signed : bool, optional
+        Use the diverging map; by default, whether A has a negative entry.
+    numbers : {"none", "integers", "decimals"}
+        Whether the entries are also written into the cells, rounded to integers or to two decimals.
+    limit : float, optional
+        The largest absolute value on the colour scale; by default, of A. Give it to compare several matrices.
+
+    Returns
+    -------
+    Axes
+        The same axes, its first image being the matrix.
+
+    Raises
+    ------
+    ValueError
+        If A has no two dimensions, or ``numbers`` is none of the three words.
+
+    Examples
+    --------
+    >>> import matplotlib.pyplot as plt
+    >>> fig, ax = plt.subplots()
+    >>> heatmap(ax, [[1.0, -2.0], [0.0, 1.0]]).images[0].get_clim()
+    (-2.0, 2.0)
+    >>> plt.close(fig)
+    """
+    values = np.asarray(A, dtype=float)
+    if values.ndim != 2:
+        raise ValueError(f"heatmap: A must have two dimensions; got shape {values.shape}.")
+    if numbers not in ("none", "integers", "decimals"):
+        raise ValueError(f'heatmap: numbers must be "none", "integers" or "decimals"; got {numbers!r}.')
+    top = float(np.abs(values).max()) if limit is None else float(limit)
+    if signed is None:
+        signed = bool((values < 0).any())
+    cmap, low = ("RdBu_r", -top) if signed else ("viridis", 0.0)
+    ax.imshow(values, cmap=cmap, vmin=low, vmax=top)
+    ax.set_xticks([])
+    ax.set_yticks([])
+    ax.grid(False)
+    if numbers != "none":
+        digits = 0 if numbers == "integers" else 2
+        for (i, j), value in np.ndenumerate(values):
+            share = (value - low) / (top - low) if top > low else 0.5
+            dark = share < 0.15 or share > 0.85 if signed else share < 0.55
+            text = f"{round(value, digits) + 0.0:.{digits}f}"
+            ax.text(j, i, text, ha="center", va="center", fontsize=9, color="white" if dark else "black")
+    return ax
+
+
+def image(ax: Axes, A: ArrayLike, *, title: str | None = None) -> Axes:
+    """Show a photograph: (m, n) in shades of grey between 0 and 1, or (m, n, 3) in colour; values are clipped.
+
+    Parameters
+    ----------
+    ax : Axes
+        Where to draw; its ticks are removed.
+    A : array_like, shape (m, n) or (m, n, 3)
+        Values in [0, 1], or uint8 in 0 … 255.
+    title : str, optional
+        Stands above the picture.
+
+    Returns
+    -------
+    Axes
+        The same axes.
+
+    Raises
+    ------
+    ValueError
+        If the shape is none of the two.
+
+    Examples
+    --------
+    >>> import matplotlib.pyplot as plt
+    >>> fig, ax = plt.subplots()
+    >>> image(ax, np.eye(4)).images[0].get_clim()
+    (0.0, 1.0)
+    >>> plt.close(fig)
+    """
+    values = np.asarray(A)
+    if not (values.ndim == 2 or (values.ndim == 3 and values.shape[2] == 3)):
+        raise ValueError(f"image: A must have shape (m, n) or (m, n, 3); got {values.shape}.")
+    if values.dtype == np.uint8:
+        values = values / 255.0
+    ax.imshow(np.clip(values, 0.0, 1.0), cmap="gray", vmin=0.0, vmax=1.0)
+    ax.set_xticks([])
+    ax.set_yticks([])
+    ax.grid(False)
+    if title is not None:
+        ax.set_title(title)
+    return ax

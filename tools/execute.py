@@ -1,0 +1,61 @@
+"""Execute chapters in fresh kernels and store their outputs.
+
+    python tools/execute.py chapters/01_norms.ipynb [more …]            execute in place
+    python tools/execute.py --from 01_norms.md chapters/01_norms.ipynb  from a jupytext file
+
+A kernel starts in chapters/, as under nbval, with one BLAS thread.
+"""
+
+import argparse
+import os
+import pathlib
+import time
+
+import jupytext
+import nbformat
+from nbclient import NotebookClient
+from setup_cell import setup_cell
+
+KEPT_METADATA = {
+    "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
+    "language_info": {"name": "python"},
+}
+
+
+def execute(notebook: nbformat.NotebookNode, folder: pathlib.Path) -> None:
+    """Run all cells in a fresh kernel; keep outputs, drop what differs from run to run."""
+    for cell in notebook.cells:
+        cell.pop("attachments", None)
+        if cell.cell_type == "code":
+            cell.outputs, cell.execution_count = [], None
+    client = NotebookClient(notebook, timeout=600, kernel_name="python3", resources={"metadata": {"path": str(folder)}})
+    client.execute()
+    for number, cell in enumerate(notebook.cells):
+        cell.id = f"cell-{number}"
+        cell.metadata.pop("execution", None)
+    notebook.metadata = nbformat.from_dict(KEPT_METADATA)
+
+
+def main() -> None:
+    """Read the command line, execute each notebook, write it."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("notebooks", nargs="+", type=pathlib.Path)
+    parser.add_argument("--from", dest="text", type=pathlib.Path, help="a jupytext md:myst file to convert first")
+    options = parser.parse_args()
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    for path in options.notebooks:
+        start = time.perf_counter()
+        if options.text:
+            notebook = jupytext.read(options.text, fmt="md:myst")
+        else:
+            notebook = nbformat.read(path, as_version=4)
+        for cell in notebook.cells:
+            if cell.cell_type == "code" and "setup" in cell.metadata.get("tags", []):
+                cell.source, cell.metadata["tags"] = setup_cell(), ["hide-cell"]
+        execute(notebook, path.parent.resolve())
+        nbformat.write(notebook, path)
+        print(f"{path}: {time.perf_counter() - start:.1f} s, {path.stat().st_size / 1e3:.0f} kB")
+
+
+if __name__ == "__main__":
+    main()

@@ -24,9 +24,13 @@ window.MathJax.startup = {
   },
 };
 
-// 2. What scrolls sideways can be scrolled with the keyboard.
+// 2. A formula in a line of text that is wider than the column gets a scroll bar of its own, and what scrolls sideways
+//    can be scrolled with the keyboard.
 function reachable() {
-  const boxes = 'mjx-container[display="true"], .pst-scrollable-table-container, div.highlight pre, .output pre';
+  const inline = [...document.querySelectorAll('article mjx-container:not([display="true"])')];
+  const wide = inline.map((box) => box.scrollWidth > box.parentElement.closest("p, li, td, dd, div").clientWidth);
+  inline.forEach((box, i) => box.classList.toggle("wide", wide[i]));
+  const boxes = 'mjx-container[display="true"], mjx-container.wide, .pst-scrollable-table-container, div.highlight pre, .output pre';
   for (const box of document.querySelectorAll(boxes)) {
     if (box.scrollWidth > box.clientWidth) box.tabIndex = 0;
   }

@@ -11,8 +11,6 @@ import zipfile
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
-import pooch
-
 CACHE_VARIABLE = "LOWRANK_DATA"
 
 
@@ -32,6 +30,8 @@ class Source(NamedTuple):
 
 def cache_folder() -> Path:
     """Return the folder that LOWRANK_DATA names; if it is unset or empty, the user's cache folder."""
+    import pooch  # here, not above: it imports tqdm.auto, which warns in a notebook without ipywidgets
+
     return Path(os.environ.get(CACHE_VARIABLE) or pooch.os_cache("lowrank_helpers")).expanduser()
 
 
@@ -89,6 +89,8 @@ def _checked(base_url: str) -> str:
 
 
 def _download(address: str, path: Path, source: Source) -> bytes:
+    import pooch
+
     buffer = io.BytesIO()
     responses: list[Any] = []
 

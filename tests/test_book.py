@@ -134,7 +134,7 @@ def test_page_on_a_phone(site, browser, name):
     with Visit(browser, site, name, width=390) as visit:
         visit.until_math()
         assert visit.page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
-        clipped = """[...document.querySelectorAll('article mjx-container[display=true], article pre, article table')]
+        clipped = """[...document.querySelectorAll('article mjx-container, article pre, article table')]
           .filter(box => {
             for (let b = box; b && b.tagName !== 'ARTICLE'; b = b.parentElement) {
               if (['auto', 'scroll'].includes(getComputedStyle(b).overflowX)) return false;

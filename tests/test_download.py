@@ -7,6 +7,7 @@ import zipfile
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+import pooch
 import pytest
 
 from lowrank_helpers import _download
@@ -127,7 +128,7 @@ def test_an_interruption_leaves_nothing_and_the_next_one_succeeds(server, cache,
     source = _source(server)
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         if moment == "transfer":
-            patch.setattr(_download.pooch.HTTPDownloader, "__call__", interrupt)
+            patch.setattr(pooch.HTTPDownloader, "__call__", interrupt)
         elif moment == "write":
             patch.setattr(Path, "write_bytes", half)
         else:

@@ -1,0 +1,166 @@
+"""Checkers for the exercises of chapter 5, The singular value decomposition."""
+
+from typing import Any
+
+import numpy as np
+
+from ._answers import NotYet, array, call, checker, not_yet, number, right
+
+BY_HAND = np.array([[2.0, 6.0], [7.0, 6.0], [10.0, 0.0]])
+
+
+@checker
+def by_hand(answer: object) -> str:
+    """Check a full singular value decomposition (U, s, Vt) of [[2, 6], [7, 6], [10, 0]]."""
+    if not isinstance(answer, tuple | list) or len(answer) != 3:
+        return not_yet("pass one triple (U, s, Vt).")
+    if np.shape(answer[0]) == (3, 2):
+        return not_yet("U has two columns only; the full decomposition also needs the third.")
+    if np.shape(answer[1]) in ((3, 2), (2, 2)):
+        return not_yet("give the singular values as a list of two numbers, not as a matrix.")
+    U, s, Vt = array(answer[0], (3, 3), "U"), array(answer[1], (2,), "s"), array(answer[2], (2, 2), "Vt")
+    true = np.linalg.svd(BY_HAND, compute_uv=False)
+    if np.allclose(np.sort(s)[::-1], true**2):
+        return not_yet("these are the eigenvalues of AᵀA; the singular values are their roots.")
+    if np.allclose(np.sort(np.abs(s))[::-1], true) and (s < 0).any():
+        return not_yet("singular values are never negative; move the sign into a singular vector.")
+    if np.allclose(s[::-1], true):
+        return not_yet("the singular values come in descending order, and the vectors with them.")
+    if not np.allclose(s, true):
+        return not_yet("the singular values are not right: check the trace and the determinant of AᵀA.")
+    if not np.allclose(Vt @ Vt.T, np.eye(2)):
+        return not_yet("the rows of Vt are not orthonormal.")
+    if not np.allclose(U[:, :2].T @ U[:, :2], np.eye(2)):
+        return not_yet("the first two columns of U are not orthonormal.")
+    if not np.allclose(U.T @ U, np.eye(3)):
+        return not_yet("the third column of U is not a unit vector perpendicular to the other two; look at UᵀU.")
+    if np.allclose((U[:, :2] * s) @ Vt, BY_HAND):
+        return right("the product and both orthogonalities are there.")
+    if np.allclose((U[:, :2] * s) @ Vt.T, BY_HAND):
+        return not_yet("the third matrix is V, not Vᵀ: its rows should be the right singular vectors.")
+    return not_yet("U Σ Vᵀ is not A: take uᵢ = A vᵢ / σᵢ, which fixes the sign of uᵢ by that of vᵢ.")
+
+
+@checker
+def product(answer: object) -> str:
+    """Check a function (A, B) that returns the r largest singular values of A B, without forming A B."""
+    rng = np.random.default_rng(5)
+    A, B = rng.standard_normal((8, 3)), rng.standard_normal((3, 6))
+    value = np.asarray(call(answer, A, B))
+    if value.ndim == 1 and value.shape[0] in (6, 8):
+        return not_yet(f"{value.shape[0]} values came for r = 3: they belong to the product itself, or to zeros.")
+    s = array(value, (3,), "the vector of singular values")
+    true = np.linalg.svd(A @ B, compute_uv=False)[:3]
+    sigma_A, sigma_B = np.linalg.svd(A, compute_uv=False), np.linalg.svd(B, compute_uv=False)
+    if np.allclose(s, sigma_A * sigma_B):
+        return not_yet("singular values of a product are not the products of singular values; the frames matter too.")
+    if np.allclose(np.sort(s)[::-1], true**2):
+        return not_yet("these are the squares of the singular values.")
+    if not np.allclose(np.sort(s)[::-1], true):
+        return not_yet("on a random 8×3 times 3×6 product the values are wrong; did you factor Bᵀ or B, and transpose?")
+    if not np.allclose(s, true):
+        return not_yet("the values are right, but not in descending order.")
+    small = np.diag([1.0, 1e-5, 1e-10])
+    U, V = np.linalg.qr(rng.standard_normal((8, 3)))[0], np.linalg.qr(rng.standard_normal((6, 3)))[0]
+    turn = np.linalg.qr(rng.standard_normal((3, 3)))[0]
+    graded = array(call(answer, U @ turn, turn.T @ small @ V.T), (3,))
+    if abs(graded[2] / 1e-10 - 1) > 1e-3:
+        return not_yet("a singular value of 1e-10 next to 1 is lost: a product such as AᵀA squares it away.")
+    return right("an r×r matrix knows them all.")
+
+
+def _count(answer: object, M: Any, bound: float) -> int:
+    value = number(call(answer, M, bound))
+    if value != round(value):
+        raise NotYet(f"a rank is a whole number, but {value} came.")
+    return int(value)
+
+
+@checker
+def certified_rank(answer: object) -> str:
+    """Check a function (M, bound) that returns the rank which noise of that spectral norm cannot take away."""
+    M = np.zeros((5, 4))
+    M[range(4), range(4)] = [100.0, 3.0, 1.2, 0.5]
+    value = _count(answer, M, 1.0)
+    if value == 4:
+        return not_yet("you counted all singular values; noise of norm 1 can have made the smallest.")
+    if value == 1:
+        return not_yet("one is too careful: is your threshold relative to σ₁, or a multiple of the bound?")
+    if value == 2:
+        return not_yet("σ = 1.2 is above the bound 1, so noise cannot have made it; did you double the bound?")
+    if value != 3:
+        return not_yet(f"for σ = 100, 3, 1.2, 0.5 and the bound 1 you return {value}.")
+    if _count(answer, np.diag([4.0, 2.0, 1.0]), 2.0) != 1:
+        return not_yet("a singular value that equals the bound can be removed by the noise: the inequality is strict.")
+    if _count(answer, np.diag([4e-9, 1e-9]), 2e-9) != 1:
+        return not_yet("it fails for a matrix of size 1e-9: compare with the bound and nothing else.")
+    if _count(answer, np.zeros((2, 3)), 0.1) != 0:
+        return not_yet("for the zero matrix nothing is certain, so the answer is 0.")
+    return right("every count is safe, and no larger one would be.")
+
+
+@checker
+def ridge_path(answer: object) -> str:
+    """Check a function (U, s, Vt, b, lams) that returns Tikhonov's solutions as columns."""
+    rng = np.random.default_rng(6)
+    A, b, lams = rng.standard_normal((4, 4)), rng.standard_normal(4), np.array([0.3, 2.0, 30.0])
+
+    def exact(A: Any, b: Any, lams: Any) -> Any:
+        gram = A.T @ A
+        return np.stack([np.linalg.solve(gram + lam * np.eye(len(gram)), A.T @ b) for lam in lams], axis=1)
+
+    U, s, Vt = np.linalg.svd(A)
+    value = np.asarray(call(answer, U, s, Vt, b, lams))
+    if value.shape == (3, 4):
+        return not_yet("the solutions should be the columns of the result, one for each penalty.")
+    X = array(value, (4, 3), "the matrix of solutions")
+    beta, grid = (U.T @ b)[:, None], s[:, None]
+    if np.allclose(X, exact(A, b, lams)):
+        pass
+    elif np.allclose(X, U @ (grid / (grid**2 + lams) * (Vt @ b)[:, None])):
+        return not_yet("you multiplied U · diag · Vᵀ, which is the transpose of what solves the problem.")
+    elif np.allclose(X, exact(A, b, lams**2)):
+        return not_yet("the penalty is λ, not λ²: the denominator is σ² + λ.")
+    elif np.allclose(X, Vt.T @ (grid**2 / (grid**2 + lams) * beta)):
+        return not_yet("you filtered the coefficients but did not divide them by σ afterwards.")
+    elif np.allclose(X, Vt.T @ (beta / (grid + lams))):
+        return not_yet("you added λ to σ instead of to σ².")
+    elif np.allclose(X, Vt @ (grid / (grid**2 + lams) * beta)):
+        return not_yet("the right singular vectors are the rows of Vt: multiply by its transpose.")
+    else:
+        return not_yet("on a random 4×4 matrix the solutions do not satisfy (AᵀA + λI) x = Aᵀb.")
+    for shape in ((6, 3), (3, 6)):
+        A, b = rng.standard_normal(shape), rng.standard_normal(shape[0])
+        A[:, -1] = A[:, 0]
+        A[-1] = A[0]
+        factors = np.linalg.svd(A, full_matrices=False)
+        X = array(call(answer, *factors, b, lams), (shape[1], 3), "the matrix of solutions")
+        if not np.allclose(X, exact(A, b, lams)):
+            return not_yet(f"it works for a square matrix, but not for one of shape {shape}.")
+    zero = (np.eye(3, 2), np.array([2.0, 0.0]), np.eye(2))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        X = np.asarray(call(answer, *zero, np.ones(3), lams), dtype=float)
+    if not np.isfinite(X).all():
+        return not_yet("a singular value of 0 gives entries that are not finite: do not divide by σ.")
+    return right("one decomposition, all penalties, no division by a small number.")
+
+
+@checker
+def safe_angle(answer: object) -> str:
+    """Check the size of the perturbation that turns the first singular vector by 30°."""
+    value, gap = number(answer), 1e-3
+    if np.isclose(value, gap / 2 * np.sqrt(3), rtol=1e-4, atol=0):
+        return right("it depends on the gap alone, not on the size of the matrix.")
+    if np.isclose(value, gap * np.tan(np.pi / 6), rtol=1e-3, atol=0):
+        return not_yet("you used tan θ = ε/g, which holds only for small angles.")
+    if np.isclose(value, gap / 2, rtol=1e-3, atol=0):
+        return not_yet("you used sin θ = ε/g, a bound and not the exact angle.")
+    if np.isclose(value, gap * np.sqrt(3), rtol=1e-3, atol=0):
+        return not_yet("a factor of two is missing: sin 2θ = 2 sin θ cos θ.")
+    if np.isclose(value, gap / 2 * np.tan(60), rtol=1e-2, atol=0):
+        return not_yet("your tangent took the angle in radians.")
+    if np.isclose(value, np.sqrt(3) / 2, rtol=1e-3, atol=0):
+        return not_yet("that is ε/g; multiply by the gap.")
+    if value <= 0:
+        return not_yet("ε is a positive number here.")
+    return not_yet("maximise vᵀ(A + E)v over v = (cos θ, sin θ) and set its derivative to zero at θ = 30°.")

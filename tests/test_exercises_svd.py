@@ -1,0 +1,131 @@
+"""The checkers of chapter 5 accept the right answer and say what is wrong with the usual wrong ones."""
+
+import numpy as np
+import pytest
+
+from lowrank_helpers.exercises import svd
+
+U = np.array([[1, 2, 2], [2, 1, -2], [2, -2, 1]]) / 3
+S = np.sqrt(5) * np.array([6, 3])
+VT = np.array([[2, 1], [-1, 2]]) / np.sqrt(5)
+U_BAD_LAST = np.column_stack([U[:, :2], [1, 1, -2]])
+GAP = 1e-3
+
+
+def values(M):
+    return np.linalg.svd(M, compute_uv=False)
+
+
+def product_values(A, B):
+    R1, R2 = np.linalg.qr(A, mode="r"), np.linalg.qr(B.T, mode="r")
+    return values(R1 @ R2.T)
+
+
+def by_gram(A, B):
+    eigenvalues = np.linalg.eigvals((A.T @ A) @ (B @ B.T)).real
+    return np.sqrt(np.abs(np.sort(eigenvalues)[::-1]))
+
+
+def count(test):
+    return lambda M, bound: int(test(values(M), bound).sum())
+
+
+def ridge(factor):
+    return lambda U, s, Vt, b, lams: Vt.T @ (factor(s[:, None], lams) * (U.T @ b)[:, None])
+
+
+def divided(U, s, Vt, b, lams):
+    coefficients = s[:, None] ** 2 / (s[:, None] ** 2 + lams) * (U.T @ b)[:, None]
+    return Vt.T @ (coefficients / s[:, None])
+
+
+tikhonov = ridge(lambda s, lams: s / (s**2 + lams))
+
+RIGHT = [
+    (svd.by_hand, (U, S, VT)),
+    (svd.by_hand, (U * [1, -1, -1], S, VT * [[1], [-1]])),
+    (svd.product, product_values),
+    (svd.certified_rank, count(lambda s, bound: s > bound)),
+    (svd.ridge_path, tikhonov),
+    (svd.safe_angle, GAP / 2 * np.sqrt(3)),
+    (svd.safe_angle, 0.000866025),
+]
+WRONG = [
+    (svd.by_hand, (U, S, VT.T), "not Vᵀ"),
+    (svd.by_hand, (U[:, :2], S, VT), "two columns"),
+    (svd.by_hand, (U_BAD_LAST, S, VT), "third column"),
+    (svd.by_hand, (U * [1, -1, 1], S, VT), "fixes the sign"),
+    (svd.by_hand, (U, S**2, VT), "roots"),
+    (svd.by_hand, (U, S * [1, -1], VT), "never negative"),
+    (svd.by_hand, (U[:, [1, 0, 2]], S[::-1], VT[::-1]), "descending"),
+    (svd.by_hand, (U, [13.0, 6.0], VT), "trace"),
+    (svd.by_hand, (U, np.diag(S), VT), "not as a matrix"),
+    (svd.by_hand, (3 * U, S, VT), "first two columns"),
+    (svd.by_hand, (U, S, np.sqrt(5) * VT), "rows of Vt"),
+    (svd.by_hand, (U, S), "triple"),
+    (svd.by_hand, 5, "triple"),
+    (svd.by_hand, (U * np.nan, S, VT), "finite"),
+    (svd.by_hand, ("a", S, VT), "array of numbers"),
+    (svd.product, lambda A, B: values(A) * values(B), "frames"),
+    (svd.product, lambda A, B: values(A @ B), "6 values"),
+    (svd.product, lambda A, B: product_values(A, B) ** 2, "squares"),
+    (svd.product, lambda A, B: product_values(A, B)[::-1], "descending"),
+    (svd.product, by_gram, "lost"),
+    (svd.product, lambda A, B: values(np.linalg.qr(A, mode="r") @ np.linalg.qr(B.T, mode="r")), "transpose"),
+    (svd.product, lambda A, B: A.T @ A, "shape (3,)"),
+    (svd.product, lambda A, B: A @ A, "raised ValueError"),
+    (svd.product, None, "without calling"),
+    (svd.certified_rank, count(lambda s, bound: s > 0), "all singular values"),
+    (svd.certified_rank, count(lambda s, bound: s > 0.1 * s[0]), "relative"),
+    (svd.certified_rank, count(lambda s, bound: s > 2 * bound), "double"),
+    (svd.certified_rank, count(lambda s, bound: s >= bound), "strict"),
+    (svd.certified_rank, count(lambda s, bound: s > max(bound, 1e-8)), "1e-9"),
+    (svd.certified_rank, lambda M, bound: 3 if M[0, 0] == 100 else 1, "zero matrix"),
+    (svd.certified_rank, count(lambda s, bound: np.zeros(4)), "return 0"),
+    (svd.certified_rank, lambda M, bound: 2.5, "whole number"),
+    (svd.certified_rank, lambda M, bound: values(M), "one number"),
+    (svd.ridge_path, ridge(lambda s, lams: s / (s**2 + lams**2)), "not λ²"),
+    (svd.ridge_path, ridge(lambda s, lams: s**2 / (s**2 + lams)), "divide"),
+    (svd.ridge_path, ridge(lambda s, lams: 1 / (s + lams)), "added λ to σ"),
+    (svd.ridge_path, ridge(lambda s, lams: 1 / s + 0 * lams), "do not satisfy"),
+    (svd.ridge_path, divided, "not finite"),
+    (svd.ridge_path, lambda *arguments: tikhonov(*arguments).T, "columns"),
+    (
+        svd.ridge_path,
+        lambda U, s, Vt, b, lams: U @ (s[:, None] / (s[:, None] ** 2 + lams) * (Vt @ b)[:, None]),
+        "transpose of what solves",
+    ),
+    (
+        svd.ridge_path,
+        lambda U, s, Vt, b, lams: Vt @ (s[:, None] / (s[:, None] ** 2 + lams) * (U.T @ b)[:, None]),
+        "rows of Vt",
+    ),
+    (
+        svd.ridge_path,
+        lambda U, s, Vt, b, lams: np.stack(
+            [np.linalg.solve(Vt.T * s**2 @ Vt + lam * np.eye(len(U)), Vt.T * s @ U.T @ b) for lam in lams], axis=1
+        ),
+        "raised",
+    ),
+    (svd.ridge_path, lambda *arguments: None, "return"),
+    (svd.safe_angle, GAP * np.tan(np.pi / 6), "small angles"),
+    (svd.safe_angle, GAP / 2, "bound"),
+    (svd.safe_angle, GAP * np.sqrt(3), "factor of two"),
+    (svd.safe_angle, GAP / 2 * np.tan(60), "radians"),
+    (svd.safe_angle, np.sqrt(3) / 2, "gap"),
+    (svd.safe_angle, -1, "positive"),
+    (svd.safe_angle, 1.0, "derivative"),
+    (svd.safe_angle, "a", "one number"),
+]
+
+
+@pytest.mark.parametrize(("check", "answer"), RIGHT)
+def test_right_answers_are_accepted(check, answer):
+    assert check(answer).startswith("Right: ")
+
+
+@pytest.mark.parametrize(("check", "answer", "word"), WRONG)
+def test_wrong_answers_are_told_apart(check, answer, word):
+    sentence = check(answer)
+    assert sentence.startswith("Not yet: ")
+    assert word in sentence

@@ -1,0 +1,262 @@
+"""The checks behind every public function: they read an argument, or say what is wrong with it.
+
+A message names the function, the rule, what came, and the next step. Nothing is clamped, nothing is guessed,
+and no argument is changed: what comes back is a plain ``float32`` or ``float64`` array (``float32`` stays
+``float32``; integers and booleans become ``float64``), possibly the caller's own, so copy it before writing.
+"""
+
+import math
+import operator
+from collections.abc import Sequence
+from numbers import Real
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array: TypeAlias = NDArray[np.floating[Any]]
+
+
+def _real_array(value: object, function: str, name: str) -> Array:
+    """Read a finite real array of any dimension: dense, not empty, float32 or float64 in the end."""
+    if isinstance(value, np.ma.MaskedArray):
+        raise TypeError(
+            f"{function}: {name} must be a plain array; got a masked array, whose mask would be lost. "
+            f"Fill the masked entries ({name}.filled(value)) or drop their rows first."
+        )
+    if isinstance(value, np.matrix):
+        raise TypeError(
+            f"{function}: {name} must be a plain array; got np.matrix, whose * is another product. "
+            f"Pass np.asarray({name})."
+        )
+    if hasattr(value, "toarray"):
+        raise TypeError(
+            f"{function}: {name} must be dense; got a sparse {type(value).__name__}. Pass {name}.toarray()."
+        )
+    try:
+        array: NDArray[Any] = np.asarray(value)
+    except (TypeError, ValueError, RuntimeError):
+        raise ValueError(
+            f"{function}: {name} must be a rectangular array of numbers; got a {type(value).__name__} that numpy "
+            "cannot read as one. Make all rows equally long."
+        ) from None
+    real = _real_dtype(array, function, name)
+    if real.size == 0:
+        raise ValueError(f"{function}: {name} must not be empty; got shape {real.shape}. Pass at least one entry.")
+    _finite(real, function, name)
+    return real
+
+
+def _real_dtype(array: NDArray[Any], function: str, name: str) -> Array:
+    """Bring the dtype to float32 (kept) or float64 (float64, integers, bool); refuse every other."""
+    kind, size = array.dtype.kind, array.dtype.itemsize
+    if kind == "c":
+        raise TypeError(
+            f"{function}: {name} must be real; got dtype {array.dtype}. "
+            f"If the imaginary part is zero, pass np.real({name})."
+        )
+    if kind not in "biuf":
+        raise TypeError(
+            f"{function}: {name} must hold real numbers; got dtype {array.dtype}. "
+            f"If it holds nothing else, pass np.array({name}, dtype=float)."
+        )
+    if kind == "f" and size not in (4, 8):
+        raise TypeError(
+            f"{function}: {name} must be of dtype float32, float64, integer or bool; got {array.dtype}. "
+            f"Pass {name}.astype(np.float64)."
+        )
+    return array.astype(np.float32 if kind == "f" and size == 4 else np.float64, copy=False)
+
+
+def _finite(array: Array, function: str, name: str) -> None:
+    """Refuse NaN and infinite entries, with their number and the place of the first."""
+    if np.isfinite(array).all():
+        return
+    bad, kind, step = np.isnan(array), "NaN", "Fill them in or drop their rows first."
+    if not bad.any():
+        bad, kind = np.isinf(array), "infinite"
+        step = "Look for an overflow or a division by zero where they were made."
+    count = int(bad.sum())
+    first = tuple(int(i) for i in np.argwhere(bad)[0])
+    place = str(first[0]) if len(first) == 1 else str(first)
+    entries = f"1 {kind} entry, at {place}" if count == 1 else f"{count} {kind} entries, first at {place}"
+    raise ValueError(f"{function}: {name} has {entries}. {step}")
+
+
+def matrix(value: object, function: str, name: str = "A") -> Array:
+    """Read a finite real matrix: two dimensions, at least one row and one column."""
+    array = _real_array(value, function, name)
+    if array.ndim != 2:
+        step = {
+            1: f"For one column pass np.reshape({name}, (-1, 1)), for one row np.reshape({name}, (1, -1)).",
+            0: f"For one number pass [[{name}]].",
+        }.get(array.ndim, "Pass one matrix at a time.")
+        raise ValueError(
+            f"{function}: {name} must be a matrix, with 2 dimensions; got {array.ndim} (shape {array.shape}). {step}"
+        )
+    return array
+
+
+def square(value: object, function: str, name: str = "A") -> Array:
+    """Read a finite real square matrix."""
+    array = matrix(value, function, name)
+    if array.shape[0] != array.shape[1]:
+        raise ValueError(
+            f"{function}: {name} must be square; got shape {array.shape}. "
+            "For a system that is not square use linalg.lstsq."
+        )
+    return array
+
+
+def vector(value: object, function: str, name: str = "x") -> Array:
+    """Read a finite real vector: one dimension, at least one entry."""
+    array = _real_array(value, function, name)
+    if array.ndim != 1:
+        raise ValueError(
+            f"{function}: {name} must be a vector, with 1 dimension; got {array.ndim} "
+            f"(shape {array.shape}). Pass np.ravel({name}) if its entries are one vector."
+        )
+    return array
+
+
+def singular_values(value: object, function: str, name: str = "s") -> Array:
+    """Read a vector of singular values: finite, non-negative, in descending order."""
+    s = vector(value, function, name)
+    if (s < 0).any():
+        i = int(np.argmax(s < 0))
+        raise ValueError(
+            f"{function}: {name} must be non-negative; got {float(s[i]):.6g} at {i}. "
+            "Singular values are square roots of eigenvalues of AᵀA, not eigenvalues of A."
+        )
+    if (s[1:] > s[:-1]).any():
+        i = int(np.argmax(s[1:] > s[:-1]))
+        raise ValueError(
+            f"{function}: {name} must be in descending order; got {float(s[i]):.6g} before "
+            f"{float(s[i + 1]):.6g} at {i}. Sort it with np.sort({name})[::-1]."
+        )
+    return s
+
+
+def right_hand_side(value: object, rows: int, function: str, name: str, of: str = "A") -> Array:
+    """Read a vector of ``rows`` entries or a matrix of ``rows`` rows."""
+    array = _real_array(value, function, name)
+    if array.ndim not in (1, 2):
+        raise ValueError(
+            f"{function}: {name} must be a vector or a matrix; got {array.ndim} dimensions "
+            f"(shape {array.shape}). Put several right-hand sides side by side as columns."
+        )
+    if array.shape[0] != rows:
+        step = f"Transpose {name}." if array.shape[-1] == rows else "Make their numbers of rows equal."
+        raise ValueError(f"{function}: {name} must have as many rows as {of}, {rows}; got shape {array.shape}. {step}")
+    return array
+
+
+def integer(
+    value: object,
+    least: int,
+    greatest: int | None,
+    function: str,
+    name: str,
+    *,
+    limit: str = "",
+    got: str = "",
+) -> int:
+    """Read a whole number between ``least`` and ``greatest`` (None: no bound); a bool or a float is refused.
+
+    ``limit`` names the upper bound in words ("min(m, n)"), ``got`` adds to what came ("for A of shape (3, 2)").
+    """
+    if not isinstance(value, int | np.integer) or isinstance(value, bool):
+        raise TypeError(
+            f"{function}: {name} must be an integer; got {value!r} of type {type(value).__name__}. "
+            f"Pass a whole number such as {least}."
+        )
+    whole = int(value)
+    if whole < least or (greatest is not None and whole > greatest):
+        bound = f"{limit} = {greatest}" if limit else f"{greatest}"
+        rule = f"at least {least}" if greatest is None else f"between {least} and {bound}"
+        raise ValueError(f"{function}: {name} must be {rule}; got {whole}{' ' + got if got else ''}.")
+    return whole
+
+
+def rank(value: object, shape: tuple[int, ...], function: str, name: str = "rank", *, of: str = "A") -> int:
+    """Read a rank between 1 and min(m, n) of a matrix of this shape."""
+    return integer(value, 1, min(shape), function, name, limit="min(m, n)", got=f"for {of} of shape {shape}")
+
+
+def number(
+    value: object,
+    function: str,
+    name: str,
+    *,
+    least: float | None = None,
+    above: float | None = None,
+    below: float | None = None,
+    step: str = "",
+) -> float:
+    """Read a finite real number x with least ≤ x, above < x and x < below, as far as these are given.
+
+    ``step`` is the next step for a number out of bounds, a sentence of its own.
+    """
+    if isinstance(value, bool | np.bool_) or not isinstance(value, Real):
+        raise TypeError(
+            f"{function}: {name} must be a real number; got {value!r} of type {type(value).__name__}. Pass one float."
+        )
+    try:
+        x = float(value)
+    except OverflowError:
+        x = math.inf
+    bounds = [("at least", operator.ge, least), ("above", operator.gt, above), ("below", operator.lt, below)]
+    given = [(words, holds, bound) for words, holds, bound in bounds if bound is not None]
+    if not math.isfinite(x) or not all(holds(x, bound) for _, holds, bound in given):
+        rule = " and ".join(["finite", *(f"{words} {bound:g}" for words, _, bound in given)])
+        raise ValueError(f"{function}: {name} must be {rule}; got {x:g}.{' ' + step if step else ''}")
+    return x
+
+
+def norm_order(p: object, function: str) -> float:
+    """Read the p of a p-norm: a number ≥ 1, or infinity."""
+    if isinstance(p, Real) and p == math.inf:
+        return math.inf
+    return number(p, function, "p", least=1.0, step="Below 1 the triangle inequality fails; np.inf is allowed.")
+
+
+def choice(value: object, options: Sequence[str], function: str, name: str) -> str:
+    """Read a word out of a closed list."""
+    if not isinstance(value, str) or value not in options:
+        listed = ", ".join(repr(option) for option in options)
+        error = ValueError if isinstance(value, str) else TypeError
+        raise error(f"{function}: {name} must be one of {listed}; got {value!r}. Write one of these words.")
+    return value
+
+
+def flag(value: object, function: str, name: str) -> bool:
+    """Read True or False."""
+    if not isinstance(value, bool | np.bool_):
+        raise TypeError(
+            f"{function}: {name} must be True or False; got {value!r} of type {type(value).__name__}. "
+            "Pass one of the two."
+        )
+    return bool(value)
+
+
+def generator(rng: object, function: str) -> np.random.Generator:
+    """Read ``rng``: None (fresh entropy), an int (a seed) or a numpy Generator (used as it is)."""
+    if isinstance(rng, np.random.Generator):
+        return rng
+    if rng is None:
+        return np.random.default_rng()
+    if isinstance(rng, int | np.integer) and not isinstance(rng, bool):
+        if rng < 0:
+            raise ValueError(f"{function}: rng as a seed must be at least 0; got {rng}. Pass a seed such as 0.")
+        return np.random.default_rng(int(rng))
+    raise TypeError(
+        f"{function}: rng must be None, an int or a numpy Generator; got {type(rng).__name__}. "
+        "Pass np.random.default_rng(seed)."
+    )
+
+
+def relative_tolerance(rtol: object, A: Array, function: str) -> float:
+    """Read ``rtol``; None means max(m, n) times the machine epsilon of A's dtype."""
+    if rtol is None:
+        return float(max(A.shape) * np.finfo(A.dtype).eps)
+    return number(rtol, function, "rtol", least=0.0, below=1.0, step="It is relative to the size of A.")

@@ -1,0 +1,152 @@
+"""The norms of `linalg`, where they are to be imported from."""
+
+import math
+
+import numpy as np
+import scipy.linalg
+from numpy.typing import ArrayLike
+
+from lowrank_helpers import _checks
+from lowrank_helpers._checks import Array
+
+
+def vector_norm(x: ArrayLike, p: float = 2) -> float:
+    """Return the p-norm (Σ |xᵢ|ᵖ)^(1/p) of a vector; for p = inf the largest |xᵢ|.
+
+    Neither large nor small entries overflow or underflow on the way.
+
+    Parameters
+    ----------
+    x : array_like, shape (n,)
+        Real vector.
+    p : float, default 2
+        At least 1, or inf. Below 1 the triangle inequality fails, so there is no norm.
+
+    Returns
+    -------
+    float
+        ‖x‖ₚ.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If x is not a dense real vector, or is empty, or has NaN or infinite entries, or p is not a number ≥ 1.
+
+    References
+    ----------
+    G. H. Golub and C. F. Van Loan, *Matrix Computations*, 4th ed., Johns Hopkins 2013, section 2.2.
+
+    Examples
+    --------
+    >>> from lowrank_helpers.linalg import vector_norm
+    >>> vector_norm([3.0, -4.0]), vector_norm([3.0, -4.0], 1), vector_norm([3.0, -4.0], np.inf)
+    (5.0, 7.0, 4.0)
+    """
+    return _p_norm(_checks.vector(x, "vector_norm"), _checks.norm_order(p, "vector_norm"))
+
+
+def _p_norm(x: Array, p: float) -> float:
+    size = np.abs(x).ravel()
+    largest = float(size.max())
+    if largest == 0 or p == math.inf:
+        return largest
+    total = float(((size / largest) ** p).sum())
+    return float(largest * total ** (1 / p))
+
+
+def frobenius_norm(A: ArrayLike) -> float:
+    """Return the Frobenius norm of a matrix, the root of the sum of its squared entries.
+
+    Parameters
+    ----------
+    A : array_like, shape (m, n)
+        Real matrix.
+
+    Returns
+    -------
+    float
+        ‖A‖_F.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If A is not a dense real matrix, or is empty, or has NaN or infinite entries.
+
+    References
+    ----------
+    G. H. Golub and C. F. Van Loan, *Matrix Computations*, 4th ed., Johns Hopkins 2013, section 2.3.
+
+    Examples
+    --------
+    >>> from lowrank_helpers.linalg import frobenius_norm
+    >>> frobenius_norm([[1.0, 2.0], [2.0, 4.0]])
+    5.0
+    """
+    return _p_norm(_checks.matrix(A, "frobenius_norm"), 2)
+
+
+def spectral_norm(A: ArrayLike) -> float:
+    """Return the spectral norm of a matrix, the largest ‖A x‖₂ over unit x: the largest singular value.
+
+    LAPACK computes all singular values (``scipy.linalg.svdvals``).
+
+    Parameters
+    ----------
+    A : array_like, shape (m, n)
+        Real matrix.
+
+    Returns
+    -------
+    float
+        ‖A‖₂ = σ₁.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If A is not a dense real matrix, or is empty, or has NaN or infinite entries.
+
+    References
+    ----------
+    G. H. Golub and C. F. Van Loan, *Matrix Computations*, 4th ed., Johns Hopkins 2013, sections 2.3 and 2.4.
+
+    Examples
+    --------
+    >>> from lowrank_helpers.linalg import spectral_norm
+    >>> round(spectral_norm([[3.0, 0.0], [0.0, -4.0]]), 12)
+    4.0
+    """
+    return float(scipy.linalg.svdvals(_checks.matrix(A, "spectral_norm"))[0])
+
+
+def nuclear_norm(A: ArrayLike) -> float:
+    """Return the nuclear norm of a matrix, the sum of its singular values.
+
+    It is the dual of the spectral norm: the largest tr(AᵀB) over ‖B‖₂ ≤ 1. LAPACK computes the singular values
+    (``scipy.linalg.svdvals``).
+
+    Parameters
+    ----------
+    A : array_like, shape (m, n)
+        Real matrix.
+
+    Returns
+    -------
+    float
+        ‖A‖_* = σ₁ + … + σ_p.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If A is not a dense real matrix, or is empty, or has NaN or infinite entries.
+
+    References
+    ----------
+    R. Bhatia, *Matrix Analysis*, Springer 1997, section IV.2.
+
+    Examples
+    --------
+    >>> from lowrank_helpers.linalg import nuclear_norm
+    >>> round(nuclear_norm([[3.0, 0.0], [0.0, -4.0]]), 12)
+    7.0
+    """
+    return float(scipy.linalg.svdvals(_checks.matrix(A, "nuclear_norm")).sum())

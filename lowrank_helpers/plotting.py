@@ -290,6 +290,7 @@ def image(ax: Axes, A: ArrayLike, *, title: str | None = None) -> Axes:
     ax.imshow(np.clip(values, 0.0, 1.0), cmap="gray", vmin=0.0, vmax=1.0)
     ax.set_xticks([])
     ax.set_yticks([])
+    ax.spines[:].set_visible(False)
     ax.grid(False)
     if title is not None:
         ax.set_title(title)

@@ -150,9 +150,10 @@ def copy_mathjax(app: Sphinx, error: Exception | None) -> None:
         copy_asset(source / part, target if (source / part).is_dir() else target.parent)
 
 
-def name_beside_logo(app: Sphinx, config: Any) -> None:
-    """Show the book's name beside its logo (in _config.yml, theme options would replace the launch button)."""
+def theme_settings(app: Sphinx, config: Any) -> None:
+    """Set what _config.yml cannot without replacing the launch button: the name beside the logo, the first colours."""
     config.html_theme_options.setdefault("logo", {})["text"] = "Low Rank"
+    config.html_context["default_mode"] = "auto"
 
 
 def drop_thebe(app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: Any) -> None:
@@ -166,7 +167,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.add_directive("ledger-table", LedgerTable)
     app.add_directive("ledger-graph", LedgerGraph)
     app.add_directive("folklore-row", FolkloreRow)
-    app.connect("config-inited", name_beside_logo)
+    app.connect("config-inited", theme_settings)
     app.connect("doctree-read", mark_cells)
     app.connect("html-page-context", drop_thebe, priority=900)
     app.connect("build-finished", copy_mathjax)

@@ -112,8 +112,7 @@ def matrix_shapes(ax: Axes, parts: Sequence[Shape | str], *, gap: float = 0.08) 
     for shape in shapes:
         if min(shape.rows, shape.columns) < 1:
             raise ValueError(
-                f"matrix_shapes: every side must be at least 1; "
-                f"got {shape.rows} x {shape.columns} for {shape.name!r}."
+                f"matrix_shapes: every side must be at least 1; got {shape.rows} x {shape.columns} for {shape.name!r}."
             )
     side = max(max(shape.rows, shape.columns) for shape in shapes)
     tallest = max(shape.rows for shape in shapes)
@@ -124,9 +123,7 @@ def matrix_shapes(ax: Axes, parts: Sequence[Shape | str], *, gap: float = 0.08) 
             x += 2 * space
             continue
         corner = (x, -part.rows / 2)
-        ax.add_patch(
-            Rectangle(corner, part.columns, part.rows, facecolor=part.color, edgecolor="black", alpha=0.75)
-        )
+        ax.add_patch(Rectangle(corner, part.columns, part.rows, facecolor=part.color, edgecolor="black", alpha=0.75))
         middle = x + part.columns / 2
         inside = min(part.rows, part.columns) >= 0.12 * side
         if inside:

@@ -85,7 +85,8 @@ class LedgerGraph(SphinxDirective):
             names.append(
                 f'<a href="{PROOF_TARGET.format(chapter=entry.chapter, label=entry.label)}">'
                 f'<circle cx="{left}" cy="{y}" r="4"/>'
-                f'<text x="{left + 12}" y="{y + 5}">{chapter_number(entry.chapter)} · {html.escape(entry.title)}</text></a>'
+                f'<text x="{left + 12}" y="{y + 5}">{chapter_number(entry.chapter)} · '
+                f"{html.escape(entry.title)}</text></a>"
             )
         count = sum(len(entry.uses or ()) for entry in ENTRIES)
         return [
@@ -133,9 +134,8 @@ def mark_cells(app: Sphinx, doctree: nodes.document) -> None:
                 f'<a href="{other.chapter}.html#{other.label}">{html.escape(other.title)}</a>' for other in users
             )
             links.append(f"used by {used}")
-        for node in doctree.findall(lambda n: isinstance(n, nodes.Element) and entry.label in n.get("ids", [])):
-            node += raw(f'<p class="claim-links">{"; ".join(links)}.</p>')
-            break
+        stated = next(node for node in doctree.findall(nodes.Element) if entry.label in node.get("ids", []))
+        stated += raw(f'<p class="claim-links">{"; ".join(links)}.</p>')
 
 
 def copy_mathjax(app: Sphinx, error: Exception | None) -> None:
@@ -158,7 +158,9 @@ def theme_settings(app: Sphinx, config: Any) -> None:
 
 def drop_thebe(app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: Any) -> None:
     """The theme brings thebe, which asks a CDN for itself when started; this book does not use it."""
-    context["script_files"] = [s for s in context["script_files"] if "thebe" not in f"{s.filename} {s.attributes}".lower()]
+    context["script_files"] = [
+        s for s in context["script_files"] if "thebe" not in f"{s.filename} {s.attributes}".lower()
+    ]
     context["css_files"] = [s for s in context["css_files"] if "thebe" not in str(s.filename)]
 
 

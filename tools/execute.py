@@ -32,6 +32,17 @@ def lean(png: str) -> str:
     return base64.b64encode(packed.getvalue()).decode()
 
 
+def whole(outputs: list[nbformat.NotebookNode]) -> list[nbformat.NotebookNode]:
+    """The outputs with what was printed in one go in one piece: where the kernel cuts it is chance."""
+    merged: list[nbformat.NotebookNode] = []
+    for output in outputs:
+        if merged and output.output_type == "stream" and merged[-1].get("name") == output.name:
+            merged[-1].text += output.text
+        else:
+            merged.append(output)
+    return merged
+
+
 def execute(notebook: nbformat.NotebookNode, folder: pathlib.Path) -> None:
     """Run all cells in a fresh kernel; keep outputs, drop what differs from run to run."""
     for cell in notebook.cells:
@@ -43,6 +54,8 @@ def execute(notebook: nbformat.NotebookNode, folder: pathlib.Path) -> None:
     for number, cell in enumerate(notebook.cells):
         cell.id = f"cell-{number}"
         cell.metadata.pop("execution", None)
+        if cell.cell_type == "code":
+            cell.outputs = whole(cell.outputs)
         for output in cell.get("outputs", []):
             if "image/png" in output.get("data", {}):
                 output.data["image/png"] = lean(output.data["image/png"])

@@ -238,6 +238,7 @@ def heatmap(
     ax.imshow(values, cmap=cmap, vmin=low, vmax=top)
     ax.set_xticks([])
     ax.set_yticks([])
+    ax.spines[:].set(visible=True, color="#999999", linewidth=0.6)
     ax.grid(False)
     if numbers != "none":
         digits = 0 if numbers == "integers" else 2

@@ -136,7 +136,7 @@ CLAIMS = {
             "the inner product of an indefinite form": lambda x, y: float(
                 x @ np.diag([1.0, *[-1.0] * (x.size - 1)]) @ y
             ),
-            "inner product without a square root's partner: doubled": lambda x, y: 2 * float(x @ y),
+            "twice the inner product": lambda x, y: 2 * float(x @ y),
         },
     ),
     "thm-frobenius-trace": Claim(

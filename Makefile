@@ -1,0 +1,92 @@
+# Needs make and Python 3.11 or newer with venv; everything else goes into .venv. `make help` lists what there is.
+
+PYTHON ?= python3
+NB ?= $(sort $(wildcard chapters/*.ipynb))
+PORT ?= 8000
+
+BIN := .venv/bin
+HTML := _build/html
+BUILT := $(HTML)/index.html
+COMMA := ,
+# Chapters and helpers that import torch make the tests install it; until there are any, nobody has to.
+TORCH := $(if $(shell grep -lsE '(import|from) torch' lowrank_helpers/*.py chapters/*.ipynb),$(COMMA)torch)
+TESTED := .venv/.test$(TORCH:,%=-%)
+INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint requirements.txt
+# What the pages are made from: the ledger page reads the tests of the claims, the extension in tools/ draws it.
+SOURCES := _config.yml _toc.yml references.bib \
+	$(wildcard *.md chapters/*.ipynb _static/* tools/*.py tests/claims/*.py)
+
+# Empty where $(PYTHON) will do, else one sentence that says what is wrong.
+python_problem = $(shell \
+	if ! command -v $(PYTHON) >/dev/null 2>&1; then \
+		echo "This book needs Python 3.11 or newer, and there is no $(PYTHON) here"; \
+	elif ! $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1; then \
+		echo "This book needs Python 3.11 or newer, and $(PYTHON) is $$($(PYTHON) --version 2>&1)"; \
+	elif ! $(PYTHON) -c 'import ensurepip, venv' >/dev/null 2>&1; then \
+		echo "This book needs Python's venv module with pip: on Debian and Ubuntu, apt install python3-venv"; \
+	fi)
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.NOTPARALLEL:
+.PHONY: help book test execute lint bench colab serve zip linkcheck test-portable test-colab clean
+
+help:  ## list these targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+book: $(BUILT)  ## build the HTML into _build/html and say where to open it
+	@echo "The book is built: open file://$(CURDIR)/$(HTML)/index.html"
+
+test: $(TESTED) $(BUILT)  ## run all tests: helpers, doctests, claims, every notebook, the built pages
+	$(BIN)/python -m pytest
+
+execute: $(TESTED)  ## run chapters in fresh kernels and store their outputs (NB=chapters/01_norms.ipynb; all without)
+	$(BIN)/python tools/execute.py $(NB)
+
+lint: $(TESTED)  ## ruff (rules and format) and mypy
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: $(TESTED)  ## run benchmarks/, where there are any, and print a table of every chapter's time, memory and size
+	$(foreach script,$(sort $(wildcard benchmarks/*.py)),$(BIN)/python $(script) && ) $(BIN)/python -m tools.bench $(NB)
+
+colab: $(TESTED)  ## stamp the set-up cell with the address in _config.yml and the version into every chapter
+	$(BIN)/python -m tools.colab $(NB)
+
+serve: $(BUILT)  ## show the built book at http://localhost:8000 (PORT=8000)
+	$(BIN)/python -m http.server --bind 127.0.0.1 --directory $(HTML) $(PORT)
+
+zip: $(BUILT)  ## pack the HTML into _build/lowrank-book-html.zip
+	$(BIN)/python -c 'import shutil; print(shutil.make_archive("_build/lowrank-book-html", "zip", "$(HTML)"))'
+
+linkcheck: .venv/.book  ## ask every link of the book whether it still answers (needs the network)
+	$(BIN)/jupyter-book build . --all --builder linkcheck
+
+test-portable: $(TESTED)  ## run the notebooks as other CPUs, with two threads, and on the oldest numpy allowed
+	$(BIN)/python -m tools.portable
+
+test-colab: $(TESTED)  ## run every chapter as Colab does: alone, helpers installed by its first cell
+	BOOK_COLAB=all $(BIN)/python -m pytest tests/test_colab.py
+
+clean:  ## remove the built book, the virtual environments and all caches
+	rm -rf _build .venv .venv-oldest .pytest_cache .ruff_cache .mypy_cache .hypothesis lowrank_helpers.egg-info
+
+# Warnings are errors. All pages are written anew, because pages show what other pages hold, and because a page
+# that is not read again does not repeat its warnings. If it fails, make deletes index.html, so that it is made again.
+$(BUILT): .venv/.book $(SOURCES)
+	$(BIN)/jupyter-book build . --all --quiet -W -n --keep-going
+	@touch $@
+
+.venv/.book: requirements.txt pyproject.toml
+	$(if $(python_problem),$(error $(python_problem)))
+	@echo "Installing what requirements.txt pins into .venv: a minute or two."
+	@$(PYTHON) -m venv .venv
+	@$(INSTALL) setuptools wheel
+	@$(INSTALL) --no-build-isolation --editable ".[book]"
+	@touch $@
+
+$(TESTED): .venv/.book
+	@echo "Installing what the tests need into .venv: another minute."
+	@$(INSTALL) --no-build-isolation --editable ".[book,test$(TORCH)]"
+	@touch $@

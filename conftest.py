@@ -1,0 +1,13 @@
+"""What holds for every test, the notebooks' kernels included: they inherit this environment."""
+
+import os
+
+from hypothesis import settings
+
+# One BLAS thread, as when the outputs were stored, unless the caller asks for more (tools/portable.py does).
+for variable in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS"):
+    os.environ.setdefault(variable, "1")
+
+# The same examples on every run, and no failure because a machine is busy.
+settings.register_profile("book", deadline=None, derandomize=True)
+settings.load_profile("book")

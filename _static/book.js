@@ -15,9 +15,9 @@ window.MathJax.startup = {
     const formulas = [...document.querySelectorAll(".math")]
       .map((formula) => [distance(formula), formula]).sort((a, b) => a[0] - b[0]);
     const first = formulas.filter(([d]) => d < window.innerHeight + 200).length;
-    for (let at = 0, size = first || 200; at < formulas.length; at += size, size = 200) {
+    for (let at = 0, size = first || 100; at < formulas.length; at += size, size = 100) {
       await MathJax.typesetPromise(formulas.slice(at, at + size).map((pair) => pair[1]));
-      await new Promise((done) => setTimeout(done, 0));
+      await Promise.race([new Promise(requestAnimationFrame), new Promise((done) => setTimeout(done, 100))]); // paint
     }
     if (target && !moved) target.scrollIntoView();
     reachable();

@@ -1,0 +1,62 @@
+"""The built book on a local server, and a browser, for the tests that look at pages.
+
+The book is built first where ``_build/html`` is missing or older than its sources. The browser is Chromium: on the
+path, or where the variable CHROMIUM says.
+"""
+
+import fcntl
+import functools
+import http.server
+import os
+import shutil
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from tests.visit import HTML, ROOT, sources
+
+
+def build_if_stale():
+    """Build the book, unless what is there is newer than its sources; one process at a time."""
+    stamp = HTML / "index.html"  # touched by every whole build, here and in the Makefile
+    HTML.parent.mkdir(exist_ok=True)
+    with (HTML.parent / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if stamp.exists() and max(p.stat().st_mtime for p in sources()) <= stamp.stat().st_mtime:
+            return
+        tool = Path(sys.executable).with_name("jupyter-book")
+        command = [str(tool), "build", str(ROOT), "--all", "-W", "-n", "--keep-going"]
+        built = subprocess.run(command, capture_output=True, text=True)
+        assert built.returncode == 0, built.stdout[-3000:] + built.stderr[-3000:]
+        stamp.touch()
+
+
+@pytest.fixture(scope="module")
+def site():
+    """The address of the built book, served on this machine."""
+    build_if_stale()
+
+    class Quiet(http.server.SimpleHTTPRequestHandler):
+        def log_message(self, *_):
+            pass
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=HTML))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}/"
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.fixture(scope="module")
+def browser():
+    from playwright.sync_api import sync_playwright
+
+    path = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
+    path = path or shutil.which("google-chrome")
+    assert path, "install Chromium (Debian and Ubuntu: apt install chromium) or set CHROMIUM to where it is"
+    with sync_playwright() as playwright:
+        flags = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+        yield playwright.chromium.launch(executable_path=path, args=flags)

@@ -1,7 +1,6 @@
-"""The checkers of chapter 4 accept the right answer and say what is wrong with the usual wrong ones."""
+"""Right answers to the exercises of chapter 4, and the usual wrong ones with a word of what the checker says."""
 
 import numpy as np
-import pytest
 
 from lowrank_helpers.exercises import factorizations
 
@@ -91,16 +90,3 @@ WRONG = [
     (factorizations.orthogonal_rnn, lambda *a: backward(*a, uses=2), "belongs to each step"),
     (factorizations.orthogonal_rnn, np.eye(3), "without calling"),
 ]
-
-
-@pytest.mark.parametrize(("check", "answer"), RIGHT)
-def test_right_answers_are_accepted(check, answer):
-    assert check(answer).startswith("Right: ")
-
-
-@pytest.mark.parametrize(("check", "answer", "word"), WRONG)
-@pytest.mark.filterwarnings("ignore:divide by zero")
-def test_wrong_answers_are_told_apart(check, answer, word):
-    sentence = check(answer)
-    assert sentence.startswith("Not yet: ")
-    assert word in sentence

@@ -100,7 +100,7 @@ def run(setting: Setting) -> tuple[dict[str, list[int]], str]:
     """How many tests passed and failed, of each notebook and of the rest, and what pytest says of the failures."""
     report = ROOT / "_build" / "portable.xml"
     report.parent.mkdir(exist_ok=True)
-    ignored = [f"--ignore=tests/test_{name}.py" for name in ("book", "colab", "notebooks", "repository")]
+    ignored = [f"--ignore-glob=tests/test_{name}*.py" for name in ("book", "colab", "notebooks", "repository")]
     workers = max(1, (os.cpu_count() or 1) // setting.threads)
     command = [setting.python, "-m", "pytest", "-q", "--tb=short", "-p", "no:cacheprovider", "--color=no"]
     command += ["-W", "default::DeprecationWarning", "-n", str(min(workers, 2)), f"--junitxml={report}"]

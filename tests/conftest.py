@@ -52,6 +52,7 @@ def site():
 
 @pytest.fixture(scope="module")
 def browser():
+    """Chromium, without a window; its absence fails the tests that need it, lest it go unnoticed."""
     from playwright.sync_api import sync_playwright
 
     path = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")

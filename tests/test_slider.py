@@ -3,7 +3,6 @@
 import base64
 import io
 import math
-import pathlib
 import re
 
 import numpy as np
@@ -13,7 +12,6 @@ from PIL import Image
 from lowrank_helpers import datasets
 from lowrank_helpers.slider import rank_slider
 
-CHROMIUM = pathlib.Path("/usr/bin/chromium")
 PHOTO = datasets.load("china")
 
 
@@ -105,18 +103,6 @@ def test_page_is_small_the_same_each_time_and_has_no_ids(slider):
 
 
 # In a browser
-
-
-@pytest.fixture(scope="module")
-def browser():
-    playwright = pytest.importorskip("playwright.sync_api")
-    if not CHROMIUM.exists():
-        pytest.skip("no Chromium on this machine")
-    flags = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-    with playwright.sync_playwright() as engine:
-        instance = engine.chromium.launch(executable_path=str(CHROMIUM), args=flags)
-        yield instance
-        instance.close()
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ TESTED := .venv/.test$(TORCH:,%=-%)
 INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint requirements.txt
 # What the pages are made from: the ledger page reads the tests of the claims, the extension in tools/ draws it.
 SOURCES := _config.yml _toc.yml references.bib \
-	$(wildcard *.md chapters/*.ipynb _static/* tools/*.py tests/claims/*.py)
+	$(wildcard *.md chapters/*.ipynb _static/* tools/*.py tests/claims/*.py lowrank_helpers/*.py)
 
 # Empty where $(PYTHON) will do, else one sentence that says what is wrong.
 python_problem = $(shell \

@@ -11,7 +11,7 @@ from lowrank_helpers._checks import Array
 
 
 def vector_norm(x: ArrayLike, p: float = 2) -> float:
-    """Return the p-norm (Σ |xᵢ|ᵖ)^(1/p) of a vector; for p = inf the largest |xᵢ|.
+    """Return the p-norm ``(Σ |xᵢ|ᵖ)^(1/p)`` of a vector; for p = inf the largest ``|xᵢ|``.
 
     Neither large nor small entries overflow or underflow on the way.
 

@@ -291,7 +291,7 @@ def with_spectrum(s: ArrayLike, m: int, n: int, *, rng: Seed = None) -> FloatArr
     """Return a random m×n matrix U diag(s) Vᵀ with the given singular values.
 
     U (m×k) and V (n×k) have orthonormal columns, drawn uniformly (Haar measure): the Q of a Gaussian matrix, with
-    signs such that the diagonal of R is positive [1]_.
+    signs such that the diagonal of R is positive.
 
     Parameters
     ----------
@@ -313,8 +313,8 @@ def with_spectrum(s: ArrayLike, m: int, n: int, *, rng: Seed = None) -> FloatArr
 
     References
     ----------
-    .. [1] F. Mezzadri, How to generate random matrices from the classical compact groups, Notices of the AMS 54
-       (2007), 592-604.
+    F. Mezzadri, How to generate random matrices from the classical compact groups, Notices of the AMS 54
+    (2007), 592-604.
 
     Examples
     --------

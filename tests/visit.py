@@ -6,7 +6,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 HTML = ROOT / "_build" / "html"
 PAGES = ["index", "notation", *(f"chapters/{p.stem}" for p in sorted((ROOT / "chapters").glob("*.ipynb")))]
-PAGES += ["ledger", "folklore", "data", "bibliography"]
+PAGES += ["ledger", "folklore", "helpers", "data", "bibliography"]
 CHAPTERS = [page for page in PAGES if page.startswith("chapters/")]
 MATH_IS_SET = """!document.querySelector('.math')
   || (window.MathJax?.startup?.promise && MathJax.startup.promise.then(() => true))"""
@@ -21,7 +21,7 @@ NOTE_FIRST_FORMULA = """new MutationObserver((_, observer) => {
 def sources():
     """What the HTML is built from."""
     kept = [ROOT / "_config.yml", ROOT / "_toc.yml", ROOT / "references.bib", *ROOT.glob("*.md")]
-    for folder in ("chapters", "_static", "tools", "tests/claims"):
+    for folder in ("chapters", "_static", "tools", "tests/claims", "lowrank_helpers"):
         kept += [p for p in (ROOT / folder).rglob("*") if p.is_file() and "__pycache__" not in p.parts]
     return kept
 

@@ -4,6 +4,7 @@ import html
 import importlib
 import importlib.util
 import pathlib
+import re
 import sys
 from typing import Any
 
@@ -138,6 +139,11 @@ def mark_cells(app: Sphinx, doctree: nodes.document) -> None:
         stated += raw(f'<p class="claim-links">{"; ".join(links)}.</p>')
 
 
+def keep_initials(app: Sphinx, what: str, name: str, obj: Any, options: Any, lines: list[str]) -> None:
+    """Keep an author's initial at the start of a reference from being read as the letter of a list."""
+    lines[:] = [re.sub(r"^(\s*[A-Z])\. ", r"\1\\. ", line) for line in lines]
+
+
 def copy_mathjax(app: Sphinx, error: Exception | None) -> None:
     """Put the part of MathJax that the pages load into the built book."""
     if error is not None or app.builder.format != "html":
@@ -172,6 +178,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.connect("config-inited", theme_settings)
     app.connect("doctree-read", mark_cells)
     app.connect("html-page-context", drop_thebe, priority=900)
+    app.connect("autodoc-process-docstring", keep_initials)
     app.connect("build-finished", copy_mathjax)
     app.config.mathjax_path = "mathjax/tex-chtml.js"
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 import lowrank_helpers
+from tools.setup_cell import repository_url
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "lowrank_helpers"
@@ -191,3 +192,12 @@ def test_ci_has_the_documented_commands():
     script = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
     assert {"make book", "make lint", "make test"} <= set(script.splitlines())
     assert (ROOT / ".ci" / "run").stat().st_mode & 0o100
+
+
+def test_the_address_stands_in_one_place():
+    """In _config.yml, from where `make colab` stamps it into the chapters."""
+    files = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()
+    account = repository_url().split("/")[3]
+    texts = [f for f in files if f.endswith((".md", ".cff", ".py", ".toml", ".yml", ".txt")) and (ROOT / f).exists()]
+    holding = {f for f in texts if account in (ROOT / f).read_text(encoding="utf-8")}
+    assert holding == {"_config.yml"}

@@ -107,12 +107,6 @@ def test_versions_agree():
     assert re.search(r"^## (\S+)", changes, re.MULTILINE)[1] == PROJECT["version"]
 
 
-def test_one_address():
-    address = yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))["repository"]["url"]
-    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
-    assert citation["repository-code"] == address
-
-
 def numbers(version):
     """A version as numbers that compare: 1.0.4.post1 is (1, 0, 4, 1)."""
     return tuple(map(int, re.findall(r"\d+", version)))

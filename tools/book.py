@@ -121,8 +121,7 @@ def mark_cells(app: Sphinx, doctree: nodes.document) -> None:
     for container in doctree.findall(nodes.container):
         metadata = container.get("cell_metadata") or {}
         for key, prefix in (("claim", "shows-"), ("folklore", "folklore-")):
-            value = metadata.get(key, [])
-            container["ids"] += [f"{prefix}{v}" for v in (value if isinstance(value, list) else [value])]
+            container["ids"] += [f"{prefix}{value}" for value in ledger.marked({"metadata": metadata}, key)]
     if not docname.startswith("chapters/"):
         return
     chapter = docname.removeprefix("chapters/")

@@ -141,33 +141,34 @@ def ky_fan(k):
 NORMS = [spec, fro, nuc, schatten(1.5), schatten(4), ky_fan(2), lambda A: spec(A) + 3 * fro(A) + 0.5 * ky_fan(2)(A)]
 
 
-def von_neumann(code, A, B):
-    """|tr AᵀB| ≤ code(A, B), also after any turn of B, and the aligned turn attains it."""
-    bound, rng = code(A, B), np.random.default_rng(1)
-    m, n = A.shape
+def align(B, A):
+    """B, turned so that its singular vectors are those of A."""
     U, _, Vt = np.linalg.svd(A)
     P, _, Qt = np.linalg.svd(B)
-    aligned = U @ P.T @ B @ Qt.T @ Vt
+    return U @ P.T @ B @ Qt.T @ Vt
+
+
+def turned(B, seed, count=30):
+    """B between random orthogonal matrices, rotations and reflections."""
+    rng = np.random.default_rng(seed)
+    for _ in range(count):
+        P, Q = (np.linalg.qr(rng.standard_normal((k, k)))[0] * rng.choice([-1, 1], k) for k in B.shape)
+        yield P @ B @ Q
+
+
+def von_neumann(code, A, B):
+    """|tr AᵀB| ≤ code(A, B), also after any turn of B, and the aligned turn attains it."""
+    bound, aligned = code(A, B), align(B, A)
     eps = slack(A) * max(values(B)[0], 1.0)
-    below = abs(np.trace(A.T @ B)) <= bound + eps
-    for _ in range(30):
-        turns = [np.linalg.qr(rng.standard_normal((k, k)))[0] * rng.choice([-1, 1], k) for k in (m, n)]
-        below &= abs(np.trace(A.T @ turns[0] @ B @ turns[1])) <= bound + eps
+    below = all(abs(np.trace(A.T @ X)) <= bound + eps for X in (B, *turned(B, seed=1)))
     return bool(below and abs(np.trace(A.T @ aligned) - bound) <= eps)
 
 
 def spectra_apart(code, A, B):
     """code(A, B) is at most |A − B|² for B and every turn of B, and equals it for the aligned one."""
-    bound, rng = code(A, B), np.random.default_rng(2)
-    m, n = A.shape
-    U, _, Vt = np.linalg.svd(A)
-    P, _, Qt = np.linalg.svd(B)
-    aligned = U @ P.T @ B @ Qt.T @ Vt
+    bound, aligned = code(A, B), align(B, A)
     eps = slack(A) * max(values(A)[0], values(B)[0], 1.0) * 10
-    below = fro(A - B) ** 2 >= bound - eps
-    for _ in range(30):
-        turns = [np.linalg.qr(rng.standard_normal((k, k)))[0] * rng.choice([-1, 1], k) for k in (m, n)]
-        below &= fro(A - turns[0] @ B @ turns[1]) ** 2 >= bound - eps
+    below = all(fro(A - X) ** 2 >= bound - eps for X in (B, *turned(B, seed=2)))
     return bool(below and abs(fro(A - aligned) ** 2 - bound) <= eps)
 
 

@@ -7,14 +7,11 @@ PORT ?= 8000
 BIN := .venv/bin
 HTML := _build/html
 BUILT := $(HTML)/index.html
-COMMA := ,
-# Chapters and helpers that import torch make the tests install it; until there are any, nobody has to.
-TORCH := $(if $(shell grep -lsE '(import|from) torch' lowrank_helpers/*.py chapters/*.ipynb),$(COMMA)torch)
-TESTED := .venv/.test$(TORCH:,%=-%)
+TESTED := .venv/.test
 INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint requirements.txt
 # What the pages are made from: the ledger page reads the tests of the claims, the extension in tools/ draws it.
 SOURCES := _config.yml _toc.yml references.bib \
-	$(wildcard *.md chapters/*.ipynb _static/* tools/*.py tests/claims/*.py lowrank_helpers/*.py)
+	$(wildcard *.md chapters/*.ipynb _static/* tools/*.py tests/claims/*.py lowrank_helpers/*.py lowrank_helpers/*/*.py)
 
 # Empty where $(PYTHON) will do, else one sentence that says what is wrong.
 python_problem = $(shell \
@@ -49,7 +46,7 @@ lint: $(TESTED)  ## ruff (rules and format) and mypy
 	$(BIN)/mypy
 
 bench: $(TESTED)  ## run benchmarks/, where there are any, and print a table of every chapter's time, memory and size
-	$(foreach script,$(sort $(wildcard benchmarks/*.py)),$(BIN)/python $(script) && ) $(BIN)/python -m tools.bench $(NB)
+	$(foreach script,$(filter-out %/__init__.py,$(sort $(wildcard benchmarks/*.py))),$(BIN)/python $(script) && ) $(BIN)/python -m tools.bench $(NB)
 
 colab: $(TESTED)  ## stamp the set-up cell with the address in _config.yml and the version into every chapter
 	$(BIN)/python -m tools.colab $(NB)
@@ -87,6 +84,6 @@ $(BUILT): .venv/.book $(SOURCES)
 	@touch $@
 
 $(TESTED): .venv/.book
-	@echo "Installing what the tests need into .venv: another minute."
-	@$(INSTALL) --no-build-isolation --editable ".[book,test$(TORCH)]"
+	@echo "Installing what the tests need into .venv, torch and PEFT among it: some minutes."
+	@$(INSTALL) --no-build-isolation --editable ".[book,test,torch,peft]"
 	@touch $@

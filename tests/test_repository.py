@@ -1,11 +1,15 @@
 """What holds for the repository as a whole: its files, versions, lock, targets, workflows, and who imports whom."""
 
 import ast
+import graphlib
+import importlib
+import inspect
 import re
 import shutil
 import subprocess
 import sys
 import tomllib
+from fnmatch import fnmatch
 from pathlib import Path
 
 import pytest
@@ -16,9 +20,11 @@ from tools.setup_cell import repository_url
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "lowrank_helpers"
-PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+SETTINGS = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+PROJECT = SETTINGS["project"]
 
-# One direction of imports: what each module of the package may import from it. A new module adds its line.
+# One direction of imports: what each module of the package may import from it. A new module adds its line; a line
+# that ends in .* is for all modules of a package that have none of their own.
 MAY_IMPORT = {
     "__init__": "",
     "_checks": "",
@@ -31,10 +37,43 @@ MAY_IMPORT = {
     "linalg": "_checks _norms factorizations",
     "svd": "_checks _norms _spectrum factorizations linalg",
     "datasets": "_checks _download _ratings _texts",
-    "exercises": "_checks",
+    "exercises": "exercises.*",
+    "exercises.*": "_checks exercises._answers",
     "plotting": "_checks",
     "slider": "_checks",
+    "_lora_product": "",
+    "_lora_start": "_checks",
+    "_lora_layer": "_lora_product _lora_start",
+    "_lora_places": "_lora_layer _lora_start",
+    "_lora_switch": "_checks _lora_layer _lora_places",
+    "_lora_files": "_checks",
+    "lora": "_checks _lora_*",
+    "training": "training.*",
+    "training.base": "_checks training.model",
+    "training.checkpoints": "_checks",
+    "training.corpus": "_checks",
+    "training.loop": "_checks training.checkpoints training.corpus training.model training.optimiser training.records"
+    " training.schedule",
+    "training.losses": "",
+    "training.methods": "_checks _lora_start lora training.model",
+    "training.model": "_checks training.losses training.schedule",
+    "training.optimiser": "_checks",
+    "training.records": "_checks",
+    "training.schedule": "_checks",
+    "training.trainer": "_checks _lora_start training.corpus training.loop training.methods training.model"
+    " training.records training.schedule",
 }
+# Networks need torch; nothing else may, not even inside a function.
+MAY_IMPORT_TORCH = ["_lora_*", "lora", "training", "training.*", "attention", "compression"]
+
+
+def name_of(path):
+    """A file of the package as its module: svd, training for training/__init__.py, training.model."""
+    parts = path.relative_to(PACKAGE).with_suffix("").parts
+    return ".".join(parts[:-1] if len(parts) > 1 and parts[-1] == "__init__" else parts)
+
+
+MODULES = {name_of(path): path for path in PACKAGE.rglob("*.py")}
 
 
 def text_files():
@@ -87,7 +126,7 @@ def test_make_help_lists_every_target():
 def test_make_says_in_one_line_what_python_lacks(tmp_path, stub, message):
     tools = tmp_path / "bin"
     tools.mkdir()
-    for name in ("sh", "make", "grep"):
+    for name in ("sh", "make"):
         (tools / name).symlink_to(shutil.which(name))
     if stub:
         (tools / "python3").write_text(f"#!/bin/sh\n{stub}\n", encoding="utf-8")
@@ -107,6 +146,37 @@ def test_versions_agree():
     assert re.search(r"^## (\S+)", changes, re.MULTILINE)[1] == PROJECT["version"]
 
 
+@pytest.mark.parametrize("name", ["lora", "training"])
+def test_the_reference_page_has_every_public_name(name):
+    page = (ROOT / "helpers.md").read_text(encoding="utf-8").split(f".. currentmodule:: lowrank_helpers.{name}\n")[1]
+    listed = re.findall(r"^\.\. auto(?:class|function):: (\w+)$", page.split("```")[0], re.MULTILINE)
+    source = MODULES[name].read_text(encoding="utf-8")
+    found = re.findall(r"^(?:def|class) ([a-zA-Z]\w*)| import \w+ as (\w+)$", source, re.MULTILINE)
+    values = vars(importlib.import_module(f"lowrank_helpers.{name}"))
+    public = {here or elsewhere for here, elsewhere in found}
+    assert set(listed) == {name for name in public if inspect.isfunction(values[name]) or inspect.isclass(values[name])}
+
+
+def test_package_data_lists_every_file():
+    """A file beside the modules that no pattern names would be missing from what pip installs."""
+    command = ["git", "ls-files", "--cached", "--others", "--exclude-standard", "lowrank_helpers"]
+    listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout.splitlines()
+    files = {ROOT / name for name in listed if not name.endswith(".py") and (ROOT / name).exists()}
+    patterns = SETTINGS["tool"]["setuptools"]["package-data"]["lowrank_helpers"]
+    assert files and files <= {path for pattern in patterns for path in PACKAGE.glob(pattern)}
+
+
+def test_building_the_book_installs_no_torch():
+    def extras(target):
+        command = ["make", "--no-print-directory", "--dry-run", "--always-make", target]
+        shown = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+        return {extra for listed in re.findall(r'--editable "\.\[(.*?)\]"', shown) for extra in listed.split(",")}
+
+    assert extras("book") == {"book"}
+    assert extras("test") == set(PROJECT["optional-dependencies"])
+    assert not any("torch" in name for name in PROJECT["dependencies"] + PROJECT["optional-dependencies"]["book"])
+
+
 def numbers(version):
     """A version as numbers that compare: 1.0.4.post1 is (1, 0, 4, 1)."""
     return tuple(map(int, re.findall(r"\d+", version)))
@@ -123,38 +193,76 @@ def test_the_lock_holds_what_the_project_asks_for():
         assert numbers(pins[name]) >= numbers(bound), requirement
 
 
-def imports(path):
-    """The modules of the package that a file imports at its top, by the first part of their names."""
-    for node in ast.parse(path.read_text(encoding="utf-8")).body:
+def imports(source, module="module"):
+    """All that a module of the package imports, inside functions too, by full names: lowrank_helpers.svd.pca."""
+    here = ("lowrank_helpers." + module).split(".")
+    package = here if module in MODULES and MODULES[module].name == "__init__.py" else here[:-1]
+    for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
-            names = [alias.name for alias in node.names]
+            yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
-            package = "lowrank_helpers" if node.level else ""
-            base = ".".join(filter(None, [package, node.module]))
-            names = [base] if base != "lowrank_helpers" else [f"{base}.{alias.name}" for alias in node.names]
-        else:
-            continue
-        yield from (name.split(".")[1] for name in names if name.startswith("lowrank_helpers."))
+            base = package[: len(package) + 1 - node.level] if node.level else []
+            yield from (".".join([*base, *filter(None, [node.module]), alias.name]) for alias in node.names)
+
+
+def own(names):
+    """Those modules of the package that stand in full names; __init__ for what stands in lowrank_helpers itself."""
+    for name in names:
+        package, *parts = name.split(".")
+        if package == "lowrank_helpers":
+            prefixes = (".".join(parts[:length]) for length in range(len(parts), 0, -1))
+            yield next((prefix for prefix in prefixes if prefix in MODULES), "__init__")
+
+
+IMPORTS = {module: set(imports(path.read_text(encoding="utf-8"), module)) for module, path in MODULES.items()}
+
+
+@pytest.mark.parametrize(
+    ("line", "module", "found"),
+    [
+        ("import lowrank_helpers.svd as svd, numpy", "linalg", {"svd"}),
+        ("from lowrank_helpers import svd, _checks", "linalg", {"svd", "_checks"}),
+        ("from lowrank_helpers import __version__", "linalg", {"__init__"}),
+        ("def f():\n    from lowrank_helpers.svd import truncated_svd", "linalg", {"svd"}),
+        ("from . import svd", "linalg", {"svd"}),
+        ("from .svd import truncated_svd", "linalg", {"svd"}),
+        ("from . import norms", "exercises", {"exercises.norms"}),
+        ("from ._answers import call", "exercises.norms", {"exercises._answers"}),
+        ("from .._checks import number", "exercises.norms", {"_checks"}),
+        ("from lowrank_helpers.exercises import norms", "linalg", {"exercises.norms"}),
+        ("from lowrank_helpers.exercises import something", "linalg", {"exercises"}),
+        ("import scipy.linalg", "linalg", set()),
+    ],
+)
+def test_every_way_to_import_is_read(line, module, found):
+    assert set(own(imports(line, module))) == found
 
 
 def test_imports_go_in_one_direction():
-    modules = {path.stem for path in PACKAGE.glob("*.py")} | {"exercises"}
-    assert modules == set(MAY_IMPORT)
-    for module in modules - {"exercises"}:
-        found = set(imports(PACKAGE / f"{module}.py"))
-        assert found <= set(MAY_IMPORT[module].split()), f"{module} imports {sorted(found)}"
-    inside = {path.stem for path in (PACKAGE / "exercises").glob("*.py")}
-    for path in (PACKAGE / "exercises").glob("*.py"):
-        assert set(imports(path)) <= inside | {"_checks"}, path.name
+    row = {module: module if module in MAY_IMPORT else module.rpartition(".")[0] + ".*" for module in MODULES}
+    assert set(row.values()) == set(MAY_IMPORT)
+    found = {module: set(own(names)) for module, names in IMPORTS.items()}
+    for module, names in found.items():
+        allowed = MAY_IMPORT[row[module]].split()
+        unwanted = {name for name in names if not any(fnmatch(name, pattern) for pattern in allowed)}
+        assert not unwanted, f"{module} imports {sorted(unwanted)}"
+    graphlib.TopologicalSorter(found).prepare()  # raises CycleError where two modules need each other
+
+
+def test_torch_is_imported_for_networks_alone():
+    needing = {m for m, names in IMPORTS.items() if {name.split(".")[0] for name in names} & {"torch", "safetensors"}}
+    assert {module for module in needing if not any(fnmatch(module, pattern) for pattern in MAY_IMPORT_TORCH)} == set()
+    assert {"lora", "training.model"} <= needing  # they would be found
 
 
 @pytest.mark.parametrize(
     ("module", "unwanted"),
     [
-        ("lowrank_helpers", "numpy torch matplotlib"),
+        ("lowrank_helpers", "numpy torch safetensors matplotlib"),
         *((f"lowrank_helpers.{name}", "torch matplotlib") for name in ("linalg", "factorizations", "svd", "datasets")),
         ("lowrank_helpers.exercises", "torch matplotlib"),
         ("lowrank_helpers.plotting", "torch"),
+        *((f"lowrank_helpers.{name}", "matplotlib sklearn peft transformers") for name in ("lora", "training")),
     ],
 )
 def test_imports_no_more_than_it_needs(module, unwanted):

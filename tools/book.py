@@ -10,6 +10,8 @@ from typing import Any
 
 from docutils import nodes
 from sphinx.application import Sphinx
+from sphinx.ext.autodoc import _CLASS_NEW_BLACKLIST
+from sphinx.ext.autodoc.mock import _MockObject
 from sphinx.util.docutils import SphinxDirective
 from sphinx.util.fileutil import copy_asset
 
@@ -143,6 +145,12 @@ def keep_initials(app: Sphinx, what: str, name: str, obj: Any, options: Any, lin
     lines[:] = [re.sub(r"^(\s*[A-Z])\. ", r"\1\\. ", line) for line in lines]
 
 
+def fit_stand_ins() -> None:
+    """Fit what autodoc puts in the place of torch, which the book is built without, to the package's networks."""
+    _MockObject.__or__ = _MockObject.__ror__ = lambda self, other: self  # as in `Tensor | None`
+    _CLASS_NEW_BLACKLIST.append("sphinx.ext.autodoc.mock._MockObject.__new__")  # a class shows its own __init__
+
+
 def copy_mathjax(app: Sphinx, error: Exception | None) -> None:
     """Put the part of MathJax that the pages load into the built book."""
     if error is not None or app.builder.format != "html":
@@ -174,6 +182,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.add_directive("ledger-table", LedgerTable)
     app.add_directive("ledger-graph", LedgerGraph)
     app.add_directive("folklore-row", FolkloreRow)
+    fit_stand_ins()
     app.connect("config-inited", theme_settings)
     app.connect("doctree-read", mark_cells)
     app.connect("html-page-context", drop_thebe, priority=900)

@@ -80,7 +80,7 @@ def oldest_environment() -> pathlib.Path:
     constraints.write_text("\n".join(kept + [f"{name}=={version}" for name, version in bounds.items()]) + "\n")
     install = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-c", constraints]
     subprocess.run([*install, "setuptools", "wheel"], check=True)
-    subprocess.run([*install, "--no-build-isolation", "--editable", f"{ROOT}[test]"], check=True)
+    subprocess.run([*install, "--no-build-isolation", "--editable", f"{ROOT}[test,torch,peft]"], check=True)
     stamp.write_text(version, encoding="utf-8")
     return python
 

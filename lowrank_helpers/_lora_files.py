@@ -1,0 +1,338 @@
+"""Adapters as files, in the layout of the PEFT library: a folder with safetensors and JSON. Nothing is unpickled.
+
+``adapter_model.safetensors`` has the tensors, under keys such as ``base_model.model.blocks.0.q_proj.lora_A.weight``,
+and ``adapter_config.json`` what they mean. What PEFT has no place for, a digest and a sample of the base's weights,
+stands in the metadata of the safetensors file, which PEFT does not read.
+
+The layout is that of PEFT 0.21: ``peft/utils/save_and_load.py`` and ``peft/tuners/lora/config.py``.
+"""
+
+import hashlib
+import json
+import os
+import re
+import secrets
+import shutil
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import safetensors
+import safetensors.torch
+import torch
+from torch import Tensor
+
+from lowrank_helpers import _checks
+
+TENSORS = "adapter_model.safetensors"
+CONFIG = "adapter_config.json"
+OURS = "lowrank_helpers"  # the key of our metadata
+DTYPES = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
+KEY = re.compile(r"base_model\.model\.(.+)\.(lora_A\.weight|lora_B\.weight|lora_magnitude_vector)")
+
+# Settings of PEFT that are read here, or change nothing once the tensors are there. Any other must be off.
+READ = """
+    peft_type r lora_alpha rank_pattern alpha_pattern use_rslora use_dora target_modules init_lora_weights
+    lora_dropout
+"""
+WITHOUT_EFFECT = """
+    auto_mapping base_model_name_or_path revision task_type inference_mode peft_version exclude_modules
+    layers_to_transform layers_pattern eva_config megatron_core qalora_group_size
+"""
+
+
+class SavedLayer(NamedTuple):
+    """One layer of an adapter: A (rank, in), B (out, rank), DoRA's magnitude (out,) or None."""
+
+    A: Tensor
+    B: Tensor
+    magnitude: Tensor | None
+    alpha: float
+
+
+class BaseSample(NamedTuple):
+    """Some entries of a frozen weight, and its dtype, by which a base is known again."""
+
+    dtype: str
+    entries: list[float]
+
+
+class SavedAdapter(NamedTuple):
+    """All that a folder holds. ``base`` is empty where another program wrote it."""
+
+    layers: dict[str, SavedLayer]
+    targets: list[str]
+    scaling: str
+    init: str
+    dropout: float
+    base: dict[str, BaseSample]
+
+
+# ------------------------------------------------------------------------------------------------------------ writing
+
+
+def write_adapter(folder: str | os.PathLike[str], saved: SavedAdapter, function: str) -> Path:
+    """Write an adapter so that the folder has the old one or the new one, whole, whatever happens."""
+    tensors: dict[str, Tensor] = {}
+    for path, layer in saved.layers.items():
+        tensors[f"base_model.model.{path}.lora_A.weight"] = layer.A
+        tensors[f"base_model.model.{path}.lora_B.weight"] = layer.B
+        if layer.magnitude is not None:
+            tensors[f"base_model.model.{path}.lora_magnitude_vector"] = layer.magnitude
+    tensors = {key: t.detach().cpu().clone(memory_format=torch.contiguous_format) for key, t in tensors.items()}
+    config = _config(saved)
+    base = {path: list(sample) for path, sample in saved.base.items()}
+    ours = json.dumps({"sha256": _digest(tensors, config, base), "base": base})
+    files = {
+        CONFIG: (json.dumps(config, indent=2) + "\n").encode(),
+        TENSORS: safetensors.torch.save(tensors, {"format": "pt", OURS: ours}),
+    }
+    return _replace(Path(os.path.realpath(folder)), files, function)
+
+
+def _config(saved: SavedAdapter) -> dict[str, Any]:
+    """The settings of PEFT; patterns only where layers differ, longer names first because PEFT takes the first hit."""
+    paths = sorted(saved.layers, key=len, reverse=True)
+    ranks = {path: len(saved.layers[path].A) for path in paths}
+    alphas = {path: _whole(saved.layers[path].alpha) for path in paths}
+    return {
+        "peft_type": "LORA",
+        "r": ranks[paths[0]],
+        "lora_alpha": alphas[paths[0]],
+        "rank_pattern": ranks if len(set(ranks.values())) > 1 else {},
+        "alpha_pattern": alphas if len(set(alphas.values())) > 1 else {},
+        "use_rslora": saved.scaling == "alpha/sqrt(rank)",
+        "use_dora": any(layer.magnitude is not None for layer in saved.layers.values()),
+        "target_modules": saved.targets,
+        "init_lora_weights": True,
+        "lora_dropout": saved.dropout,
+        "bias": "none",
+        "fan_in_fan_out": False,
+        "inference_mode": True,
+    }
+
+
+def _whole(x: float) -> float | int:
+    return int(x) if x.is_integer() else x
+
+
+def _digest(tensors: dict[str, Tensor], config: dict[str, Any], base: dict[str, Any]) -> str:
+    """SHA-256 of the tensors and of everything that says what they mean."""
+    meaning = {key: config.get(key) for key in READ.split()}
+    sha = hashlib.sha256(json.dumps([meaning, base], sort_keys=True).encode())
+    for key, t in sorted(tensors.items()):
+        sha.update(f"{key} {t.dtype} {tuple(t.shape)}".encode())
+        sha.update(t.contiguous().flatten().view(torch.uint8).numpy().tobytes())
+    return sha.hexdigest()
+
+
+def _replace(folder: Path, files: dict[str, bytes], function: str) -> Path:
+    """Write the files into a new folder beside, bring them to the disk, then let it take the folder's place."""
+    if folder.exists() and not folder.is_dir():
+        raise ValueError(f"{function}: folder must be a folder; got {folder.name!r}, a file. Pass another name.")
+    others = sorted(p.name for p in folder.iterdir() if p.name not in files) if folder.exists() else []
+    if others:
+        raise ValueError(
+            f"{function}: folder must be new or hold an adapter only; got {folder.name!r}, which also holds "
+            f"{others[0]!r}. Pass a folder of its own."
+        )
+    new = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}")
+    old = new.with_name(f"{new.name}.old")
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        new.mkdir()
+        for name, content in files.items():
+            with (new / name).open("xb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+        _sync(new)
+        try:
+            if folder.exists():
+                os.rename(folder, old)
+            os.rename(new, folder)
+        except BaseException:
+            if old.exists() and not folder.exists():
+                os.rename(old, folder)
+            raise
+        _sync(folder.parent)
+    except OSError as error:
+        raise OSError(
+            f"{function}: could not write {folder.name!r}: {error.strerror or error}. What is in the folder is "
+            "whole; free some space or pass another folder."
+        ) from error
+    finally:
+        shutil.rmtree(new, ignore_errors=True)
+        if folder.exists():
+            shutil.rmtree(old, ignore_errors=True)
+    return folder
+
+
+def _sync(folder: Path) -> None:
+    """Bring a folder's list of names to the disk, where the system has that."""
+    if os.name == "posix":
+        number = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(number)
+        finally:
+            os.close(number)
+
+
+# ------------------------------------------------------------------------------------------------------------ reading
+
+
+def read_adapter(folder: str | os.PathLike[str], function: str) -> SavedAdapter:
+    """Read an adapter, and check all that can be checked without a model."""
+    place = Path(folder)
+    _there(place, function)
+    config = _read_config(place / CONFIG, function)
+    tensors, metadata = _read_tensors(place / TENSORS, function)
+    base = _read_metadata(metadata, tensors, config, function)
+    parts: dict[str, dict[str, Tensor]] = {}
+    for key, tensor in tensors.items():
+        known = KEY.fullmatch(key)
+        if known is None:
+            raise ValueError(
+                f"{function}: every tensor must be an A, a B or a magnitude of a linear layer; got the key {key!r} in "
+                f"{TENSORS}. Save an adapter of linear layers only."
+            )
+        if tensor.dtype not in DTYPES or not bool(torch.isfinite(tensor).all()):
+            raise ValueError(
+                f"{function}: every tensor must hold finite floats; {key!r} in {TENSORS} does not. "
+                "Load an earlier adapter."
+            )
+        parts.setdefault(known[1], {})[known[2]] = tensor
+    if not parts:
+        raise ValueError(f"{function}: {TENSORS} must hold tensors; it holds none. Save the adapter again.")
+    layers = {path: _layer(path, found, config, function) for path, found in parts.items()}
+    targets = config.get("target_modules")
+    targets = sorted(map(str, targets)) if isinstance(targets, list) else []
+    for target in [] if config.get("exclude_modules") else targets:
+        if not any(path == target or path.endswith(f".{target}") for path in layers):
+            raise ValueError(
+                f"{function}: every target of {CONFIG} must have tensors; {target!r} has none in {TENSORS}. "
+                "The two files do not belong together; save the adapter again."
+            )
+    return SavedAdapter(
+        layers,
+        targets,
+        "alpha/sqrt(rank)" if config.get("use_rslora") else "alpha/rank",
+        config["init_lora_weights"] if config.get("init_lora_weights") in ("pissa", "olora") else "kaiming",
+        _checks.number(config.get("lora_dropout", 0.0), function, f"lora_dropout in {CONFIG}", least=0.0, below=1.0),
+        base,
+    )
+
+
+def _there(folder: Path, function: str) -> None:
+    """Refuse a folder without the two files, with the reason where a pickle is there instead."""
+    if not folder.is_dir():
+        left = sorted(folder.parent.glob(f".{folder.name}.*.old"))
+        step = f"A save was interrupted; the adapter is in {left[-1].name!r}." if left else "Pass the adapter's folder."
+        raise ValueError(f"{function}: folder must be a folder that exists; got {str(folder)!r}. {step}")
+    for name in (TENSORS, CONFIG):
+        if not (folder / name).is_file():
+            if name == TENSORS and (folder / "adapter_model.bin").is_file():
+                raise ValueError(
+                    f"{function}: {folder.name!r} must hold {TENSORS}; got adapter_model.bin only, a pickle, which "
+                    "can run any code when it is loaded. Save it again with safe_serialization=True."
+                )
+            raise ValueError(f"{function}: {folder.name!r} must hold {name}; it does not. Save the adapter again.")
+
+
+def _read_config(path: Path, function: str) -> dict[str, Any]:
+    """Read the settings, and refuse those that would change the layers in a way that is not supported here."""
+    try:
+        config = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{function}: {CONFIG} must be JSON; got {error}. Save the adapter again.") from error
+    if not isinstance(config, dict) or config.get("peft_type") != "LORA":
+        kind = config.get("peft_type") if isinstance(config, dict) else config
+        raise ValueError(f"{function}: {CONFIG} must have the peft_type 'LORA'; got {kind!r}. Other kinds do not load.")
+    init = config.get("init_lora_weights", True)
+    init = config["init_lora_weights"] = init.lower() if isinstance(init, str) else init
+    if init not in (True, False, "gaussian", "orthogonal", "eva", "pissa", "olora"):
+        raise ValueError(
+            f"{function}: init_lora_weights must be one that leaves the base as it is, or 'pissa' or 'olora'; got "
+            f"{init!r} in {CONFIG}, after which the base cannot be known. Let PEFT convert the adapter to plain LoRA."
+        )
+    allowed = {*READ.split(), *WITHOUT_EFFECT.split()}
+    for key, value in config.items():
+        if key not in allowed and value not in (None, False, "", [], {}) and (key, value) != ("bias", "none"):
+            raise ValueError(
+                f"{function}: {CONFIG} must set nothing that is not supported here; got {key}={value!r}. "
+                "Merge the adapter with PEFT and load the merged model."
+            )
+    return config
+
+
+def _read_tensors(path: Path, function: str) -> tuple[dict[str, Tensor], dict[str, str]]:
+    try:
+        with safetensors.safe_open(path, framework="pt") as file:
+            keys = file.keys()
+            return {key: file.get_tensor(key) for key in keys}, file.metadata() or {}
+    except safetensors.SafetensorError as error:
+        raise ValueError(
+            f"{function}: {TENSORS} must be a whole safetensors file; got {error}. It was cut off or is another "
+            "kind of file; load an earlier adapter."
+        ) from error
+
+
+def _read_metadata(
+    metadata: dict[str, str], tensors: dict[str, Tensor], config: dict[str, Any], function: str
+) -> dict[str, BaseSample]:
+    """Compare the digest, if there is one, and return the samples of the base."""
+    if OURS not in metadata:
+        return {}
+    try:
+        ours = json.loads(metadata[OURS])
+        base = {
+            path: BaseSample(str(dtype), [float(x) for x in entries]) for path, (dtype, entries) in ours["base"].items()
+        }
+        same = ours["sha256"] == _digest(tensors, config, ours["base"])
+    except (ValueError, TypeError, KeyError, AttributeError):
+        same = False
+    if not same:
+        raise ValueError(
+            f"{function}: {TENSORS} and {CONFIG} must be as they were saved; their digest is another one. "
+            "One of them was changed; load an earlier adapter."
+        )
+    return base
+
+
+def _layer(path: str, found: dict[str, Tensor], config: dict[str, Any], function: str) -> SavedLayer:
+    """Put the tensors of one layer together, and compare their shapes with each other and with the settings."""
+    wanted = {"lora_A.weight", "lora_B.weight"} | ({"lora_magnitude_vector"} if config.get("use_dora") else set())
+    if set(found) != wanted:
+        raise ValueError(
+            f"{function}: {path!r} must have {', '.join(sorted(wanted))} in {TENSORS}; got {', '.join(sorted(found))}. "
+            "Save the adapter again."
+        )
+    A, B, magnitude = found["lora_A.weight"], found["lora_B.weight"], found.get("lora_magnitude_vector")
+    rank = _of_layer(config, "rank_pattern", "r", path, function)
+    rank = _checks.integer(rank, 1, None, function, f"r in {CONFIG}")
+    alpha = _of_layer(config, "alpha_pattern", "lora_alpha", path, function)
+    alpha = _checks.number(alpha, function, f"lora_alpha in {CONFIG}", above=0.0)
+    if (A.ndim, B.ndim) != (2, 2) or len(A) != rank or B.shape[1] != rank:
+        raise ValueError(
+            f"{function}: A must be (rank, in) and B (out, rank) with rank {rank}, as {CONFIG} has it; got "
+            f"{tuple(A.shape)} and {tuple(B.shape)} for {path!r}. Save the adapter again."
+        )
+    if magnitude is not None and tuple(magnitude.shape) != (len(B),):
+        raise ValueError(
+            f"{function}: the magnitude must be (out,) = ({len(B)},); got {tuple(magnitude.shape)} for {path!r}. "
+            "Save the adapter again."
+        )
+    return SavedLayer(A, B, magnitude, alpha)
+
+
+def _of_layer(config: dict[str, Any], patterns: str, default: str, path: str, function: str) -> Any:
+    """Read a setting of one layer: that of the first pattern that matches its name, as in PEFT, or the default."""
+    listed = config.get(patterns) or {}
+    try:
+        for pattern, value in listed.items():
+            if re.match(rf"(.*\.)?({pattern})$", path):
+                return value
+    except (AttributeError, re.error) as error:
+        raise ValueError(
+            f"{function}: {patterns} in {CONFIG} must map patterns to numbers; got {listed!r}. Save the adapter again."
+        ) from error
+    return config.get(default)

@@ -1,0 +1,108 @@
+"""Where the linear layers of a model hang, and which of them can carry an adapter."""
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from torch import nn
+
+from lowrank_helpers import _lora_start
+from lowrank_helpers._lora_layer import LoRALinear
+from lowrank_helpers._lora_start import Settings
+
+
+class Place(NamedTuple):
+    """Where a module hangs in a model: ``parent.attribute`` is ``module``, of the full name ``path``."""
+
+    parent: nn.Module
+    attribute: str
+    path: str
+    module: nn.Module
+
+
+def places_of(parent: nn.Module, prefix: str = "") -> Iterator[Place]:
+    """All places of a model below its root, the same module at each of its places, not into a LoRALinear."""
+    parent = getattr(parent, "_orig_mod", parent)  # what torch.compile wraps
+    for attribute, module in parent._modules.items():
+        if module is not None:
+            path = f"{prefix}{attribute}"
+            yield Place(parent, attribute, path, module)
+            if not isinstance(module, LoRALinear):
+                yield from places_of(module, f"{path}.")
+
+
+def check_model(model: object, function: str) -> None:
+    """Refuse what is not a model, or what is a linear layer itself."""
+    if not isinstance(model, nn.Module):
+        raise TypeError(f"{function}: model must be a torch.nn.Module; got {type(model).__name__}. Pass the model.")
+    if isinstance(model, nn.Linear | LoRALinear):
+        raise ValueError(
+            f"{function}: model must contain linear layers; got a {type(model).__name__} itself, which cannot be "
+            "replaced in place. Pass torch.nn.Sequential(model), or make a LoRALinear of it."
+        )
+
+
+def layers_of(model: object, function: str) -> list[LoRALinear]:
+    """The layers with adapters, each once; an error where there are none."""
+    if not isinstance(model, nn.Module):
+        raise TypeError(f"{function}: model must be a torch.nn.Module; got {type(model).__name__}. Pass the model.")
+    layers = [module for module in model.modules() if isinstance(module, LoRALinear)]
+    if not layers:
+        raise ValueError(f"{function}: model must have adapters; got a model without. Call add_lora first.")
+    return layers
+
+
+def check_unmerged(layers: Sequence[LoRALinear], function: str) -> None:
+    merged = next((layer.merged for layer in layers if layer.merged is not None), None)
+    if merged is not None:
+        raise ValueError(f"{function}: no adapter must be merged; got {merged!r} merged. Call unmerge_lora first.")
+
+
+def listed(names: Sequence[str], most: int = 12) -> str:
+    return ", ".join(map(repr, names[:most])) + (", …" if len(names) > most else "")
+
+
+def names_of(layers: Sequence[LoRALinear]) -> list[str]:
+    return list(dict.fromkeys(name for layer in layers for name in layer.adapters))
+
+
+def base_of(module: nn.Module) -> nn.Linear:
+    """The linear layer in a module that can carry an adapter."""
+    base = module.base if isinstance(module, LoRALinear) else module
+    assert isinstance(base, nn.Linear)
+    return base
+
+
+def check_place(model: nn.Module, place: Place, given: Settings, function: str, *, any_rank: bool = False) -> None:
+    """Refuse a place whose layer cannot carry this adapter, or would not use it."""
+    module = place.module.base if isinstance(place.module, LoRALinear) else place.module
+    _lora_start.check_base(module, given, function, repr(place.path), any_rank=any_rank)
+    if isinstance(place.module, LoRALinear) and (given.takes_from_base or place.module.A0 is not None):
+        raise ValueError(
+            f"{function}: an adapter with init='pissa' or init='olora' must be the only one on its layer, since it "
+            f"takes its part out of the weight; {place.path!r} would have a second. Start from a fresh model."
+        )
+    if isinstance(place.parent, nn.TransformerEncoderLayer):
+        raise ValueError(
+            f"{function}: {place.path!r} must not be a part of torch.nn.TransformerEncoderLayer, which reads the "
+            "weight itself in evaluation and would leave out the adapter. Use a block that calls its layers."
+        )
+    if given.takes_from_base:
+        check_alone(model, base_of(place.module), place.path, function)
+
+
+def check_alone(model: nn.Module, base: nn.Linear, called: str, function: str) -> None:
+    """Refuse to write into a weight that another module has too."""
+    owners = [module for module in model.modules() if any(p is base.weight for p in module._parameters.values())]
+    if len(owners) > 1:
+        raise ValueError(
+            f"{function}: the weight of {called} must be its own; it is tied to a {type(owners[0]).__name__}, which "
+            "would change with it. Untie them first: layer.weight = torch.nn.Parameter(layer.weight.clone())."
+        )
+
+
+def check_free(model: nn.Module, name: str, function: str) -> None:
+    """Refuse a name that is taken, and a model with a merged adapter."""
+    layers = [module for module in model.modules() if isinstance(module, LoRALinear)]
+    if any(name in layer.adapters for layer in layers):
+        raise ValueError(f"{function}: name must be new; got {name!r}, which the model has. Pass another name=.")
+    check_unmerged(layers, function)

@@ -1,0 +1,68 @@
+"""The product with W + s B A: its forward and backward pass, its sum, and a sample of W."""
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+SAMPLES = 64  # entries of W by which a saved adapter knows its base again
+
+
+class _LowRankLinear(torch.autograd.Function):
+    """y = x Wᵀ + b + s (x Aᵀ) Bᵀ for a matrix x. It keeps x and h = x Aᵀ; W and b get no gradient."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, W: Tensor, b: Tensor | None, A: Tensor, B: Tensor, s: float) -> Tensor:
+        h = x @ A.T
+        ctx.save_for_backward(x, h, W, A, B)
+        ctx.s = s
+        return F.linear(x, W, b).addmm_(h, B.T, alpha=s)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, dy: Tensor) -> tuple[Tensor | None, ...]:
+        x, h, W, A, B = ctx.saved_tensors
+        dx = dA = dB = None
+        g = dy @ B  # the gradient of h, but for s
+        if ctx.needs_input_grad[0]:
+            dx = (dy @ W.to(dy.dtype)).addmm_(g, A, alpha=ctx.s)
+        if ctx.needs_input_grad[3]:
+            dA = (g.T @ x).mul_(ctx.s)
+        if ctx.needs_input_grad[4]:
+            dB = (dy.T @ h).mul_(ctx.s)
+        return dx, None, None, dA, dB, None
+
+
+def low_rank_linear(
+    x: Tensor, W: Tensor, b: Tensor | None, A: Tensor, B: Tensor, s: float, dropout: float = 0.0
+) -> Tensor:
+    """Compute x Wᵀ + b + s (x Aᵀ) Bᵀ, in the dtype of x or, under autocast, in that of autocast."""
+    device = x.device.type
+    if device != "meta" and torch.is_autocast_enabled(device) and x.dtype != torch.float64:
+        x = x.to(torch.get_autocast_dtype(device))
+    A, B = A.to(x.dtype), B.to(x.dtype)  # outside the function, so that autograd casts the gradients back
+    if dropout or W.requires_grad or (b is not None and b.requires_grad):
+        return F.linear(x, W, b) + s * F.linear(F.linear(F.dropout(x, dropout), A), B)
+    y: Tensor = _LowRankLinear.apply(x.reshape(-1, x.shape[-1]), W, b, A, B, s)  # type: ignore[no-untyped-call]
+    return y.view(*x.shape[:-1], y.shape[-1])
+
+
+def wide(W: Tensor) -> torch.dtype:
+    """The dtype for sums of weights. In float64 no setting for fast float32 products rounds them more coarsely."""
+    return torch.float32 if W.device.type == "mps" else torch.float64
+
+
+def product(B: Tensor, A: Tensor, dtype: torch.dtype) -> Tensor:
+    """B A in this dtype, also where autocast is on."""
+    with torch.autocast(A.device.type, enabled=False):
+        return B.to(dtype) @ A.to(dtype)
+
+
+def sample(W: Tensor) -> Tensor:
+    """At most 64 evenly spaced entries of W, row after row, as float32, by which a weight is known again."""
+    flat = W.detach().flatten()
+    count = min(SAMPLES, flat.numel())
+    entries: Tensor = flat[torch.arange(count, device=flat.device) * flat.numel() // count]
+    return entries.float()

@@ -1,0 +1,353 @@
+"""Low-rank adaptation of a torch model: frozen weights W plus trainable products s B A of low rank.
+
+W is (out, in), A is (rank, in), B is (out, rank), s is α/r or α/√r, and y = x Wᵀ + b + s (x Aᵀ) Bᵀ. A model keeps
+its own modules; `add_lora` puts a `LoRALinear` in the place of each layer that is targeted. Adapters are saved in
+the layout of the PEFT library, as safetensors and JSON; nothing is ever unpickled.
+"""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TypeVar
+
+import torch
+from torch import nn
+
+from lowrank_helpers import _lora_files, _lora_start
+from lowrank_helpers._lora_layer import LoRALinear as LoRALinear
+from lowrank_helpers._lora_places import (
+    Place,
+    base_of,
+    check_free,
+    check_model,
+    check_place,
+    layers_of,
+    listed,
+    names_of,
+    places_of,
+)
+from lowrank_helpers._lora_product import sample
+from lowrank_helpers._lora_start import Adapter, Init, Scaling, Settings
+from lowrank_helpers._lora_switch import disable_lora as disable_lora
+from lowrank_helpers._lora_switch import lora_parameters as lora_parameters
+from lowrank_helpers._lora_switch import merge_lora as merge_lora
+from lowrank_helpers._lora_switch import set_adapter as set_adapter
+from lowrank_helpers._lora_switch import unmerge_lora as unmerge_lora
+
+Model = TypeVar("Model", bound=nn.Module)
+
+
+def add_lora(
+    model: Model,
+    rank: int,
+    *,
+    alpha: float,
+    targets: Sequence[str],
+    dropout: float = 0.0,
+    scaling: Scaling = "alpha/rank",
+    init: Init = "kaiming",
+    dora: bool = False,
+    name: str = "default",
+    rng: int | torch.Generator | None = None,
+) -> Model:
+    """Freeze a model and give its targeted linear layers a trainable adapter, in place.
+
+    Parameters
+    ----------
+    model : torch.nn.Module
+        A model that contains torch.nn.Linear layers.
+    rank : int
+        r, between 1 and the smaller side of each targeted layer.
+    alpha : float
+        α > 0.
+    targets : sequence of str
+        Names of linear layers. A layer is meant if its full name is one of them, or ends in a dot and one of them:
+        'q_proj' means 'blocks.0.q_proj' and 'blocks.1.q_proj'.
+    dropout, scaling, init, dora
+        As for `LoRALinear`.
+    name : str, default 'default'
+        The adapter's name. A second adapter needs another name; it may have other targets, and becomes the active
+        one.
+    rng : int, torch.Generator or None
+        As for `LoRALinear`; the layers draw one after another, in the order of the model.
+
+    Returns
+    -------
+    torch.nn.Module
+        The same model. Only A, B and the magnitudes of this adapter require gradients.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a target is unknown, or not a linear layer, or cannot carry the adapter (see `LoRALinear`), if the name
+        is taken or an adapter is merged, or another argument is out of bounds. The model is then as it was.
+
+    References
+    ----------
+    E. J. Hu et al., LoRA: Low-rank adaptation of large language models, arXiv:2106.09685, §4.
+
+    Examples
+    --------
+    >>> from lowrank_helpers.lora import add_lora, lora_parameters
+    >>> model = torch.nn.Sequential(torch.nn.Linear(8, 16), torch.nn.ReLU(), torch.nn.Linear(16, 4))
+    >>> model = add_lora(model, 2, alpha=4, targets=["0", "2"], rng=0)
+    >>> sum(p.numel() for p in lora_parameters(model)), sum(p.numel() for p in model.parameters())
+    (88, 300)
+    >>> add_lora(model, 2, alpha=4, targets=["q_proj"], name="second")
+    Traceback (most recent call last):
+        ...
+    ValueError: add_lora: targets must name linear layers of the model; got 'q_proj'. There are: '0', '2'.
+    """
+    check_model(model, "add_lora")
+    given = _lora_start.settings("add_lora", rank, alpha, dropout, scaling, init, dora)
+    _lora_start.check_name(name, "add_lora")
+    places = _targeted(model, targets, "add_lora")
+    for place in places:
+        check_place(model, place, given, "add_lora")
+    check_free(model, name, "add_lora")
+    drawn = _lora_start.generator(rng, "add_lora")
+    modules = dict.fromkeys(place.module for place in places)  # each once, though it may hang at two places
+    adapters = {module: Adapter(base_of(module).weight, given, drawn) for module in modules}
+    _attach(model, places, adapters, name)
+    return model
+
+
+def _targeted(model: nn.Module, targets: object, function: str) -> list[Place]:
+    """The places that the targets name."""
+    if isinstance(targets, str) or not isinstance(targets, Sequence | set | frozenset):
+        shown = repr(targets) if isinstance(targets, str) else type(targets).__name__
+        raise TypeError(f"{function}: targets must be a list of names; got {shown}. Pass a list such as ['q_proj'].")
+    linear = [place for place in places_of(model) if isinstance(place.module, nn.Linear | LoRALinear)]
+    last = listed(list(dict.fromkeys(place.path.rpartition(".")[2] for place in linear)))
+    there = f"There are: {last}." if linear else "There are none."
+    if not targets:
+        raise ValueError(f"{function}: targets must not be empty. {there}")
+    found: dict[str, Place] = {}
+    for target in targets:
+        if not isinstance(target, str):
+            raise TypeError(f"{function}: targets must be strings; got {type(target).__name__}. {there}")
+        meant = [p for p in places_of(model) if p.path == target or p.path.endswith(f".{target}")]
+        if not meant or not target:
+            raise ValueError(f"{function}: targets must name linear layers of the model; got {target!r}. {there}")
+        found |= {place.path: place for place in meant}
+    return [found[place.path] for place in places_of(model) if place.path in found]
+
+
+def _attach(model: nn.Module, places: list[Place], adapters: dict[nn.Module, Adapter], name: str) -> None:
+    """Hang checked adapters in, and let nothing else be trainable."""
+    made: dict[nn.Module, LoRALinear] = {}
+    for place in places:
+        module = place.module
+        if isinstance(module, LoRALinear):
+            if name not in module.adapters:
+                module.attach(name, adapters[module])
+            continue
+        if module not in made:
+            made[module] = LoRALinear.around(base_of(module), name, adapters[module])
+        setattr(place.parent, place.attribute, made[module])
+    model.requires_grad_(False)
+    for layer in layers_of(model, "add_lora"):
+        layer.activate(name)
+
+
+def save_lora(model: nn.Module, folder: str | os.PathLike[str], *, name: str | None = None) -> Path:
+    """Save one adapter, without the base, in the layout of PEFT: PeftModel.from_pretrained reads it too.
+
+    The folder holds ``adapter_model.safetensors`` and ``adapter_config.json``. It is written beside and then takes
+    the place of an older one, so that a failed save leaves the older one whole. With the adapter goes a sample of 64
+    entries of each frozen weight, by which `load_lora` knows the base again.
+
+    An adapter that took its part out of the weights ('pissa', 'olora') is saved as its difference from where it
+    started, B A − B₀ A₀, a plain adapter of rank 2r, so that it belongs to the base as it was before `add_lora`.
+
+    Parameters
+    ----------
+    model : torch.nn.Module
+        A model with adapters.
+    folder : path
+        A folder that is new, or empty, or holds an adapter only.
+    name : str, optional
+        The adapter; by default the active one.
+
+    Returns
+    -------
+    pathlib.Path
+        The folder.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If model has no adapters, or none of this name, or folder holds other files, or if the adapter's layers have
+        different scalings, dropouts or kinds, for which the layout has no place.
+    OSError
+        If the files cannot be written. An older adapter in the folder is then still whole.
+
+    References
+    ----------
+    F. Meng et al., PiSSA, arXiv:2404.02948, Appendix C (the conversion to rank 2r).
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from lowrank_helpers.lora import add_lora, load_lora, save_lora
+    >>> model = add_lora(torch.nn.Sequential(torch.nn.Linear(8, 4)), 2, alpha=4, targets=["0"])
+    >>> with tempfile.TemporaryDirectory() as place:
+    ...     folder = save_lora(model, f"{place}/adapter")
+    ...     print(sorted(file.name for file in folder.iterdir()))
+    ['adapter_config.json', 'adapter_model.safetensors']
+    """
+    check_model(model, "save_lora")
+    layers = layers_of(model, "save_lora")
+    name = _chosen(layers, name)
+    found = {
+        p.path: p.module for p in places_of(model) if isinstance(p.module, LoRALinear) and name in p.module.adapters
+    }
+    kinds = {(s.dropout, s.scaling, s.dora) for s in (layer.adapter(name).settings for layer in found.values())}
+    if len(kinds) > 1:
+        raise ValueError(
+            f"save_lora: all layers of an adapter must have one dropout, scaling and dora; got {len(kinds)} "
+            f"combinations in {name!r}. Save them as adapters of different names."
+        )
+    settings = next(iter(found.values())).adapter(name).settings
+    saved = _lora_files.SavedAdapter(
+        {path: _saved_layer(layer, name) for path, layer in found.items()},
+        _short(model, list(found)),
+        settings.scaling,
+        "kaiming",
+        settings.dropout,
+        {path: _lora_files.BaseSample(_dtype(layer), layer.sample().tolist()) for path, layer in found.items()},
+    )
+    return _lora_files.write_adapter(folder, saved, "save_lora")
+
+
+def _chosen(layers: Sequence[LoRALinear], name: str | None) -> str:
+    """The name of the adapter to save."""
+    names = names_of(layers)
+    active = list(dict.fromkeys(layer.active for layer in layers if layer.active is not None))
+    if name is None and len(active) == 1:
+        return active[0]
+    if not isinstance(name, str) or name not in names:
+        raise ValueError(f"save_lora: name must be that of an adapter; got {name!r}. There are: {listed(names)}.")
+    return name
+
+
+def _dtype(layer: nn.Module) -> str:
+    return str(base_of(layer).weight.dtype).removeprefix("torch.")
+
+
+def _saved_layer(layer: LoRALinear, name: str) -> _lora_files.SavedLayer:
+    """A, B and α of one layer, as an adapter of the weight before this layer changed it."""
+    adapter = layer.adapter(name)
+    A, B, alpha = adapter.A.detach(), adapter.B.detach(), adapter.settings.alpha
+    if layer.A0 is not None and layer.B0 is not None:
+        A, B = torch.cat([A, -layer.A0]), torch.cat([B, layer.B0], dim=1)
+        alpha *= 2 if adapter.settings.scaling == "alpha/rank" else 2**0.5  # the same s with twice the rank
+    return _lora_files.SavedLayer(A, B, adapter.magnitude, alpha)
+
+
+def _short(model: nn.Module, paths: list[str]) -> list[str]:
+    """The last components of the names, if these mean the same layers; otherwise the whole names."""
+    last = sorted({path.rpartition(".")[2] for path in paths})
+    meant = {p.path for p in places_of(model) if p.attribute in last}
+    return last if meant == set(paths) else sorted(paths)
+
+
+def load_lora(model: Model, folder: str | os.PathLike[str], *, name: str = "default") -> Model:
+    """Add an adapter that `save_lora` or PEFT saved, and make it the active one.
+
+    Everything is checked before the model is touched: that the files are whole and as they were saved, that the
+    numbers are finite, that there is a layer of the right shape for each, and, where `save_lora` wrote it, that the
+    base is the one that the adapter was trained on, by 64 entries of each weight. They must be equal, or, if the
+    dtype is another, equal to bfloat16's rounding.
+
+    Parameters
+    ----------
+    model : torch.nn.Module
+        The model without this adapter; other adapters may be there.
+    folder : path
+        With ``adapter_model.safetensors`` and ``adapter_config.json``. Pickled adapters are refused.
+    name : str, default 'default'
+        The name that the adapter gets.
+
+    Returns
+    -------
+    torch.nn.Module
+        The same model, frozen and trainable as after `add_lora`.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a file is missing, cut off, changed or of an unsupported kind, if the adapter does not fit the model, or
+        if the name is taken or an adapter is merged. The model is then as it was.
+
+    Examples
+    --------
+    >>> import copy, tempfile
+    >>> from lowrank_helpers.lora import add_lora, load_lora, save_lora
+    >>> base = torch.nn.Sequential(torch.nn.Linear(8, 4))
+    >>> model = add_lora(copy.deepcopy(base), 2, alpha=4, targets=["0"])
+    >>> torch.nn.init.ones_(model[0].adapters["default"].B).shape
+    torch.Size([4, 2])
+    >>> with tempfile.TemporaryDirectory() as place:
+    ...     again = load_lora(base, save_lora(model, f"{place}/adapter"))
+    >>> x = torch.ones(3, 8)
+    >>> torch.equal(again(x), model(x))
+    True
+    """
+    check_model(model, "load_lora")
+    _lora_start.check_name(name, "load_lora")
+    check_free(model, name, "load_lora")
+    saved = _lora_files.read_adapter(folder, "load_lora")
+    there = {place.path: place for place in places_of(model)}
+    unknown = [path for path in saved.layers if path not in there]
+    if unknown:
+        linear = [path for path, place in there.items() if isinstance(place.module, nn.Linear | LoRALinear)]
+        raise ValueError(
+            f"load_lora: model must have every layer of the adapter; it has no {unknown[0]!r}. "
+            f"Its linear layers are: {listed(linear)}."
+        )
+    given = {path: _settings_of(saved, path) for path in saved.layers}
+    for path in saved.layers:
+        check_place(model, there[path], given[path], "load_lora", any_rank=True)
+        _check_fits(there[path], saved)
+    drawn = _lora_start.generator(0, "load_lora")
+    adapters = {there[path].module: Adapter(base_of(there[path].module).weight, given[path], drawn) for path in given}
+    _attach(model, [there[path] for path in saved.layers], adapters, name)
+    with torch.no_grad():
+        for path, layer in saved.layers.items():
+            adapter = adapters[there[path].module]  # in place only now: A and B as 'pissa' starts are in the base
+            adapter.A.copy_(layer.A)
+            adapter.B.copy_(layer.B)
+            if adapter.magnitude is not None and layer.magnitude is not None:
+                adapter.magnitude.copy_(layer.magnitude)
+    return model
+
+
+def _settings_of(saved: _lora_files.SavedAdapter, path: str) -> Settings:
+    layer = saved.layers[path]
+    dora = layer.magnitude is not None
+    return Settings(len(layer.A), layer.alpha, saved.dropout, saved.scaling, saved.init, dora)
+
+
+def _check_fits(place: Place, saved: _lora_files.SavedAdapter) -> None:
+    """Refuse a layer of another shape than the adapter's, or with other weights than it was trained on."""
+    layer, base = saved.layers[place.path], base_of(place.module)
+    if (len(layer.B), layer.A.shape[1]) != tuple(base.weight.shape):
+        raise ValueError(
+            f"load_lora: the adapter must be of the layer's shape {tuple(base.weight.shape)}; got "
+            f"{(len(layer.B), layer.A.shape[1])} for {place.path!r}. Load it on the model that it was trained on."
+        )
+    known = saved.base.get(place.path)
+    if known is None:
+        return
+    now = place.module.sample() if isinstance(place.module, LoRALinear) else sample(base.weight)
+    then = torch.tensor(known.entries, dtype=torch.float32)
+    if known.dtype == _dtype(base):
+        same = torch.equal(now.cpu(), then)
+    else:  # both may be rounded, each by half a unit of bfloat16 at most; the second term is float16's underflow
+        same = now.shape == then.shape and torch.allclose(now.cpu(), then, rtol=2**-7, atol=2**-24)
+    if not same:
+        raise ValueError(
+            f"load_lora: the base must be the one that the adapter was trained on; the weight of {place.path!r} is "
+            "another one. Load the base's own weights first."
+        )

@@ -1,0 +1,204 @@
+"""The loop: read a batch, take a step, keep a record, save."""
+
+import math
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+from tqdm.std import tqdm
+
+from lowrank_helpers.training.checkpoints import latest_checkpoint, save_checkpoint
+from lowrank_helpers.training.corpus import Batches
+from lowrank_helpers.training.model import GPT
+from lowrank_helpers.training.optimiser import Optimiser
+from lowrank_helpers.training.records import Log, TrainingResult, identity, interactive, refuse_another_run
+from lowrank_helpers.training.schedule import (
+    Precision,
+    dtype_on,
+    learning_rate_at,
+    own_random_state,
+    processes,
+    seed_step,
+)
+
+
+class Plan(NamedTuple):
+    """What decides, beside model and corpus, with which weights a run ends."""
+
+    steps: int
+    batch_size: int
+    context: int
+    learning_rate: float
+    warmup: int
+    final_learning_rate: float
+    weight_decay: float
+    betas: tuple[float, float]
+    clip: float
+    accumulate: int
+    precision: Precision
+    seed: int
+
+
+class Habits(NamedTuple):
+    """What does not: when to measure, record and save, and where."""
+
+    validation: Tensor | None
+    evaluate_every: int | None
+    folder: Path | None
+    save_every: int | None
+    log_every: int
+    compile: bool
+    progress: bool | None
+
+
+def run(function: str, model: GPT, tokens: Tensor, plan: Plan, habits: Habits, about: dict[str, Any]) -> TrainingResult:
+    """Train what requires a gradient, from the newest whole checkpoint in the folder, if there is one."""
+    device = model.embed.weight.device
+    trained = {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
+    dtype = dtype_on(device, plan.precision)
+    if dtype == torch.float16 and any(parameter.dtype == dtype for parameter in trained.values()):
+        raise ValueError(
+            f"{function}: trained weights must not be float16 where products are, because gradients are scaled; "
+            "got float16. Call model.float(), or pass precision='float32'."
+        )
+    optimiser = Optimiser(trained, device, dtype, weight_decay=plan.weight_decay, betas=plan.betas, clip=plan.clip)
+    settings = {**plan._asdict(), "betas": list(plan.betas), **about, **identity(model, tokens)}
+    resumed = _resume(function, optimiser, settings, habits.folder)
+    batches = Batches(tokens, plan.context, plan.seed)
+    forward = torch.compile(model) if habits.compile else model
+    place, count = processes(device)
+    with _training(model, optimiser), own_random_state(device), _memory_error_explained(function, plan):
+        log = Log(habits.folder if place == 0 else None, resumed)
+        bar = tqdm(
+            total=plan.steps, initial=resumed, disable=place > 0 or not interactive(habits.progress), unit="step"
+        )
+        began = time.perf_counter()
+        for step in range(resumed + 1, plan.steps + 1):
+            seed_step(plan.seed, step, place)
+            total = torch.zeros((), device=device)
+            for batch in _micro_batches(batches, step, plan, place, count):
+                total += optimiser.add_gradient(forward, *batch, share=1 / plan.accumulate)
+            loss, norm = optimiser.clip_gradient(total, count)
+            if not math.isfinite(loss) or not (math.isfinite(norm) or dtype == torch.float16):
+                raise FloatingPointError(_not_finite(function, step, loss, norm, habits.folder))
+            rate = learning_rate_at(
+                step, steps=plan.steps, peak=plan.learning_rate, warmup=plan.warmup, final=plan.final_learning_rate
+            )
+            optimiser.step(rate)
+
+            tokens_per_step = plan.batch_size * plan.accumulate * plan.context
+            speed = (step - resumed) * tokens_per_step / (time.perf_counter() - began)
+            bar.set_postfix_str(f"loss {loss:.3f}, {speed:,.0f} tokens/s", refresh=False)
+            bar.update()
+            record = {
+                "step": step,
+                "loss": loss,
+                "learning_rate": rate,
+                **({"gradient_norm": norm} if math.isfinite(norm) else {}),  # JSON has no infinity
+                "tokens": step * tokens_per_step,
+                "tokens_per_second": round(speed, 1),
+            }
+            measured = habits.validation is not None and _due(step, habits.evaluate_every, plan.steps)
+            saved = habits.folder is not None and _due(step, habits.save_every, plan.steps)
+            if habits.validation is not None and measured:
+                with optimiser.autocast():
+                    record["validation"] = mean_loss(model, habits.validation, plan.context, plan.batch_size)
+            if measured or saved or _due(step, habits.log_every, plan.steps):
+                log.add(record, before_checkpoint=saved)
+            if habits.folder is not None and saved and place == 0:
+                state = {"settings": settings, "optimiser": optimiser.state()}
+                save_checkpoint(habits.folder, step, optimiser.tensors(), state)
+        bar.close()
+    last = log.records[-1] if log.records else {}
+    return TrainingResult(
+        log=log.records,
+        loss=last.get("loss", math.nan),
+        validation=last.get("validation"),
+        trainable=sum(parameter.numel() for parameter in trained.values()),
+        resumed=resumed,
+    )
+
+
+def mean_loss(model: GPT, tokens: Tensor, context: int, batch_size: int) -> float:
+    """Return the mean loss over the windows of the tokens, which are cut one after another; the tail is left out."""
+    windows = tokens.unfold(0, context + 1, context)
+    device = model.embed.weight.device
+    total = torch.zeros((), dtype=torch.float64, device=device)
+    with in_mode(model, training=False), torch.no_grad():
+        for rows in torch.split(windows, batch_size):
+            rows = rows.long().to(device)
+            total += model(rows[:, :-1], rows[:, 1:]) * len(rows)
+    return float(total) / len(windows)
+
+
+@contextmanager
+def in_mode(model: GPT, *, training: bool) -> Iterator[None]:
+    """Put a model into training or evaluation mode, and each of its modules back into its own afterwards."""
+    before = {module: module.training for module in model.modules()}
+    model.train(training)
+    try:
+        yield
+    finally:
+        for module, mode in before.items():
+            module.training = mode
+
+
+@contextmanager
+def _training(model: GPT, optimiser: Optimiser) -> Iterator[None]:
+    """Training mode, and no gradients but this run's; none is left behind, also by an error."""
+    optimiser.forget_gradient()
+    try:
+        with in_mode(model, training=True):
+            yield
+    finally:
+        optimiser.forget_gradient()
+
+
+def _due(step: int, every: int | None, steps: int) -> bool:
+    return step == steps or (every is not None and step % every == 0)
+
+
+def _micro_batches(batches: Batches, step: int, plan: Plan, place: int, count: int) -> Iterator[tuple[Tensor, Tensor]]:
+    """The batches of a step, of each the rows that belong to this process."""
+    rows = plan.batch_size // count
+    for i in range((step - 1) * plan.accumulate, step * plan.accumulate):
+        yield batches(i * plan.batch_size + place * rows, rows)
+
+
+def _resume(function: str, optimiser: Optimiser, settings: dict[str, Any], folder: Path | None) -> int:
+    """Take over the newest whole checkpoint, and return its step; 0 where there is none."""
+    found = latest_checkpoint(folder) if folder is not None else None
+    if found is None:
+        return 0
+    refuse_another_run(function, found.state["settings"], settings, found.path)
+    optimiser.restore(found.tensors, found.state["optimiser"])
+    return found.step
+
+
+def _not_finite(function: str, step: int, loss: float, norm: float, folder: Path | None) -> str:
+    found = None
+    if folder is not None:
+        with suppress(ValueError):  # none of them is whole; that the loss is not finite matters more
+            found = latest_checkpoint(folder)
+    left = f"The last checkpoint is {found.path}." if found is not None else "No checkpoint was saved."
+    return (
+        f"{function}: the loss must stay finite; at step {step} it was {loss:g}, its gradient's norm {norm:g}. "
+        f"That step was not taken. {left} Lower learning_rate, or lengthen warmup."
+    )
+
+
+@contextmanager
+def _memory_error_explained(function: str, plan: Plan) -> Iterator[None]:
+    try:
+        yield
+    except (torch.OutOfMemoryError, RuntimeError) as error:
+        if not isinstance(error, torch.OutOfMemoryError) and "allocate memory" not in str(error):
+            raise
+        raise MemoryError(
+            f"{function}: out of memory with batches of {plan.batch_size} × {plan.context} tokens. "
+            "Lower batch_size and raise accumulate by as much, or set model.checkpoint_activations = True."
+        ) from error

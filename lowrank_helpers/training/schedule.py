@@ -1,0 +1,100 @@
+"""What a step needs to know: its learning rate, its precision, its random numbers, its place among processes."""
+
+import atexit
+import math
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Literal
+
+import torch
+import torch.distributed as dist
+
+from lowrank_helpers import _checks
+
+Precision = Literal["auto", "float32", "bfloat16", "float16"]
+
+
+def learning_rate_at(step: int, *, steps: int, peak: float, warmup: int, final: float) -> float:
+    """Return the rate of a step: linear up to ``peak``, then half a cosine down to ``final`` times the peak.
+
+    Parameters
+    ----------
+    step : int
+        From 1 to ``steps``.
+    steps, warmup : int
+        Of the run, and of them the first that go up.
+    peak, final : float
+        The greatest rate, and the fraction of it that the cosine ends at.
+
+    Returns
+    -------
+    float
+
+    Raises
+    ------
+    ValueError, TypeError
+        A number is out of range.
+
+    References
+    ----------
+    Loshchilov and Hutter 2017, SGDR, arXiv:1608.03983, equation 5, without restarts.
+
+    Examples
+    --------
+    >>> [round(learning_rate_at(t, steps=6, peak=1.0, warmup=2, final=0.0), 3) for t in range(1, 7)]
+    [0.5, 1.0, 0.854, 0.5, 0.146, 0.0]
+    """
+    _checks.integer(steps, 1, None, "learning_rate_at", "steps")
+    _checks.integer(step, 1, steps, "learning_rate_at", "step", limit="steps")
+    _checks.integer(warmup, 0, steps, "learning_rate_at", "warmup", limit="steps")
+    _checks.number(peak, "learning_rate_at", "peak", above=0.0)
+    _checks.number(final, "learning_rate_at", "final", least=0.0)
+    if step <= warmup:
+        return peak * step / warmup
+    done = (step - warmup) / (steps - warmup)
+    return peak * (final + (1 - final) * (1 + math.cos(math.pi * done)) / 2)
+
+
+def dtype_on(device: torch.device, precision: Precision) -> torch.dtype:
+    """Return the dtype of products: for "auto" bfloat16 if the GPU has it, float16 if not, float32 on a CPU."""
+    if precision == "auto" and device.type == "cuda":
+        return torch.bfloat16 if torch.cuda.get_device_capability(device) >= (8, 0) else torch.float16
+    return {"bfloat16": torch.bfloat16, "float16": torch.float16}.get(precision, torch.float32)
+
+
+@contextmanager
+def own_random_state(device: torch.device) -> Iterator[None]:
+    """Leave torch's global generators, of the CPU and of this device, as they were."""
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+        yield
+
+
+def seed_step(seed: int, step: int, place: int) -> None:
+    """Seed torch for this step in this process: dropout then needs no state from one step to the next."""
+    torch.manual_seed(((seed * 1_000_003 + step) * 1_009 + place) % 2**63)
+
+
+def process_count() -> int:
+    """Return how many processes `processes` is going to join."""
+    if dist.is_available() and dist.is_initialized():
+        return dist.get_world_size()
+    return int(os.environ["WORLD_SIZE"]) if "TORCHELASTIC_RUN_ID" in os.environ else 1
+
+
+def processes(device: torch.device) -> tuple[int, int]:
+    """Join the processes that torchrun started, if it did; give this one's place and their number.
+
+    They stay joined until they end: what a first group leaves in torchrun's store would lead a second one astray.
+    """
+    if not dist.is_available():
+        return 0, 1
+    if "TORCHELASTIC_RUN_ID" in os.environ and not dist.is_initialized():
+        dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
+        atexit.register(_leave)
+    return (dist.get_rank(), dist.get_world_size()) if dist.is_initialized() else (0, 1)
+
+
+def _leave() -> None:
+    if dist.is_initialized():
+        dist.destroy_process_group()

@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lowrank_helpers.training import GPT, GPTConfig, evaluate, finetune, generate, learning_rate_at, pretrain
+from lowrank_helpers.training import GPT, GPTConfig, evaluate, finetune, generate, learning_rate_at, prepare, pretrain
 from lowrank_helpers.training.corpus import Batches
 from tests._matrices import PROPERTY
 
@@ -214,6 +214,15 @@ def test_a_seed_means_the_same_run_to_the_bit():
     assert runs(0, 1) == runs(0, 2)
     assert runs(0, 1)[0] != runs(1, 1)[0]
     assert runs(2**63 - 1, 1) == runs(2**63 - 1, 2), "the greatest seed works"
+
+
+@pytest.mark.parametrize("method", ["adapters", "prompt", "lora"])
+def test_a_seed_also_draws_what_is_put_into_the_model(method):
+    for seed in (0, 5):
+        started, ran = gpt(), gpt()
+        prepare(started, method, seed=seed)
+        finetune(ran, HAMLET, method=method, seed=seed, steps=1, batch_size=2, learning_rate=1e-12)
+        assert distance(started, ran) < 1e-11
 
 
 def test_dropout_differs_from_step_to_step_and_depends_on_the_seed(monkeypatch):

@@ -120,7 +120,7 @@ def rare_words():
     hidden, weight, targets = arguments(512, 256, 8, spread=0.3)
     with torch.no_grad():
         hidden[:, 0] = 1.0
-        weight[:, 0] = torch.cat([torch.zeros(128), torch.full((128,), -7.0)])
+        weight[:, 0] = torch.cat([torch.zeros(128), torch.full((128,), -8.0)])
     hidden, weight = (x.detach().half().requires_grad_() for x in (hidden, weight))
     return hidden, weight, targets % 128
 
@@ -141,11 +141,11 @@ def test_float16_with_a_scaled_loss_loses_no_small_gradient():
     def worst(gradient):
         return float(((gradient[128:, 0].double() - rare) / rare).abs().max())
 
-    # P is about 7e-6, which float16 rounds by up to 2⁻²⁵ = 3e-8, 0.4 %; the mean of 512 is then exact to 2⁻¹¹.
-    assert worst(found[2]) < 0.01
+    # P is at least 2e-6, which float16 rounds by up to 2⁻²⁵ = 3e-8, 1.5 %; the mean of 512, scaled, by 2⁻¹¹ more.
+    assert worst(found[2]) < 0.015
     assert torch.allclose(found[1].double(), exact[1], rtol=0.01, atol=1e-3 * float(exact[1].abs().max()))
     unscaled = results(in_float16, hidden, weight, targets)
-    assert worst(unscaled[2] * scale) > 0.9, "of (P − Y) / N nothing is left: 7e-6 / 512 is below 2⁻²⁵"
+    assert worst(unscaled[2] * scale) > 0.9, "of (P − Y) / N nothing is left: 2e-6 / 512 is below 2⁻²⁵"
 
 
 def test_sums_over_many_tokens_do_not_overflow_float16():

@@ -23,6 +23,7 @@ WATCHED = {"validation": TEXT[:100], "evaluate_every": 3, "save_every": 2}
 SCRIPT = """
 import json, os, pathlib, sys
 import safetensors.torch, torch
+import torch.nn.functional as F
 from lowrank_helpers.training import GPT, GPTConfig, finetune, loop, pretrain
 from tests.test_training_processes import ADAPTED, SIZES, TEXT, TRAINED, WATCHED
 
@@ -42,9 +43,17 @@ for name, dtype in (("float64", torch.float64), ("float32", torch.float32)):
     keep(name, model, pretrain(model, TEXT, folder=out / name, **WATCHED, **TRAINED))
 model = GPT(GPTConfig(**SIZES)).double()
 keep("lora", model, finetune(model, TEXT, folder=out / "lora", **ADAPTED))
+masks, plain = [], F.dropout
+def dropout(x, *arguments):
+    dropped = plain(x, *arguments)
+    masks.append((dropped == 0).flatten())
+    return dropped
+
+F.dropout = dropout
 for name in ("one", "other"):
     model = GPT(GPTConfig(**SIZES))
     keep(name, model, finetune(model, TEXT, dropout=0.5, **ADAPTED))
+safetensors.torch.save_file({"mask": torch.cat(masks)}, out / f"masks-{place}.safetensors")
 """
 
 
@@ -119,10 +128,11 @@ def test_two_processes_adapt_as_one_does(out):
 
 
 def test_with_dropout_processes_repeat_themselves_but_draw_each_its_own(out):
-    one, other, model = weights(out, "one"), weights(out, "other"), gpt(torch.float32)
+    one, other = weights(out, "one"), weights(out, "other")
     assert all(torch.equal(one[name], other[name]) for name in one)
-    finetune(model, TEXT, dropout=0.5, **ADAPTED)
-    assert distance(one, model.state_dict()) > 1e-5
+    first, second = weights(out, "masks", 0)["mask"], weights(out, "masks", 1)["mask"]
+    assert len(first) == len(second) > 10_000
+    assert 0.45 < (first != second).float().mean() < 0.55, "two of four sequences each, with zeros of their own"
 
 
 def test_only_the_first_process_writes(out):

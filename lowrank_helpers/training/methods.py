@@ -9,8 +9,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lowrank_helpers import _checks
-from lowrank_helpers._lora_start import Init, Scaling, settings
-from lowrank_helpers.lora import add_lora
+from lowrank_helpers.lora import Init, Scaling, add_lora
+from lowrank_helpers.lora.start import settings
 from lowrank_helpers.training.model import GPT, check_model
 
 Method = Literal["full", "last block", "adapters", "prompt", "lora", "trainable"]

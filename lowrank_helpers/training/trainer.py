@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from lowrank_helpers import _checks
-from lowrank_helpers._lora_start import Init, Scaling
+from lowrank_helpers.lora import Init, Scaling
 from lowrank_helpers.training.corpus import tokens_of
 from lowrank_helpers.training.loop import Habits, Plan, in_mode, mean_loss, run
 from lowrank_helpers.training.methods import ALL_LINEAR, Method, prepare, undone_on_error

@@ -5,9 +5,9 @@ from typing import NamedTuple
 
 from torch import nn
 
-from lowrank_helpers import _lora_start
-from lowrank_helpers._lora_layer import LoRALinear
-from lowrank_helpers._lora_start import Settings
+from lowrank_helpers.lora import start
+from lowrank_helpers.lora.layer import LoRALinear
+from lowrank_helpers.lora.start import Settings
 
 
 class Place(NamedTuple):
@@ -75,7 +75,7 @@ def base_of(module: nn.Module) -> nn.Linear:
 def check_place(model: nn.Module, place: Place, given: Settings, function: str, *, any_rank: bool = False) -> None:
     """Refuse a place whose layer cannot carry this adapter, or would not use it."""
     module = place.module.base if isinstance(place.module, LoRALinear) else place.module
-    _lora_start.check_base(module, given, function, repr(place.path), any_rank=any_rank)
+    start.check_base(module, given, function, repr(place.path), any_rank=any_rank)
     if isinstance(place.module, LoRALinear) and (given.takes_from_base or place.module.A0 is not None):
         raise ValueError(
             f"{function}: an adapter with init='pissa' or init='olora' must be the only one on its layer, since it "

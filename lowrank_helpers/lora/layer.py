@@ -4,11 +4,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lowrank_helpers import _lora_start
-from lowrank_helpers._lora_product import low_rank_linear, product, sample, wide
-from lowrank_helpers._lora_start import Adapter
-from lowrank_helpers._lora_start import Init as Init
-from lowrank_helpers._lora_start import Scaling as Scaling
+from lowrank_helpers.lora import start
+from lowrank_helpers.lora.product import low_rank_linear, product, sample, wide
+from lowrank_helpers.lora.start import Adapter, Init, Scaling
 
 
 class LoRALinear(nn.Module):
@@ -102,10 +100,10 @@ class LoRALinear(nn.Module):
         name: str = "default",
         rng: int | torch.Generator | None = None,
     ) -> None:
-        given = _lora_start.settings("LoRALinear", rank, alpha, dropout, scaling, init, dora)
-        _lora_start.check_name(name, "LoRALinear")
-        _lora_start.check_base(base, given, "LoRALinear", "base")
-        self._wrap(base, name, Adapter(base.weight, given, _lora_start.generator(rng, "LoRALinear")))
+        given = start.settings("LoRALinear", rank, alpha, dropout, scaling, init, dora)
+        start.check_name(name, "LoRALinear")
+        start.check_base(base, given, "LoRALinear", "base")
+        self._wrap(base, name, Adapter(base.weight, given, start.generator(rng, "LoRALinear")))
 
     @classmethod
     def around(cls, base: nn.Linear, name: str, adapter: Adapter) -> "LoRALinear":

@@ -1,9 +1,4 @@
-"""Low-rank adaptation of a torch model: frozen weights W plus trainable products s B A of low rank.
-
-W is (out, in), A is (rank, in), B is (out, rank), s is α/r or α/√r, and y = x Wᵀ + b + s (x Aᵀ) Bᵀ. A model keeps
-its own modules; `add_lora` puts a `LoRALinear` in the place of each layer that is targeted. Adapters are saved in
-the layout of the PEFT library, as safetensors and JSON; nothing is ever unpickled.
-"""
+"""The adapters of a whole model: put in, saved, loaded."""
 
 import os
 from collections.abc import Sequence
@@ -13,9 +8,9 @@ from typing import TypeVar
 import torch
 from torch import nn
 
-from lowrank_helpers import _lora_files, _lora_start
-from lowrank_helpers._lora_layer import LoRALinear as LoRALinear
-from lowrank_helpers._lora_places import (
+from lowrank_helpers.lora import files, start
+from lowrank_helpers.lora.layer import LoRALinear
+from lowrank_helpers.lora.places import (
     Place,
     base_of,
     check_free,
@@ -26,13 +21,8 @@ from lowrank_helpers._lora_places import (
     names_of,
     places_of,
 )
-from lowrank_helpers._lora_product import sample
-from lowrank_helpers._lora_start import Adapter, Init, Scaling, Settings
-from lowrank_helpers._lora_switch import disable_lora as disable_lora
-from lowrank_helpers._lora_switch import lora_parameters as lora_parameters
-from lowrank_helpers._lora_switch import merge_lora as merge_lora
-from lowrank_helpers._lora_switch import set_adapter as set_adapter
-from lowrank_helpers._lora_switch import unmerge_lora as unmerge_lora
+from lowrank_helpers.lora.product import sample
+from lowrank_helpers.lora.start import Adapter, Init, Scaling, Settings
 
 Model = TypeVar("Model", bound=nn.Module)
 
@@ -99,13 +89,13 @@ def add_lora(
     ValueError: add_lora: targets must name linear layers of the model; got 'q_proj'. There are: '0', '2'.
     """
     check_model(model, "add_lora")
-    given = _lora_start.settings("add_lora", rank, alpha, dropout, scaling, init, dora)
-    _lora_start.check_name(name, "add_lora")
+    given = start.settings("add_lora", rank, alpha, dropout, scaling, init, dora)
+    start.check_name(name, "add_lora")
     places = _targeted(model, targets, "add_lora")
     for place in places:
         check_place(model, place, given, "add_lora")
     check_free(model, name, "add_lora")
-    drawn = _lora_start.generator(rng, "add_lora")
+    drawn = start.generator(rng, "add_lora")
     modules = dict.fromkeys(place.module for place in places)  # each once, though it may hang at two places
     adapters = {module: Adapter(base_of(module).weight, given, drawn) for module in modules}
     _attach(model, places, adapters, name)
@@ -209,15 +199,15 @@ def save_lora(model: nn.Module, folder: str | os.PathLike[str], *, name: str | N
             f"combinations in {name!r}. Save them as adapters of different names."
         )
     settings = next(iter(found.values())).adapter(name).settings
-    saved = _lora_files.SavedAdapter(
+    saved = files.SavedAdapter(
         {path: _saved_layer(layer, name) for path, layer in found.items()},
         _short(model, list(found)),
         settings.scaling,
         "kaiming",
         settings.dropout,
-        {path: _lora_files.BaseSample(_dtype(layer), layer.sample().tolist()) for path, layer in found.items()},
+        {path: files.BaseSample(_dtype(layer), layer.sample().tolist()) for path, layer in found.items()},
     )
-    return _lora_files.write_adapter(folder, saved, "save_lora")
+    return files.write_adapter(folder, saved, "save_lora")
 
 
 def _chosen(layers: Sequence[LoRALinear], name: str | None) -> str:
@@ -235,14 +225,14 @@ def _dtype(layer: nn.Module) -> str:
     return str(base_of(layer).weight.dtype).removeprefix("torch.")
 
 
-def _saved_layer(layer: LoRALinear, name: str) -> _lora_files.SavedLayer:
+def _saved_layer(layer: LoRALinear, name: str) -> files.SavedLayer:
     """A, B and α of one layer, as an adapter of the weight before this layer changed it."""
     adapter = layer.adapter(name)
     A, B, alpha = adapter.A.detach(), adapter.B.detach(), adapter.settings.alpha
     if layer.A0 is not None and layer.B0 is not None:
         A, B = torch.cat([A, -layer.A0]), torch.cat([B, layer.B0], dim=1)
         alpha *= 2 if adapter.settings.scaling == "alpha/rank" else 2**0.5  # the same s with twice the rank
-    return _lora_files.SavedLayer(A, B, adapter.magnitude, alpha)
+    return files.SavedLayer(A, B, adapter.magnitude, alpha)
 
 
 def _short(model: nn.Module, paths: list[str]) -> list[str]:
@@ -295,9 +285,9 @@ def load_lora(model: Model, folder: str | os.PathLike[str], *, name: str = "defa
     True
     """
     check_model(model, "load_lora")
-    _lora_start.check_name(name, "load_lora")
+    start.check_name(name, "load_lora")
     check_free(model, name, "load_lora")
-    saved = _lora_files.read_adapter(folder, "load_lora")
+    saved = files.read_adapter(folder, "load_lora")
     there = {place.path: place for place in places_of(model)}
     unknown = [path for path in saved.layers if path not in there]
     if unknown:
@@ -310,7 +300,7 @@ def load_lora(model: Model, folder: str | os.PathLike[str], *, name: str = "defa
     for path in saved.layers:
         check_place(model, there[path], given[path], "load_lora", any_rank=True)
         _check_fits(there[path], saved)
-    drawn = _lora_start.generator(0, "load_lora")
+    drawn = start.generator(0, "load_lora")
     adapters = {there[path].module: Adapter(base_of(there[path].module).weight, given[path], drawn) for path in given}
     _attach(model, [there[path] for path in saved.layers], adapters, name)
     with torch.no_grad():
@@ -323,13 +313,13 @@ def load_lora(model: Model, folder: str | os.PathLike[str], *, name: str = "defa
     return model
 
 
-def _settings_of(saved: _lora_files.SavedAdapter, path: str) -> Settings:
+def _settings_of(saved: files.SavedAdapter, path: str) -> Settings:
     layer = saved.layers[path]
     dora = layer.magnitude is not None
     return Settings(len(layer.A), layer.alpha, saved.dropout, saved.scaling, saved.init, dora)
 
 
-def _check_fits(place: Place, saved: _lora_files.SavedAdapter) -> None:
+def _check_fits(place: Place, saved: files.SavedAdapter) -> None:
     """Refuse a layer of another shape than the adapter's, or with other weights than it was trained on."""
     layer, base = saved.layers[place.path], base_of(place.module)
     if (len(layer.B), layer.A.shape[1]) != tuple(base.weight.shape):

@@ -5,7 +5,6 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
 SAMPLES = 64  # entries of W by which a saved adapter knows its base again
 
@@ -21,8 +20,9 @@ class _LowRankLinear(torch.autograd.Function):
         return F.linear(x, W, b).addmm_(h, B.T, alpha=s)
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, dy: Tensor) -> tuple[Tensor | None, ...]:
+        if torch.is_grad_enabled():
+            raise RuntimeError("LoRALinear: no second derivatives; leave out create_graph=True.")
         x, h, W, A, B = ctx.saved_tensors
         dx = dA = dB = None
         g = dy @ B  # the gradient of h, but for s

@@ -8,8 +8,8 @@ import torch
 from torch import nn
 
 from lowrank_helpers import _checks
-from lowrank_helpers._lora_layer import LoRALinear
-from lowrank_helpers._lora_places import (
+from lowrank_helpers.lora.layer import LoRALinear
+from lowrank_helpers.lora.places import (
     check_alone,
     check_model,
     check_unmerged,

@@ -209,7 +209,7 @@ def test_keeps_the_input_and_its_product_with_A_and_nothing_else():
         made(x)
     own = {p.data_ptr() for p in made.parameters()}
     kept = [t for t in kept if t.data_ptr() not in own]
-    assert sorted(tuple(t.shape) for t in kept) == [(28, 2), (28, 6)]
+    assert sorted(tuple(t.shape) for t in kept) == [(2, 28), (28, 6)]
     assert x.data_ptr() in {t.data_ptr() for t in kept}
 
 

@@ -1,11 +1,14 @@
 """Cross-entropy that never holds all logits: the largest tensor of a small model's training step, gone."""
 
+import math
+import threading
 from typing import Any
 
 import torch
 from torch import Tensor
 
-ENTRIES = 2**23  # logits held at a time: 32 MiB in float32
+ENTRIES = 2**25  # logits held at a time, about: 128 MiB in float32
+_kept = threading.local()
 
 
 def chunked_cross_entropy(hidden: Tensor, weight: Tensor, targets: Tensor) -> Tensor:
@@ -57,6 +60,16 @@ def chunked_cross_entropy(hidden: Tensor, weight: Tensor, targets: Tensor) -> Te
     return loss
 
 
+def _scratch(entries: int, like: Tensor) -> Tensor:
+    """Memory for logits. On a CPU each thread keeps its own, as fresh pages would cost a tenth of the step."""
+    if like.device.type != "cpu" or torch.compiler.is_compiling():
+        return like.new_empty(entries)  # a GPU's memory is kept by torch
+    kept: Tensor | None = getattr(_kept, "logits", None)
+    if kept is None or kept.dtype != like.dtype or len(kept) < entries:
+        _kept.logits = kept = like.new_empty(entries)
+    return kept[:entries]
+
+
 class _CrossEntropy(torch.autograd.Function):
     """Sums in the forward pass, divided by N only at the end: in float16 (P − Y) / N would underflow."""
 
@@ -66,12 +79,15 @@ class _CrossEntropy(torch.autograd.Function):
         of_hidden = torch.empty_like(hidden) if ctx.needs_input_grad[0] else None
         of_weight = torch.zeros_like(weight, dtype=wide) if ctx.needs_input_grad[1] else None
         total = torch.zeros((), dtype=wide, device=hidden.device)
-        tokens = max(1, ENTRIES // len(weight))
+        chunks = math.ceil(len(hidden) * len(weight) / ENTRIES)
+        tokens = math.ceil(len(hidden) / chunks / 8) * 8  # of equal chunks; products of odd sizes are slower
+        logits = _scratch(len(weight) * min(tokens, len(hidden)), weight)
         nothing, shrink = hidden.new_zeros(1), 2.0**-8 if hidden.dtype == torch.float16 else 1.0
         for start in range(0, len(hidden), tokens):
             part, wanted = hidden[start : start + tokens], targets[None, start : start + tokens]
             # A column for each token: on a CPU the product is faster that way round, by a third.
-            z = torch.mm(weight, part.T).to(wide)
+            z = logits[: len(weight) * len(part)].view(len(weight), len(part))
+            z = torch.mm(weight, part.T, out=z).to(wide)
             z -= z.amax(0)
             picked = z.gather(0, wanted)
             P = z.exp_()

@@ -84,7 +84,8 @@ class RMSNorm(nn.Module):
         self.weight = nn.Parameter(torch.ones(width))
 
     def forward(self, x: Tensor) -> Tensor:
-        return F.rms_norm(x, (x.shape[-1],), self.weight.to(x.dtype), eps=1e-5)
+        with torch.autocast(x.device.type, enabled=False):  # on a GPU it would make x float32
+            return F.rms_norm(x, (x.shape[-1],), self.weight.to(x.dtype), eps=1e-5)
 
 
 class Attention(nn.Module):

@@ -1,0 +1,58 @@
+"""The command line of the study: which parts to do, where results go, and for how long.
+
+python -m benchmarks.gpu --out DIR [--results DIR] [--weights DIR] [--minutes 9] [--part NAME …] [--tiny]
+"""
+
+import argparse
+import gc
+import time
+from pathlib import Path
+
+from benchmarks.gpu import BEGAN, grid, merge, pretrain, switching, throughput, wall
+from benchmarks.gpu.device import study_device
+from benchmarks.gpu.study import run_part
+
+PARTS = {
+    "pretrain": pretrain,
+    "grid": grid,
+    "wall": wall,
+    "throughput": throughput,
+    "merge": merge,
+    "switching": switching,
+}
+PACKAGE_DATA = Path(__file__).resolve().parents[2] / "lowrank_helpers" / "data"
+
+
+def main(arguments: list[str] | None = None, began: float | None = None) -> int:
+    """Run the study; return 0 if everything is measured, 3 if a further call has to go on."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.gpu", description=__doc__.split(":")[0])
+    parser.add_argument("--out", type=Path, required=True, help="where results go; a second call goes on from them")
+    parser.add_argument("--results", type=Path, default=PACKAGE_DATA, help="committed results, not measured again")
+    parser.add_argument("--weights", type=Path, help="weights of an earlier call (default: those in OUT/weights)")
+    parser.add_argument("--minutes", type=float, default=9.0, help="nothing starts that would end later (default: 9)")
+    parser.add_argument("--part", nargs="+", choices=PARTS, default=list(PARTS), help="these parts alone")
+    parser.add_argument("--tiny", action="store_true", help="the same code on small models, on the CPU")
+    given = parser.parse_args(arguments)
+    end = (time.monotonic() if began is None else began) + 60 * given.minutes
+    device = study_device(given.tiny)
+    missing = []
+    for name in [part for part in PARTS if part in given.part]:
+        part = PARTS[name]
+        tasks = part.run(device, tiny=given.tiny, out=given.out, weights=given.weights or given.out / "weights")
+        try:
+            complete = run_part(
+                name, part, tasks, device=device, tiny=given.tiny, out=given.out, results=given.results,
+                remaining=lambda: end - time.monotonic(),
+            )  # fmt: skip
+        except Exception as error:  # the other parts do not depend on it
+            print(f"{name}: {type(error).__name__}: {error}", flush=True)
+            complete = False
+        if not complete:
+            missing.append(name)
+    print(f"missing: {', '.join(missing)}; the same command goes on" if missing else "complete", flush=True)
+    return 3 if missing else 0
+
+
+if __name__ == "__main__":
+    gc.freeze()  # what the imports made is not searched for garbage before each measurement
+    raise SystemExit(main(began=BEGAN))

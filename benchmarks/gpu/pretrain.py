@@ -1,0 +1,124 @@
+"""Part 1: a base model of 26 million parameters, trained on the source of the standard library.
+
+How often does the text bear to be repeated? The model sees it 6 times, then, as long as the held-out loss falls, twice
+as often, each time from the same initial weights, with a schedule of that length. Held equal: the text and its order,
+batch, learning rate, weight decay, precision. The weights of the lowest held-out loss are kept, for the other parts;
+that loss is the one by which the grid measures forgetting, of which the best of at most three is a hair too low.
+"""
+
+import hashlib
+import platform
+import statistics
+from functools import partial
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from benchmarks.gpu import device as gpu
+from benchmarks.gpu.shapes import LARGER, flops_per_token, parameters
+from benchmarks.gpu.study import Result, Task, Tasks
+from benchmarks.gpu.weights import fresh, load_weights, save_weights
+from lowrank_helpers.training import GPT, GPTConfig, TrainingResult, evaluate, load_corpus, pretrain, standard_library
+
+QUESTIONS = (
+    "How often may the text be repeated before the loss on files that were held out rises?",
+    "Which share of the matrix rate measured on this device does training reach?",
+)
+SEEDS = (0,)
+FIRST_GUESS = 1.5  # seconds for a million tokens
+COMPILING = 40.0  # takes as long as so many million tokens
+EPOCHS = (6, 12, 24)
+SETTINGS = {"learning_rate": 1e-3, "final_learning_rate": 0.02, "weight_decay": 0.1, "seed": 0}
+
+
+def run(device: torch.device, *, tiny: bool, out: Path, weights: Path) -> Tasks:
+    """Train once for each length, until a longer run is no better."""
+    del weights  # this part makes them
+    config = GPTConfig(context=64, width=32, heads=2, layers=2, hidden=64) if tiny else LARGER
+    corpus, batch = standard_library("train")[: 2000 if tiny else None], 8 if tiny else 64
+    best = float("inf")
+    for epochs in EPOCHS:
+        steps = round(epochs * len(corpus) / (batch * config.context))
+        measure = partial(_measure, device, config, corpus, steps, batch, best, out / "weights", tiny)
+        work = COMPILING + steps * batch * config.context / 1e6
+        result = yield Task({"epochs": epochs, "batch_size": batch, **SETTINGS}, work, measure)
+        if "error" in result or result["validation"] >= best:
+            return
+        best = result["validation"]
+
+
+def _measure(
+    device: torch.device, config: GPTConfig, corpus: Tensor, steps: int, batch: int, best: float, folder: Path,
+    tiny: bool,
+) -> Result:  # fmt: skip
+    held_out = load_corpus("source", "validation")[: 4096 if tiny else None]
+    rate = gpu.matrix_rate(device, 64 if tiny else 8192)
+    gpu.reset_peak(device)
+    began = gpu.now(device)
+    model, result, failure = _train(device, config, corpus, held_out, steps, batch, compile=not tiny)
+    seconds = gpu.now(device) - began
+    speed = median_speed(result.log)
+    assert result.validation is not None
+    about: Result = {
+        "parameters": parameters(config),
+        "steps": steps,
+        "context": config.context,
+        "tokens": steps * batch * config.context,
+        "training_seconds": seconds,
+        "validation": result.validation,
+        "loss": statistics.fmean(record["loss"] for record in result.log[-5:]),
+        "tokens_per_second": speed,
+        "flops_per_token": flops_per_token(config, config.context),
+        "matrix_rate": rate,
+        "share_of_matrix_rate": speed * flops_per_token(config, config.context) / rate,
+        "peak": gpu.peak(device),
+        "compiled": not tiny and failure is None,
+        "compile_failure": failure,
+        "corpus": {
+            "python": platform.python_version(),
+            "bytes": len(corpus),
+            "sha256": hashlib.sha256(corpus.numpy().tobytes()).hexdigest(),
+        },
+        "curve": [[record["step"], round(record["loss"], 4)] for record in result.log],
+        "validation_curve": [
+            [record["step"], round(record["validation"], 4)] for record in result.log if "validation" in record
+        ],
+    }
+    if result.validation < best:
+        about["weights"] = save_weights(folder, model, {"validation": result.validation, "steps": steps})
+        saved = fresh(load_weights(folder, device))
+        about["validation_as_saved"] = evaluate(saved, held_out)  # rounded to bfloat16
+    return about
+
+
+def _train(
+    device: torch.device, config: GPTConfig, corpus: Tensor, held_out: Tensor, steps: int, batch: int, *, compile: bool
+) -> tuple[GPT, TrainingResult, str | None]:  # fmt: skip
+    """Train compiled; if that fails, train without, and say what failed."""
+    options: dict[str, Any] = {
+        **SETTINGS, "steps": steps, "batch_size": batch, "validation": held_out, "evaluate_every": max(1, steps // 12),
+        "log_every": 10, "progress": False,
+    }  # fmt: skip
+    failure = None
+    if compile:
+        model = GPT(config).to(device)
+        try:
+            return model, pretrain(model, corpus, compile=True, **options), None
+        except FloatingPointError:
+            raise
+        except Exception as error:
+            failure = f"{type(error).__name__}: {error}"[:500]
+        del model
+        gpu.free()
+    model = GPT(config).to(device)
+    return model, pretrain(model, corpus, **options), failure
+
+
+def median_speed(log: list[dict[str, float]]) -> float:
+    """Return tokens per second: the median over the stretches between records, so that compiling does not count."""
+    ends = [(record["tokens"], record["tokens"] / record["tokens_per_second"]) for record in log]
+    stretches = [(b[0] - a[0]) / (b[1] - a[1]) for a, b in pairwise(ends)]
+    return statistics.median(stretches)

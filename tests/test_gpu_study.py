@@ -1,0 +1,747 @@
+"""The GPU study on a CPU: every part tiny, how it goes on, its arithmetic, its answers where these are known."""
+
+import dataclasses
+import doctest
+import gc
+import itertools
+import json
+import math
+import re
+import signal
+import subprocess
+import sys
+import warnings
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+import safetensors
+import scipy.stats
+import torch
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.utils.flop_counter import FlopCounterMode
+
+from benchmarks.gpu import answers as grid_answers
+from benchmarks.gpu import device as gpu
+from benchmarks.gpu import grid, pretrain, shapes, study, throughput, wall, weights
+from benchmarks.gpu.__main__ import PARTS, main
+from benchmarks.gpu.steps import optimiser_of, training_steps
+from lowrank_helpers.lora import add_lora
+from lowrank_helpers.training import ALL_LINEAR, GPT, GPTConfig, finetune, load_corpus, prepare
+from lowrank_helpers.training.corpus import Batches
+
+ROOT = Path(__file__).resolve().parent.parent
+CPU = torch.device("cpu")
+SMALL = GPTConfig(context=32, width=32, heads=2, layers=2, hidden=64)
+
+
+# ------------------------------------------------------------------------------------------------ all of it, tiny
+
+
+@pytest.fixture(scope="module", autouse=True)
+def frozen():
+    """The study collects garbage before each measurement; what the tests hold is not searched each time."""
+    gc.freeze()
+    yield
+    gc.unfreeze()
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory):
+    """A folder in which a tiny study has been run, all parts of it, and what it printed."""
+    folder = tmp_path_factory.mktemp("study")
+    with pytest.MonkeyPatch.context() as patch:
+        lines = []
+        patch.setattr("builtins.print", lambda *words, **_: lines.append(" ".join(map(str, words))))
+        with warnings.catch_warnings():  # torch's own, at what it does itself while it traces
+            warnings.filterwarnings("ignore", ".* should not be instantiated", DeprecationWarning)
+            warnings.filterwarnings("ignore", "The .grad attribute of a Tensor that is not a leaf", UserWarning)
+            code = main(["--tiny", "--out", str(folder), "--minutes", "60"])
+    return folder, code, lines
+
+
+def documents(folder):
+    return {name: json.loads((folder / f"gpu_{name}.json").read_text("utf-8")) for name in PARTS}
+
+
+def test_every_part_runs_to_its_end(done):
+    folder, code, lines = done
+    assert (code, lines[-1]) == (0, "complete"), [line for line in lines if "FAILED" in line]
+    expected = {"pretrain": 3, "grid": 2 * 7 * (3 + 2), "wall": 4, "throughput": 2, "merge": 3, "switching": 4}
+    found = {name: len(document["measurements"]) for name, document in documents(folder).items()}
+    assert found == expected and len(lines) == sum(expected.values()) + 1
+    assert {path.name for path in folder.iterdir()} == {f"gpu_{name}.json" for name in PARTS} | {"weights"}
+
+
+@pytest.mark.parametrize("name", PARTS)
+def test_results_say_what_they_are(done, name):
+    document = documents(done[0])[name]
+    assert document["device"].startswith("CPU") and document["driver"] is None and document["tiny"] is True
+    assert document["versions"]["torch"] == torch.__version__ and document["versions"]["peft"]
+    assert document["questions"] == list(PARTS[name].QUESTIONS) and document["seeds"] == list(PARTS[name].SEEDS)
+    assert re.fullmatch(r"\d{4}-\d\d-\d\d", document["date"])
+    for result in document["measurements"]:
+        assert {"of", "work", "seconds", "date", "driver"} <= set(result) and result["seconds"] > 0
+    of = [json.dumps(result["of"]) for result in document["measurements"]]
+    assert len(set(of)) == len(of)
+
+
+def test_a_second_call_measures_nothing(done, monkeypatch, capsys):
+    folder = done[0]
+    before = {path: path.read_bytes() for path in folder.glob("*.json")}
+    monkeypatch.setattr(study, "measured", lambda *_: pytest.fail("measured again"))
+    assert main(["--tiny", "--out", str(folder)]) == 0
+    assert capsys.readouterr().out == "complete\n"
+    assert {path: path.read_bytes() for path in folder.glob("*.json")} == before
+
+
+def test_the_grid_answers_its_questions(done):
+    document = documents(done[0])["grid"]
+    assert set(document["answers"]) == {"book", "tkinter"}
+    for found in document["answers"].values():
+        assert set(found["within 2 %"]["excess by rank"]) == set(found["forgetting"]) == {"1", "2"}
+        assert found["learning rate"]["factor"] > 0
+
+
+def test_the_grid_measures_what_it_says(done):
+    runs = documents(done[0])["grid"]["measurements"]
+    by_method = {run["of"]["method"]: run for run in runs if run["of"]["target"] == "book"}
+    assert set(by_method) == {"full", "last block", "adapters", "prompt", "lora"}
+    config = GPTConfig()
+    assert by_method["full"]["trainable"] == shapes.parameters(config)
+    assert by_method["prompt"]["trainable"] == 16 * config.width
+    assert {r["trainable"] for r in runs if (r["of"]["layers"], r["of"]["rank"]) == ("all", 2)} == {
+        shapes.lora_count(config, 2)
+    }
+    half_unit = 2 * config.width * config.layers  # half of what one more unit of the bottleneck would add
+    assert abs(by_method["adapters"]["trainable"] - shapes.lora_count(config, 8)) <= half_unit
+    for run in runs:
+        memory = run["memory"]
+        assert memory["gradients"] == 4 * run["trainable"] and memory["peak"] is None
+        # Two moments, and of each tensor a count of steps.
+        assert 0 < memory["optimiser"] - 8 * run["trainable"] < 4 * 200
+        assert run["forgetting"] == pytest.approx(run["source_loss"] - run["path"][0][2], abs=2e-5)  # six digits each
+        assert [point[0] for point in run["path"]] == ([0, 2] if run["of"]["seed"] == 0 else [0, 1, 2])
+        assert run["checkpoint_bytes"] > 4 * run["trainable"]
+    # The loss before anything was changed is the same for every method and seed.
+    assert len({tuple(run["path"][0]) for run in runs if run["of"]["target"] == "book"}) == 1
+
+
+def test_the_wall_splits_memory_as_the_arithmetic_does(done):
+    for run in documents(done[0])["wall"]["measurements"]:
+        expected, memory = run["expected"], run["memory"]
+        assert run["phase"] == "done" and run["out_of_memory"] is False and run["cap"] is None
+        assert (memory["weights"], memory["gradients"]) == (expected["weights"], expected["gradients"])
+        assert run["gradients_measured"] == expected["gradients"]
+        assert 0 < memory["optimiser"] - expected["optimiser"] < 4 * 200
+
+
+def test_throughput_has_all_four_in_both_modes(done):
+    eager, compiled = documents(done[0])["throughput"]["measurements"]
+    assert (eager["graphs"], compiled["graph_breaks"]) == (0, 0) and compiled["graphs"] > 0
+    for run in (eager, compiled):
+        assert len({run[name]["losses"][0] for name in throughput.NAMES[:2]}) == 1  # B is zero
+        for name in throughput.NAMES:
+            assert len(run[name]["losses"]) == 3 and len(run[name]["rounds"]) == 2 and run[name]["peak"] is None
+            share = run[name]["tokens_per_second"] * run[name]["flops_per_token"] / (sum(run["matrix_rates"]) / 2)
+            assert run[name]["share_of_matrix_rate"] == pytest.approx(share, rel=1e-4)
+        assert set(run["ours_over"]) == set(throughput.NAMES) - {"ours"}
+        assert run["full"]["flops_per_token"] > run["ours"]["flops_per_token"] == run["peft"]["flops_per_token"]
+
+
+@pytest.mark.parametrize("alike", [True, False])
+def test_ours_and_peft_take_the_same_steps(monkeypatch, alike):
+    """With other initial adapters they would not: then losses that fall by 0.1 differ by 0.2."""
+    monkeypatch.setattr(throughput, "RATE", 0.03)
+    if not alike:
+        monkeypatch.setattr(throughput, "copy_adapters", lambda *_: None)
+    batches = Batches(load_corpus("book", "train")[:2000], 64, 0)
+    with torch.random.fork_rng():
+        torch.manual_seed(0)  # PEFT draws from the global generator
+        runners = throughput.make_runners(CPU, shapes.TINY)
+    losses = [throughput._losses(runners[name], batches, 4, 4) for name in throughput.NAMES[:3]]
+    assert min(losses[0]) < losses[0][0] - 0.05
+    # Products are rounded to bfloat16, by up to 2⁻⁸ of each entry, in other places; the optimiser magnifies that.
+    assert all((max(abs(a - b) for a, b in zip(losses[0], other, strict=True)) < 0.02) is alike for other in losses[1:])
+
+
+def test_merging_errs_by_the_rounding_of_the_dtype(done):
+    runs = {run["of"]["dtype"]: run for run in documents(done[0])["merge"]["measurements"]}
+    for name, run in runs.items():
+        # Rounding errs by half a unit at most, and by a third of that unit's root-mean-square at least.
+        eps = torch.finfo(getattr(torch, name)).eps
+        assert eps / 16 < run["error_relative_to_weights"] < eps / 2
+        ratio = run["error_relative_to_update"] / run["error_relative_to_weights"]
+        assert ratio == pytest.approx(1 / run["update_relative_to_weights"], rel=0.05)  # W + s B A is as long as W
+        assert 0 < run["entries_not_restored"] < 1 and run["restored_exactly"] is False
+        assert run["loss_with_adapter"] != run["loss_of_base"]
+        assert run["loss_merged"] == pytest.approx(run["loss_with_adapter"], rel=eps)
+        assert run["loss_of_base_restored"] == pytest.approx(run["loss_of_base"], rel=eps)
+
+
+def test_switching_takes_time(done):
+    for run in documents(done[0])["switching"]["measurements"]:
+        assert 0 < run["choose_seconds"] < run["read_seconds"]
+        assert run["bytes_on_disk"] > 4 * run["entries_of_adapter"]
+
+
+def test_the_weights_that_are_kept_are_the_best(done):
+    folder = done[0]
+    runs = documents(folder)["pretrain"]["measurements"]
+    best = min(runs, key=lambda run: run["validation"])
+    assert weights.load_weights(folder / "weights", CPU).digest == best["weights"]
+    # Rounded to bfloat16, weights change the loss by less than their relative error, 2⁻⁹, times its size.
+    assert best["validation_as_saved"] == pytest.approx(best["validation"], rel=2**-9)
+
+
+# ------------------------------------------------------------------------------------------------ going on
+
+
+def part_of(*tasks, first_guess=1.0):
+    """A part with these tasks."""
+
+    def run(*_, **__):
+        for task in tasks:  # a tuple takes no result, so it cannot be yielded from
+            _ = yield task
+
+    return SimpleNamespace(run=run, QUESTIONS=("Why?",), SEEDS=(0,), FIRST_GUESS=first_guess)
+
+
+def go(part, out, *, results=None, tiny=True, remaining=lambda: 1e9):
+    return study.run_part(
+        "part", part, part.run(), device=CPU, tiny=tiny, out=out, results=results or out, remaining=remaining
+    )
+
+
+def counted(number, log, work=1.0):
+    return study.Task({"number": number}, work, lambda: log.append(number) or {"square": number**2})
+
+
+def stored_in(out):
+    return json.loads((out / "gpu_part.json").read_text("utf-8"))
+
+
+def test_the_result_is_sent_back_whether_measured_or_stored(tmp_path):
+    log, sent = [], []
+
+    def run():
+        for number in range(3):
+            sent.append((yield counted(number, log))["square"])
+
+    part = part_of()
+    for _ in range(2):
+        assert study.run_part(
+            "part", part, run(), device=CPU, tiny=True, out=tmp_path, results=tmp_path, remaining=lambda: 1e9
+        )
+    assert log == [0, 1, 2] and sent == [0, 1, 4, 0, 1, 4]
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from tests.test_gpu_study import counted, go, part_of
+kill = lambda: os.kill(os.getpid(), signal.SIGKILL)
+tasks = [counted(number, []) for number in range(3)]
+tasks[2] = tasks[2]._replace(measure=kill)
+go(part_of(*tasks), Path(sys.argv[1]))
+"""
+
+
+def test_a_killed_call_loses_one_measurement(tmp_path):
+    dead = subprocess.run([sys.executable, "-c", KILLED, str(tmp_path)], cwd=ROOT, capture_output=True)
+    assert dead.returncode == -signal.SIGKILL
+    assert [result["square"] for result in stored_in(tmp_path)["measurements"]] == [0, 1]
+    log = []
+    assert go(part_of(*(counted(number, log) for number in range(4))), tmp_path)
+    assert log == [2, 3]
+
+
+def test_a_call_killed_while_it_writes_leaves_the_old_file(tmp_path, monkeypatch):
+    assert go(part_of(counted(0, [])), tmp_path)
+    before = (tmp_path / "gpu_part.json").read_bytes()
+
+    def die(*_):
+        raise KeyboardInterrupt
+
+    for function in ("fsync", "replace"):
+        with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+            patch.setattr(study.os, function, die)
+            go(part_of(counted(0, []), counted(1, [])), tmp_path)
+        assert (tmp_path / "gpu_part.json").read_bytes() == before
+
+
+def test_nothing_starts_that_would_not_end_in_time(tmp_path, monkeypatch, capsys):
+    clock = itertools.count(0, 5)  # every measurement takes five seconds
+    monkeypatch.setattr(study, "time", SimpleNamespace(monotonic=lambda: next(clock)))
+    log = []
+    tasks = [counted(0, log), counted(1, log, 2.0), counted(2, log, 3.0)]
+    first = 5 * study.MARGIN  # by the guess, for a work of one
+    assert not go(part_of(*tasks, first_guess=5.0), tmp_path, remaining=lambda: first - 0.1) and log == []
+    left = iter([first, 2 * first, 3 * first - 0.1, 3 * first - 0.1])
+    assert not go(part_of(*tasks, first_guess=5.0), tmp_path, remaining=lambda: next(left)) and log == [0, 1]
+    assert "part: number 2 would take 18 s; 18 s are left" in capsys.readouterr().out
+    # Work 2 took as long as work 1 did, but the slower of the two rates is what counts.
+    assert study.estimate(stored_in(tmp_path), 99.0, 3.0) == pytest.approx(3 * first)
+
+
+def test_what_fails_is_recorded_and_tried_again(tmp_path, capsys):
+    log = []
+
+    def fail():
+        raise RuntimeError("CUDA error: too hot\nand a long explanation")
+
+    broken = counted(1, log)._replace(measure=fail)
+    assert not go(part_of(counted(0, log), broken, counted(2, log)), tmp_path)
+    assert log == [0, 2] and "FAILED: RuntimeError: CUDA error: too hot\n" in capsys.readouterr().out
+    assert stored_in(tmp_path)["measurements"][1]["error"].startswith("RuntimeError: CUDA error: too hot")
+    assert go(part_of(*(counted(number, log) for number in range(3))), tmp_path) and log == [0, 2, 1]
+    assert sorted(result["square"] for result in stored_in(tmp_path)["measurements"]) == [0, 1, 4]
+
+
+def test_committed_results_are_gone_on_from_and_left_alone(tmp_path):
+    results, out, log = tmp_path / "data", tmp_path / "out", []
+    tasks = [counted(number, log) for number in range(3)]
+    assert go(part_of(tasks[0]), results, tiny=False)
+    committed = (results / "gpu_part.json").read_bytes()
+    assert go(part_of(*tasks[:2]), out, results=results, tiny=False) and log == [0, 1]
+    assert go(part_of(*tasks), out, results=results, tiny=False) and log == [0, 1, 2]
+    assert (results / "gpu_part.json").read_bytes() == committed
+    assert len(stored_in(out)["measurements"]) == 3
+    assert go(part_of(*tasks), tmp_path / "tiny", results=results) and log == [0, 1, 2, 0, 1, 2]  # tiny: not read
+
+
+@pytest.mark.parametrize(
+    ("what", "other"), [("device", "NVIDIA H100"), ("versions", {"torch": "1.0"}), ("tiny", False)]
+)
+def test_two_devices_or_versions_do_not_mix(tmp_path, what, other):
+    assert go(part_of(counted(0, [])), tmp_path)
+    document = stored_in(tmp_path) | {what: other}
+    (tmp_path / "gpu_part.json").write_text(json.dumps(document), "utf-8")
+    with pytest.raises(ValueError, match=rf"gpu_part.json was measured with {what} = .*Pass another --out"):
+        go(part_of(counted(0, []), counted(1, [])), tmp_path)
+    assert stored_in(tmp_path) == document
+
+
+def test_a_part_that_cannot_begin_leaves_the_others_alone(tmp_path, monkeypatch, capsys):
+    def unable(*_, **__):
+        raise ValueError("no weights")
+        yield
+
+    broken = SimpleNamespace(**{**vars(part_of()), "run": unable})
+    monkeypatch.setitem(PARTS, "grid", broken)
+    monkeypatch.setitem(PARTS, "merge", part_of(counted(3, [])))
+    assert main(["--tiny", "--out", str(tmp_path), "--part", "merge", "grid"]) == 3
+    assert "grid: ValueError: no weights" in capsys.readouterr().out
+    assert json.loads((tmp_path / "gpu_merge.json").read_text("utf-8"))["measurements"][0]["square"] == 9
+
+
+def test_without_a_gpu_the_command_says_what_to_do(tmp_path):
+    if torch.cuda.is_available():
+        assert gpu.study_device(tiny=False).type == "cuda"
+        return
+    with pytest.raises(SystemExit, match=r"a GPU with bfloat16 is needed; there is no CUDA device\. Pass --tiny"):
+        main(["--out", str(tmp_path)])
+
+
+def test_numbers_are_stored_with_six_digits_and_never_as_nan():
+    value = {"a": [1 / 3, math.nan, (math.inf, 7)], "b": True, "c": None, "d": 123456789}
+    assert study.rounded(value) == {"a": [0.333333, None, [None, 7]], "b": True, "c": None, "d": 123456789}
+
+
+def test_make_bench_leaves_the_study_alone_and_its_page_names_every_part():
+    shown = subprocess.run(["make", "-n", "bench"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert "gpu" not in shown
+    page = (ROOT / "benchmarks" / "gpu" / "README.md").read_text("utf-8")
+    assert [name for name in re.findall(r"^\| `(\w+)`", page, re.MULTILINE)] == list(PARTS)
+
+
+# ------------------------------------------------------------------------------------------------ arithmetic
+
+
+def test_sizes():
+    # Of each block 4 · 512² + 3 · 512 · 1408 and two norms; embeddings of bytes and places; the head; a norm.
+    block = 4 * 512**2 + 3 * 512 * 1408 + 2 * 512
+    assert shapes.parameters(shapes.LARGER) == 8 * block + 256 * 512 + 512 * 512 + 256 * 512 + 512 == 26_223_104
+    assert shapes.parameters(shapes.SHAPES["7B"]) == 6_738_415_616  # Touvron et al. 2023; folklore, row 21
+    found = {size: shapes.parameters(config) / 1e9 for size, config in shapes.SHAPES.items()}
+    assert found == pytest.approx({"0.1B": 0.1, "1B": 1.0, "3B": 3.0, "7B": 7.0}, rel=0.35)
+
+
+@pytest.mark.parametrize("targets", [ALL_LINEAR, ("q_proj", "v_proj"), ("down_proj",)])
+def test_parameters_of_lora(targets):
+    model = add_lora(GPT(SMALL), 3, alpha=1, targets=targets)
+    trained = sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
+    assert shapes.lora_count(SMALL, 3, targets) == trained
+
+
+def test_bytes_of_seven_billion():
+    """Row 22 of the folklore."""
+    config = shapes.SHAPES["7B"]
+    full, lora = shapes.expected_bytes(config, None), shapes.expected_bytes(config, 8)
+    assert full["total"] == 16 * 6_738_415_616 and round(full["total"] / 1e9, 1) == 107.8
+    assert round((lora["weights"] - 4 * 19_988_480) / 1e9, 2) == 13.48
+    q_v = [shapes.expected_bytes(config, rank, ("q_proj", "v_proj"))["total"] for rank in (8, 16)]
+    assert round((q_v[1] - q_v[0]) / 1e9, 3) == 0.067
+
+
+def addmm_flops(_, a, b, **__):
+    return 2 * a[0] * a[1] * b[1]
+
+
+@pytest.mark.parametrize("rank", [None, 1, 4])
+def test_operations_against_the_counter_of_torch(rank):
+    model = GPT(SMALL)
+    if rank is not None:
+        add_lora(model, rank, alpha=1, targets=ALL_LINEAR)
+    rows = torch.randint(256, (3, 25), generator=torch.Generator().manual_seed(0))
+    # The plain kernel computes all scores, the hidden ones too; products in place are not in the counter's own list.
+    counter = FlopCounterMode(display=False, custom_mapping={torch.ops.aten.addmm_: addmm_flops})
+    with sdpa_kernel(SDPBackend.MATH), counter:
+        model(rows[:, :-1], rows[:, 1:]).backward()
+    assert counter.get_total_flops() == 3 * 24 * shapes.flops_per_token(SMALL, 24, rank=rank, keys=24)
+
+
+def test_the_mask_halves_attention():
+    whole, masked = (shapes.flops_per_token(SMALL, 99, keys=keys) for keys in (99, None))
+    assert whole - masked == pytest.approx(3 * 2 * 4 * 32 * (99 - 50))  # thrice, two layers
+
+
+def test_the_examples_in_the_docstrings_hold():
+    assert doctest.testmod(shapes) == (0, 2)
+
+
+def test_random_models_have_the_spread_of_ours():
+    ours, drawn = GPT(SMALL), shapes.random_model(SMALL, CPU, torch.bfloat16, seed=1)
+    for (name, p), (other, q) in zip(ours.named_parameters(), drawn.named_parameters(), strict=True):
+        assert (name, p.shape, q.dtype) == (other, q.shape, torch.bfloat16)
+        if p.ndim == 1:
+            assert torch.equal(q, torch.ones_like(q))
+        else:  # 1024 entries at least: the standard deviation of a sample's is 1 / √2048 of it
+            assert q.detach().float().std().item() == pytest.approx(
+                p.detach().std().item(), rel=6 / math.sqrt(2 * p.numel())
+            )
+    again = shapes.random_model(SMALL, CPU, torch.bfloat16, seed=1)
+    assert all(torch.equal(p, q) for p, q in zip(drawn.parameters(), again.parameters(), strict=True))
+
+
+# ------------------------------------------------------------------------------------------------ parts
+
+
+@pytest.mark.parametrize("method", ["full", "lora"])
+def test_the_steps_are_those_of_finetune(method):
+    """To the bit, since the parts are the same; the trainer's own tests hold them against AdamW written out."""
+    text = load_corpus("book", "train")[:2000]
+    settings = {"steps": 25, "batch_size": 4, "context": 32, "learning_rate": 1e-2, "seed": 3}
+    theirs, ours = GPT(SMALL), GPT(SMALL)
+    result = finetune(theirs, text, method=method, rank=2, **settings)
+    prepare(ours, method, rank=2, seed=3)
+    losses = [loss for _, loss in training_steps(ours, optimiser_of(ours, CPU, torch.float32), text, **settings)]
+    assert losses == [record["loss"] for record in result.log]
+    assert all(torch.equal(p, q) for p, q in zip(ours.parameters(), theirs.parameters(), strict=True))
+
+
+def test_a_run_that_diverges_is_a_result(monkeypatch):
+    base = weights.Base(SMALL, GPT(SMALL).state_dict(), "digest")
+    of = {"target": "book", "method": "full", "layers": None, "rank": None, "learning_rate": 1e30, "seed": 0}
+    assert grid._measure(CPU, base, of, True) == {"diverged": 2, "target_loss": None, "source_loss": None}
+    assert all(bool(tensor.isfinite().all()) for tensor in base.state.values())  # the base is copied
+
+
+@pytest.mark.parametrize("best", [-9, -7, -6, -3, 0])
+def test_a_rate_is_tuned_until_both_neighbours_are_worse(best):
+    tried = []
+    tuning = grid._tuned(CPU, weights.Base(SMALL, {}, ""), "book", {"method": "lora", "rank": 1}, -6, False)
+    task = next(tuning)
+    with pytest.raises(StopIteration) as end:
+        while True:
+            exponent = round(2 * math.log10(task.of["learning_rate"]))
+            tried.append(exponent)
+            loss = math.inf if exponent > 1 else abs(exponent - best)
+            task = tuning.send({"target_loss": None if math.isinf(loss) else loss})
+    assert end.value.value == best and {best - 1, best, best + 1} <= set(tried)
+    assert len(set(tried)) == len(tried) <= grid.MOST_RATES
+
+
+def test_tuning_ends_where_everything_diverges():
+    tuning = grid._tuned(CPU, weights.Base(SMALL, {}, ""), "book", {"method": "lora"}, -6, False)
+    next(tuning)
+    with pytest.raises(StopIteration) as end:
+        for _ in range(100):
+            tuning.send({"error": "RuntimeError: no"})
+    assert end.value.value is None
+
+
+def test_the_grid_goes_on_from_the_rate_of_the_rank_before(monkeypatch):
+    monkeypatch.setattr(grid, "load_base", lambda *_, **__: weights.Base(SMALL, {}, ""))
+    tasks = grid.run(CPU, tiny=False, out=Path(), weights=Path())
+    asked, task = [], next(tasks)
+    with pytest.raises(StopIteration):
+        while True:
+            asked.append(task.of)
+            best = -2 if task.of["method"] == "lora" else grid.START[task.of["method"]]
+            task = tasks.send({"target_loss": abs(2 * math.log10(task.of["learning_rate"]) - best)})
+    books = [of for of in asked if of["target"] == "book"]
+    assert asked == books + [{**of, "target": "tkinter"} for of in books]
+    ranks = [[of for of in books if (of["layers"], of["rank"]) == ("all", rank)] for rank in grid.RANKS]
+    # From -5 up to -2 and one beyond, both neighbours first; from there on three rates do. Then three seeds.
+    assert [len(runs) for runs in ranks] == [6 + 3] + 6 * [3 + 3]
+    assert all(runs[0]["learning_rate"] == grid.rate_of(-2) for runs in ranks[1:])
+    assert [(of["seed"], of["learning_rate"]) for of in ranks[0][-3:]] == [(seed, 0.1) for seed in (1, 2, 3)]
+
+
+def test_the_grid_has_every_method_and_rank():
+    found = grid.configurations(tiny=False)
+    assert len(found) == 18 and sum(entry["method"] == "lora" for entry in found) == 14
+    assert found[0]["method"] == "full" and {entry["method"] for entry in found} == set(grid.START)
+    assert [entry["rank"] for entry in found if entry["layers"] == "all"] == [1, 2, 4, 8, 16, 32, 64]
+    assert grid.bottleneck(shapes.LARGER) == 38  # 8 · 78 848 / 16 384 = 38.5, and 38 is even
+
+
+@pytest.mark.parametrize("phase", ["forward", "backward", "optimiser"])
+def test_running_out_of_memory_is_a_result(monkeypatch, phase):
+    def full(*_, **__):
+        raise torch.OutOfMemoryError("Tried to allocate 50 GiB.\nMore words")
+
+    owner, name = {
+        "forward": (GPT, "forward"),
+        "backward": (torch.Tensor, "backward"),
+        "optimiser": (torch.optim.AdamW, "step"),
+    }[phase]
+    monkeypatch.setattr(owner, name, full)
+    found = wall.measure_memory(CPU, shapes.TINY, "full", True, 10**9)
+    assert (found["out_of_memory"], found["phase"], found["message"]) == (True, phase, "Tried to allocate 50 GiB.")
+    assert found["cap"] == 10**9 and "memory" not in found
+
+
+def test_the_largest_batch_that_fits_is_taken(monkeypatch):
+    sizes = []
+
+    def losses(_, __, size, ___):
+        sizes.append(size)
+        if size > 4:
+            raise torch.OutOfMemoryError("no")
+
+    monkeypatch.setattr(throughput, "make_runners", lambda *_: {"ours": None, "full": None})
+    monkeypatch.setattr(throughput, "_losses", losses)
+    assert throughput.largest_batch(CPU, shapes.TINY, None) == 4
+    assert sizes == [16, 8, 4, 4, 4, 4]  # both of them, twice
+    monkeypatch.setattr(throughput, "BATCHES", (16, 8))
+    with pytest.raises(RuntimeError, match="a batch of 8 × 64 tokens does not fit"):
+        throughput.largest_batch(CPU, shapes.TINY, None)
+
+
+def test_a_peak_leaves_out_what_the_others_hold(monkeypatch):
+    """1000 bytes are held before the round, 300 of them by this runner, and 5000 at the peak."""
+    for name, value in (("allocated", 1000), ("peak", 5000)):
+        monkeypatch.setattr(gpu, name, lambda _, value=value: value)
+    steps = []
+    monkeypatch.setattr(throughput, "_step", lambda *given: steps.append(given[-1]))
+    runner = throughput.Runner(None, None, None, lambda: 300)
+    assert throughput._round(CPU, runner, None, 2, 3)[1] == 5000 - (1000 - 300)
+    assert steps == [0, 0, 1, 2]  # the first before the clock
+
+
+def test_each_begins_a_round_in_its_turn():
+    orders = [throughput.turn(["a", "b", "c"], number) for number in range(3)]
+    assert orders == [["a", "b", "c"], ["b", "c", "a"], ["c", "a", "b"]]
+
+
+def test_weights_come_back_in_small_files(tmp_path):
+    model = GPT(shapes.LARGER)
+    digest = weights.save_weights(tmp_path, model, {"steps": 3})
+    files = sorted(tmp_path.iterdir())
+    assert [file.name for file in files] == [f"weights-{i}-of-4.safetensors" for i in (1, 2, 3, 4)]
+    assert max(file.stat().st_size for file in files) <= 15 * 2**20
+    base = weights.load_weights(tmp_path, CPU)
+    assert (base.config, base.digest) == (shapes.LARGER, digest)
+    for name, tensor in model.state_dict().items():
+        assert torch.equal(base.state[name], tensor.to(torch.bfloat16).float())
+    again = weights.fresh(base)
+    again.embed.weight.data.zero_()
+    assert base.state["embed.weight"].any() and all(p.requires_grad for p in again.parameters())
+    weights.save_weights(tmp_path, GPT(SMALL), {})  # a smaller model leaves no file of the larger one
+    assert [file.name for file in tmp_path.iterdir()] == ["weights-1-of-1.safetensors"]
+
+
+@pytest.mark.parametrize("harm", ["nothing there", "one missing", "one of another model"])
+def test_weights_that_are_not_whole_are_refused(tmp_path, monkeypatch, harm):
+    monkeypatch.setattr(weights, "SHARD", 20_000)
+    if harm != "nothing there":
+        weights.save_weights(tmp_path, GPT(SMALL), {})
+        first = min(tmp_path.iterdir())
+        content = first.read_bytes()
+        first.unlink()
+        if harm == "one of another model":
+            weights.save_weights(tmp_path, GPT(SMALL, seed=1), {})
+            first.write_bytes(content)
+    with pytest.raises(ValueError, match=r"load_weights: .* must hold all files of one model; got .*--weights"):
+        weights.load_weights(tmp_path, CPU)
+
+
+def test_weights_of_this_call_come_before_those_of_an_earlier_one(tmp_path):
+    out, earlier = tmp_path / "out", tmp_path / "earlier"
+    old = weights.save_weights(earlier, GPT(SMALL), {})
+    assert weights.load_base(CPU, tiny=False, out=out, weights=earlier).digest == old
+    new = weights.save_weights(out / "weights", GPT(SMALL, seed=1), {})
+    assert weights.load_base(CPU, tiny=False, out=out, weights=earlier).digest == new != old
+    with safetensors.safe_open(min(earlier.iterdir()), framework="pt") as file:
+        assert json.loads(file.metadata()["config"]) == dataclasses.asdict(SMALL)
+
+
+def test_pretraining_goes_on_without_a_compiler(monkeypatch):
+    def broken(*_, **__):
+        raise RuntimeError("no compiler")
+
+    monkeypatch.setattr(torch, "compile", broken)
+    corpus = load_corpus("book", "train")[:2000]
+    model, result, failure = pretrain._train(CPU, SMALL, corpus, corpus[:200], 3, 2, compile=True)
+    assert failure == "RuntimeError: no compiler" and len(result.log) == 1 + 1 + 1
+    assert not torch.equal(model.embed.weight, GPT(SMALL).embed.weight)
+
+
+def test_weights_that_are_no_better_are_not_kept(tmp_path):
+    corpus = load_corpus("book", "train")[:2000]
+    for best, kept in ((0.0, False), (math.inf, True)):
+        found = pretrain._measure(CPU, SMALL, corpus, 20, 4, best, tmp_path / "weights", True)
+        assert ("weights" in found) is kept is (tmp_path / "weights").exists()
+
+
+def test_pretraining_stops_where_longer_is_no_better(tmp_path):
+    for losses, lengths in (([3.0, 2.0, 1.0], 3), ([3.0, 2.0, 2.0], 3), ([2.0, 2.5], 2), ([2.0, None], 2)):
+        tasks = pretrain.run(CPU, tiny=True, out=tmp_path, weights=tmp_path)
+        found = [next(tasks)]
+        with pytest.raises(StopIteration):
+            for loss in losses:
+                found.append(tasks.send({"error": "no"} if loss is None else {"validation": loss}))
+        assert [task.of["epochs"] for task in found] == [6, 12, 24][:lengths]
+
+
+def test_speed_is_the_median_of_stretches():
+    times = [9.0, 10.0, 11.0, 14.0, 15.0]  # compiling before the first, a measurement before the fourth
+    log = [{"tokens": 100.0 * i, "tokens_per_second": 100.0 * i / t} for i, t in enumerate(times, 1)]
+    assert pretrain.median_speed(log) == pytest.approx(100.0)
+
+
+def test_the_device_tells_no_memory_on_a_cpu():
+    assert (gpu.allocated(CPU), gpu.peak(CPU), gpu.cap_memory(CPU, 80e9), gpu.driver_of(CPU)) == (None,) * 4
+    assert gpu.difference(None, 3) is None and gpu.difference(5, 3) == 2
+    assert gpu.matrix_rate(CPU, 32, 3) > 0 and gpu.versions()["triton" if torch.version.cuda else "torch"]
+
+
+# ------------------------------------------------------------------------------------------------ answers
+
+
+def a_run(method, rank, seed, target_loss, source_loss, *, rate=1e-3, layers="all", path=None):
+    """A measurement of the grid, as far as the answers read it; the base forgets from 1.0 on."""
+    of = {"base": "b", "target": "book", "method": method, "layers": layers if rank else None, "rank": rank}
+    path = path or [[0, 2.0, 1.0], [10, target_loss, source_loss]]
+    return {
+        "of": {**of, "learning_rate": rate, "seed": seed}, "target_loss": target_loss, "source_loss": source_loss,
+        "forgetting": None if source_loss is None else source_loss - 1.0, "path": path,
+    }  # fmt: skip
+
+
+def runs_with(excess, forgets, full=1.0):
+    """Three seeds of full fine-tuning, and of LoRA whose loss is this much higher, by rank; losses differ by seed."""
+    noise = {1: -0.1, 2: 0.0, 3: 0.1}  # common to both, so that it cancels
+    small = {1: -0.001, 2: 0.0, 3: 0.001}  # does not
+    runs = [a_run("full", None, seed, full + noise[seed], 1.5) for seed in noise]
+    for rank, more in excess.items():
+        for seed in noise:
+            loss = (full + noise[seed]) * (1 + more + small[seed])
+            runs.append(a_run("lora", rank, seed, loss, 1.5 + forgets + small[seed]))
+    return runs
+
+
+def test_the_rank_that_comes_within_two_percent():
+    found = grid_answers.answers(runs_with({1: 0.10, 4: 0.0195, 2: 0.05, 8: 0.01}, -0.2))["book"]["within 2 %"]
+    assert found["smallest rank by the mean"] == 4 and found["smallest rank by the interval"] == 8
+    verdicts = {rank: entry["verdict"] for rank, entry in found["excess by rank"].items()}
+    assert verdicts == {"1": "not within", "2": "not within", "4": "undecided", "8": "within"}
+    assert found["excess by rank"]["1"]["mean"] == pytest.approx(0.10)
+    half = scipy.stats.t.ppf(0.975, 2) * 0.001 / math.sqrt(3)
+    assert found["excess by rank"]["1"]["interval"] == pytest.approx([0.10 - half, 0.10 + half], abs=1e-6)
+
+
+def test_no_rank_comes_within_two_percent():
+    found = grid_answers.answers(runs_with({1: 0.10, 64: 0.03}, 0.0))["book"]["within 2 %"]
+    assert found["smallest rank by the mean"] is None and found["smallest rank by the interval"] is None
+
+
+@pytest.mark.parametrize(("forgets", "verdict"), [(-0.2, "less"), (0.2, "more"), (0.0005, "undecided")])
+def test_forgetting_at_the_end(forgets, verdict):
+    found = grid_answers.answers(runs_with({8: 0.0}, forgets))["book"]["forgetting"]["8"]["at the end"]
+    assert found["verdict"] == verdict and found["mean"] == pytest.approx(forgets) and found["seeds"] == 3
+
+
+def test_forgetting_at_equal_target_loss_can_turn_the_answer():
+    """LoRA ends at 1.2 having forgotten 0.4; full fine-tuning at 1.0, 0.5, but at 1.2 it had forgotten only 0.3."""
+    runs = []
+    for seed in (1, 2, 3):
+        full = [[0, 2.0, 1.0], [5, 1.4, 1.2], [10, 1.0, 1.4 + seed / 1e6], [15, 1.1, 1.5]]
+        lora = [[0, 2.0, 1.0], [5, 1.6, 1.1], [10, 1.2, 1.4]]
+        runs += [a_run("full", None, seed, 1.1, 1.5, path=full), a_run("lora", 8, seed, 1.2, 1.4, path=lora)]
+    found = grid_answers.answers(runs)["book"]["forgetting"]["8"]
+    assert found["at the end"]["verdict"] == "less" and found["at the end"]["mean"] == pytest.approx(-0.1)
+    assert found["at equal target loss"]["verdict"] == "more"
+    assert found["at equal target loss"]["mean"] == pytest.approx(0.1, abs=1e-5)
+
+
+def test_paths_that_never_fall_have_no_equal_loss():
+    rising, falling = [[0, 1.0, 1.0], [5, 1.1, 1.1]], [[0, 1.0, 1.0], [5, 0.5, 1.1]]
+    assert grid_answers._at_equal_target(rising, falling) is None
+    assert grid_answers._at_equal_target(falling, [[0, 1.0, 1.0], [5, 0.75, 1.3]]) == pytest.approx(0.05 - 0.3)
+
+
+def tuning_runs(best_full, best_lora):
+    """Parabolas in the logarithm of the rate, on half decades."""
+    return [
+        a_run(
+            method, rank, 0, 1 + 0.1 * (math.log10(grid.rate_of(k)) - math.log10(best)) ** 2, 1.5, rate=grid.rate_of(k)
+        )
+        for method, rank, best in (("full", None, best_full), ("lora", 4, best_lora), ("lora", 8, best_lora))
+        for k in range(-10, 1)
+    ]
+
+
+@pytest.mark.parametrize(("factor", "verdict"), [(10, "agrees"), (4, "agrees"), (1, "differs"), (100, "differs")])
+def test_the_factor_between_the_rates(factor, verdict):
+    found = grid_answers.answers(tuning_runs(2e-4, 2e-4 * factor))["book"]["learning rate"]
+    assert found["verdict"] == verdict and found["factor"] == pytest.approx(factor, rel=0.01)
+    assert found["full"] == pytest.approx(2e-4, rel=0.01) and set(found["factor by rank"]) == {"4", "8"}
+
+
+def test_the_best_rate_needs_its_neighbours():
+    assert grid_answers.best_rate({}) is None and grid_answers.best_rate({1e-3: math.inf}) is None
+    assert grid_answers.best_rate({1e-3: 1.0, 1e-2: 2.0}) == 1e-3
+    assert grid_answers.best_rate({1e-4: 3.0, 1e-3: 1.0, 1e-2: math.inf}) == 1e-3
+    assert grid_answers.best_rate({1e-4: 3.0, 3.162e-4: 1.0, 1e-3: 2.0}) == pytest.approx(3.162e-4 * 10 ** (0.5 / 6))
+
+
+def test_answers_leave_out_what_does_not_belong():
+    runs = runs_with({8: 0.01}, -0.2)
+    failed = {"of": {**runs[0]["of"], "seed": 4}, "error": "no"}
+    older = [{**run, "of": {**run["of"], "base": "older"}, "target_loss": 9.0} for run in runs]
+    others = [a_run("lora", 8, seed, 9.0, 9.0, layers="q, v") for seed in (1, 2, 3)]
+    diverged = [a_run("lora", 8, 4, None, None), a_run("full", None, 4, 1.0, 1.5)]
+    tuned = [a_run("lora", 8, 0, 9.0, 9.0), a_run("full", None, 0, 9.0, 9.0)]
+    clean = grid_answers.answers(runs)["book"]
+    mixed = grid_answers.answers([failed, *older, *runs, *diverged, *tuned, *others])["book"]
+    assert mixed["within 2 %"] == clean["within 2 %"] and mixed["forgetting"] == clean["forgetting"]
+
+
+@pytest.mark.parametrize("runs", [[], [a_run("full", None, 1, 1.0, 1.5)], [a_run("lora", 8, 1, 1.0, 1.5)]])
+def test_answers_to_a_study_that_has_only_begun(runs):
+    for found in grid_answers.answers(runs).values():
+        assert found["within 2 %"]["smallest rank by the interval"] is None
+        assert found["learning rate"]["verdict"] == "undecided"
+        json.dumps(found, allow_nan=False)
+
+
+def test_intervals_are_students():
+    values = [1.0, 2.0, 4.0, 8.0]
+    for count in (2, 3, 4):
+        some = values[:count]
+        expected = scipy.stats.t.interval(0.95, count - 1, sum(some) / count, scipy.stats.sem(some))
+        assert grid_answers.interval(some) == pytest.approx(expected, rel=1e-4)
+    assert grid_answers.interval([1.0]) is None

@@ -5,6 +5,7 @@
 the ``loop``, and ``trainer`` is what one calls.
 """
 
+from lowrank_helpers.training.base import base_model_record as base_model_record
 from lowrank_helpers.training.base import load_base_model as load_base_model
 from lowrank_helpers.training.checkpoints import latest_checkpoint as latest_checkpoint
 from lowrank_helpers.training.checkpoints import save_checkpoint as save_checkpoint

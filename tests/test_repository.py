@@ -50,6 +50,7 @@ MAY_IMPORT = {
     "lora.files": "_checks",
     "lora.model": "_checks lora.*",
     "training": "training.*",
+    "training.arguments": "_checks training.corpus training.loop training.model training.schedule",
     "training.base": "_checks training.model",
     "training.checkpoints": "_checks",
     "training.corpus": "_checks",
@@ -61,7 +62,7 @@ MAY_IMPORT = {
     "training.optimiser": "_checks",
     "training.records": "_checks",
     "training.schedule": "_checks",
-    "training.trainer": "_checks lora training.corpus training.loop training.methods training.model"
+    "training.trainer": "_checks lora training.arguments training.loop training.methods training.model"
     " training.records training.schedule",
 }
 # Networks need torch; nothing else may, not even inside a function.

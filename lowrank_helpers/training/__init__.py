@@ -1,7 +1,7 @@
 """A byte-level GPT of the book's own, and the trainer that pretrains and adapts it.
 
 ``model`` is the network, ``losses`` its loss, ``corpus`` the text, ``base`` the model that ships with the book,
-``methods`` what fine-tuning may train; ``schedule``, ``optimiser``, ``checkpoints`` and ``records`` are the parts of
+``methods`` what fine-tuning may train; ``arguments``, ``schedule``, ``optimiser``, ``checkpoints`` and ``records`` are the parts of
 the ``loop``, and ``trainer`` is what one calls.
 """
 

@@ -1,8 +1,8 @@
 """A byte-level GPT of the book's own, and the trainer that pretrains and adapts it.
 
 ``model`` is the network, ``losses`` its loss, ``corpus`` the text, ``base`` the model that ships with the book,
-``methods`` what fine-tuning may train; ``arguments``, ``schedule``, ``optimiser``, ``checkpoints`` and ``records`` are the parts of
-the ``loop``, and ``trainer`` is what one calls.
+``methods`` what fine-tuning may train; ``arguments``, ``schedule``, ``optimiser``, ``checkpoints`` and ``records`` are
+the parts of the ``loop``, and ``trainer`` is what one calls.
 """
 
 from lowrank_helpers.training.base import base_model_record as base_model_record

@@ -1,0 +1,182 @@
+"""A table of which some entries were seen: reading it, and the sums over the seen entries that all methods need."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple, TypeAlias
+
+import numpy as np
+import scipy.sparse
+from numpy.typing import NDArray
+
+from lowrank_helpers import _checks
+from lowrank_helpers._checks import Array
+
+Indices: TypeAlias = NDArray[np.intp]
+Pattern: TypeAlias = Any  # an m×n matrix, 0 where nothing was seen: a dense array, or a CSR array with explicit zeros
+
+DENSE = 0.1  # from this share of seen entries on, products with a dense array are faster than with a sparse one
+BLOCK = 1 << 16  # entries taken at a time, so that the gathered factors stay in the cache
+
+
+class Observations(NamedTuple):
+    """The seen entries of an m×n table, as a list in the order of rows, and as matrices.
+
+    Attributes
+    ----------
+    shape : tuple of int
+        (m, n).
+    rows, columns : ndarray of int, shape (N,)
+        Places of the entries.
+    values : ndarray of float32 or float64, shape (N,)
+        The entries.
+    dense : bool
+        Whether the patterns are dense arrays.
+    """
+
+    shape: tuple[int, int]
+    rows: Indices
+    columns: Indices
+    values: Array
+    dense: bool
+
+    def pattern(self, values: Array) -> Pattern:
+        """Put one number for each seen entry into its place."""
+        if self.dense:
+            full = np.zeros(self.shape, dtype=values.dtype)
+            full[self.rows, self.columns] = values
+            return full
+        indptr = np.concatenate([[0], np.cumsum(np.bincount(self.rows, minlength=self.shape[0]))])
+        return scipy.sparse.csr_array((values, self.columns, indptr), shape=self.shape)
+
+    def predictions(self, W: Array, Ht: Array) -> Array:
+        """Return the entries of W Htᵀ at the seen places, shape (N,); W is m×k, Ht n×k."""
+        if self.dense:
+            product: Array = (W @ Ht.T)[self.rows, self.columns]
+            return product
+        out = np.empty(len(self.values), dtype=W.dtype)
+        for start in range(0, len(out), BLOCK):
+            part = slice(start, start + BLOCK)
+            np.einsum("ij,ij->i", W[self.rows[part]], Ht[self.columns[part]], out=out[part])
+        return out
+
+    def counts(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Return how many entries were seen in each row and in each column."""
+        m, n = self.shape
+        return np.bincount(self.rows, minlength=m), np.bincount(self.columns, minlength=n)
+
+
+def observations(A: object, function: str) -> Observations:
+    """Read a sparse matrix of observations (explicit zeros are observations), or a dense one with NaN for unseen."""
+    if scipy.sparse.issparse(A):
+        rows, columns, values, shape = _from_sparse(A, function)
+    else:
+        rows, columns, values, shape = _from_dense(A, function)
+    if len(values) == 0:
+        raise ValueError(
+            f"{function}: A must have observations; got none for shape {shape}. In a dense A mark only the unseen "
+            "entries as NaN; in a sparse one store the seen ones."
+        )
+    return Observations(shape, rows, columns, values, len(values) >= DENSE * shape[0] * shape[1])
+
+
+def _from_dense(A: object, function: str) -> tuple[Indices, Indices, Array, tuple[int, int]]:
+    seen = None
+    if isinstance(A, list | tuple | np.ndarray) and not isinstance(A, np.ma.MaskedArray | np.matrix):
+        try:
+            array = np.asarray(A)
+        except ValueError:  # rows of several lengths: the check below says so
+            array = np.empty(0, dtype=object)
+        if array.dtype.kind == "f":
+            seen = ~np.isnan(array)
+            A = np.where(seen, array, array.dtype.type(0))
+    full = _checks.matrix(A, function)
+    m, n = full.shape
+    rows, columns = np.nonzero(np.ones((m, n), dtype=bool) if seen is None else seen)
+    return rows, columns, full[rows, columns], (m, n)
+
+
+def _from_sparse(A: Any, function: str) -> tuple[Indices, Indices, Array, tuple[int, int]]:
+    if A.ndim != 2 or 0 in A.shape:
+        raise ValueError(f"{function}: A must be a matrix and not empty; got shape {A.shape}. Pass m rows, n columns.")
+    m, n = map(int, A.shape)
+    try:
+        entries = A.tocoo()
+    except ValueError as error:  # scipy found ids beyond the shape
+        raise ValueError(
+            f"{function}: row and column ids must be within the shape of A, {(m, n)}; scipy reports: {error}. "
+            "Number both from 0, or pass a larger shape."
+        ) from None
+    rows, columns = (np.asarray(index, dtype=np.intp) for index in (entries.row, entries.col))
+    if len(rows) == 0:
+        return rows, columns, np.empty(0), (m, n)
+    for index, size, name in ((rows, m, "row"), (columns, n, "column")):
+        if index.min() < 0 or index.max() >= size:
+            raise ValueError(
+                f"{function}: {name} ids must be between 0 and {size - 1}; got {index.min()} to {index.max()} for A of "
+                f"shape {(m, n)}. Number the {name}s from 0, or pass a larger shape."
+            )
+    order = np.lexsort((columns, rows))
+    rows, columns = rows[order], columns[order]
+    repeated = (np.diff(rows) == 0) & (np.diff(columns) == 0)
+    if repeated.any():
+        k = int(repeated.argmax())
+        raise ValueError(
+            f"{function}: A must have at most one observation for each entry; got {int(repeated.sum())} repeated, the "
+            f"first at ({rows[k]}, {columns[k]}). Keep one of them, or their mean; A.sum_duplicates() adds them up."
+        )
+    return rows, columns, _checks.vector(entries.data, function, "A.data")[order], (m, n)
+
+
+def determined(seen: Observations, rank: int, function: str, unknowns: int) -> None:
+    """Refuse a rank that the observations cannot determine without a penalty."""
+    m, n = seen.shape
+    parameters = rank * (m + n - rank)
+    if len(seen.values) < parameters:
+        raise ValueError(
+            f"{function}: rank must have at most as many parameters, r(m + n − r), as there are observations, "
+            f"{len(seen.values)}; got {parameters} for rank {rank}. Lower the rank, or pass penalty > 0."
+        )
+    for counts, name in zip(seen.counts(), ("row", "column"), strict=True):
+        if counts.min() < unknowns:
+            i = int(counts.argmin())
+            raise ValueError(
+                f"{function}: each {name} must have at least {unknowns} observations without a penalty; got "
+                f"{counts[i]} in {name} {i}. Drop the {name}, lower the rank, or pass penalty > 0."
+            )
+
+
+def ridge_rows(
+    seen: Pattern,
+    F: Array,
+    right: Array,
+    penalty: Array,
+    shared: Array | None = None,
+    limit: int = 1 << 22,
+) -> Array:
+    """Solve (Σ_j s_ij f_j f_jᵀ + shared + penalty_i I) x_i = right_i for every row i at once.
+
+    F is n×k with rows f_j, seen holds s_ij, right is m×k, penalty m or m×k. All Gram matrices are one product of seen
+    with the k(k+1)/2 products of two columns of F; the systems are solved by LAPACK in batches of bounded memory.
+    """
+    X = np.empty_like(right)
+    for part, gram in gram_rows(seen, F, limit):
+        if shared is not None:
+            gram += shared
+        diagonal = np.einsum("ikk->ik", gram)  # a view
+        diagonal += penalty[part].reshape(len(diagonal), -1)
+        X[part] = np.linalg.solve(gram, right[part, :, None])[:, :, 0]
+    return X
+
+
+def gram_rows(seen: Pattern, F: Array, limit: int = 1 << 22) -> Any:
+    """Yield slices of rows and, for the rows i in each, the k×k matrices Σ_j s_ij f_j f_jᵀ."""
+    k = F.shape[1]
+    upper = np.triu_indices(k)
+    place = np.empty((k, k), dtype=np.intp)
+    place[upper] = np.arange(len(upper[0]))
+    place.T[upper] = place[upper]
+    products = F[:, upper[0]] * F[:, upper[1]]
+    step = max(1, limit // (k * k))
+    for start in range(0, seen.shape[0], step):
+        part = slice(start, start + step)
+        yield part, (seen[part] @ products)[:, place]

@@ -1,0 +1,263 @@
+"""Alternating least squares for a table of which some entries were seen."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from lowrank_helpers import _checks
+from lowrank_helpers._checks import Array
+from lowrank_helpers.completion._observations import Observations, Pattern, determined, observations, ridge_rows
+from lowrank_helpers.completion.results import Completion, steps
+
+
+class _Side(NamedTuple):
+    """What solving for the rows needs (for the columns: of the transposed table)."""
+
+    seen: Pattern  # 1 where an entry was seen
+    values: Pattern  # the entries minus the mean
+    penalty: Array  # of each row
+
+
+class _State(NamedTuple):
+    """Factors and biases of one side, and its factors of the table of what was seen."""
+
+    factors: Array
+    bias: Array
+    implicit: Array
+
+
+def als_complete(
+    A: Any,
+    rank: int,
+    *,
+    penalty: float = 0.0,
+    biases: bool = False,
+    weighted: bool = False,
+    implicit_features: float = 0.0,
+    max_iterations: int = 100,
+    tolerance: float = 1e-6,
+    rng: int | np.random.Generator | None = 0,
+    progress: bool | None = None,
+) -> Completion:
+    """Complete a table by alternating least squares: rows given columns, columns given rows, each in closed form.
+
+    The objective is Σ (a_ij − μ − b_i − c_j − (WH)_ij)² over the seen entries, plus penalty · Σ_i ν_i (‖w_i‖² + b_i²)
+    and the same for the columns, with ν = 1 or, weighted, the number of observations of the row or column. μ is the
+    mean of the observations (0 without biases). Each half of an iteration minimises it exactly over one side, so it
+    never rises; that does not promise the global minimum. The start is the leading right singular space of the
+    table with 0 for unseen entries.
+
+    Parameters
+    ----------
+    A : sparse matrix or array, or array_like, shape (m, n)
+        Sparse: the stored entries are the observations, explicit zeros included. Dense: NaN marks the unseen ones.
+    rank : int
+        r, between 1 and min(m, n).
+    penalty : float, default 0
+        λ ≥ 0. At 0 the observations alone must determine the factors: at least r(m + n − r) of them, and at least r
+        (r + 1 with biases) in each row and column. With λ > 0 an empty row gets factors and bias 0.
+    biases : bool, default False
+        Whether to fit μ, b and c; else they are 0.
+    weighted : bool, default False
+        Whether the penalty of a row grows with its number of observations.
+    implicit_features : float, default 0
+        ω ≥ 0. Above 0, *which* entries were seen informs the factors: with S the 0/1 table of what was seen,
+        ω (‖S − W G‖² + ‖S − D H‖²) + penalty · (‖G‖² + ‖D‖²) joins the objective. It needs penalty > 0.
+    max_iterations : int, default 100
+        At least 1.
+    tolerance : float, default 1e-6
+        Stop when the objective falls by no more than this share of itself.
+    rng : None, int or Generator, default 0
+        Of the random block that the start is computed from.
+    progress : bool, optional
+        Whether to show a bar; default: on a terminal.
+
+    Returns
+    -------
+    Completion
+        W (m, r), H (r, n), biases, mean, the objective after each iteration, converged. After Ctrl-C: what there is.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If A has no observations, repeated ones, ones that are not finite or out of its shape; if an option is out of
+        its range; if without penalty the observations do not determine the rank.
+
+    Warns
+    -----
+    RuntimeWarning
+        If max_iterations were not enough.
+
+    Notes
+    -----
+    Memory is about (m + n) r² / 2 numbers. `float32` stays `float32`.
+
+    References
+    ----------
+    Y. Zhou, D. Wilkinson, R. Schreiber and R. Pan, Large-scale parallel collaborative filtering for the Netflix
+    prize, *AAIM* 2008, §3 (weighted λ); Y. Koren, R. Bell and C. Volinsky, Matrix factorization techniques for
+    recommender systems, *Computer* 42 (2009), 30–37 (biases); D. Cortes, Cold-start recommendations in collective
+    matrix factorization, arXiv:1809.00366 (implicit features as further tables that share factors).
+
+    Examples
+    --------
+    >>> from lowrank_helpers.completion import als_complete
+    >>> nan = np.nan
+    >>> result = als_complete([[1, 2, 3], [2, 4, nan], [3, nan, 9]], 1)
+    >>> print(np.round(result.W @ result.H, 6))
+    [[1. 2. 3.]
+     [2. 4. 6.]
+     [3. 6. 9.]]
+    """
+    seen = observations(A, "als_complete")
+    r = _checks.rank(rank, seen.shape, "als_complete")
+    penalty = _checks.number(penalty, "als_complete", "penalty", least=0.0)
+    biases = _checks.flag(biases, "als_complete", "biases")
+    weighted = _checks.flag(weighted, "als_complete", "weighted")
+    omega = _checks.number(implicit_features, "als_complete", "implicit_features", least=0.0)
+    max_iterations = _checks.integer(max_iterations, 1, None, "als_complete", "max_iterations")
+    tolerance = _checks.number(tolerance, "als_complete", "tolerance", least=0.0)
+    generator = _checks.generator(rng, "als_complete")
+    if penalty == 0 and omega > 0:
+        raise ValueError(
+            f"als_complete: implicit_features must come with penalty > 0; got {omega:g} with penalty 0. Pass a penalty."
+        )
+    if penalty == 0:
+        determined(seen, r, "als_complete", r + biases)
+    return _als(seen, r, penalty, biases, weighted, omega, max_iterations, tolerance, generator, progress)
+
+
+def _als(
+    seen: Observations,
+    r: int,
+    penalty: float,
+    biases: bool,
+    weighted: bool,
+    omega: float,
+    max_iterations: int,
+    tolerance: float,
+    rng: np.random.Generator,
+    progress: bool | None,
+) -> Completion:
+    mean = float(seen.values.mean(dtype=np.float64)) if biases else 0.0
+    centred = seen.values - seen.values.dtype.type(mean)
+    by_row, by_column = _sides(seen, centred, penalty, weighted)
+    rows, columns = _start(by_row, by_column, r, rng)
+    scale = float((centred.astype(np.float64) ** 2).sum())
+    floor = float(8 * np.finfo(centred.dtype).eps) ** 2 * scale  # below, the residual is rounding
+    objective: list[float] = []
+    converged, change = False, np.inf
+    try:
+        for _ in steps(max_iterations, progress, "als_complete"):
+            new_rows, given = _half(by_row, by_column, columns, rows, biases, omega, penalty)
+            new_columns, new_rows = _half(by_column, by_row, new_rows, given, biases, omega, penalty)
+            now = _objective(seen, centred, by_row, by_column, new_rows, new_columns, omega, penalty)
+            if objective and now > objective[-1]:  # only rounding can raise it: keep what there was
+                converged = True
+                break
+            rows, columns = new_rows, new_columns
+            change = 1.0 if not objective else (objective[-1] - now) / max(objective[-1], floor)
+            objective.append(now)
+            if now <= floor or change <= tolerance:
+                converged = True
+                break
+        else:
+            warnings.warn(
+                f"als_complete: not converged after {max_iterations} iterations; the last one lowered the objective by "
+                f"{change:.1e} of itself, tolerance = {tolerance:.1e}. Raise max_iterations or tolerance.",
+                RuntimeWarning,
+                stacklevel=3,
+            )
+    except KeyboardInterrupt:
+        pass
+    except np.linalg.LinAlgError:
+        raise ValueError(
+            f"als_complete: the observations of each row and column must determine its {r} factors; got a singular "
+            "system. Lower the rank, or pass penalty > 0."
+        ) from None
+    H = np.ascontiguousarray(columns.factors.T)
+    return Completion(rows.factors, H, rows.bias, columns.bias, mean, np.array(objective), converged)
+
+
+def _sides(seen: Observations, centred: Array, penalty: float, weighted: bool) -> tuple[_Side, _Side]:
+    ones, values = seen.pattern(np.ones_like(centred)), seen.pattern(centred)
+    weights = [penalty * (np.maximum(n, 1) if weighted else np.ones(len(n))) for n in seen.counts()]
+    p, q = (weight.astype(centred.dtype) for weight in weights)
+    return _Side(ones, values, p), _Side(transposed(ones), transposed(values), q)
+
+
+def transposed(pattern: Pattern) -> Pattern:
+    """Return the transpose, stored by rows."""
+    return np.ascontiguousarray(pattern.T) if isinstance(pattern, np.ndarray) else pattern.T.tocsr()
+
+
+def _start(by_row: _Side, by_column: _Side, r: int, rng: np.random.Generator) -> tuple[_State, _State]:
+    """Begin in the leading right singular space of the filled table, after four steps of subspace iteration."""
+    (m, n), dtype = by_row.values.shape, by_row.penalty.dtype
+    Y = rng.standard_normal((n, min(r + 5, m, n))).astype(dtype)
+    for _ in range(4):
+        Y = np.linalg.qr(by_column.values @ (by_row.values @ np.linalg.qr(Y)[0]))[0].astype(dtype)
+    _, s, Vt = np.linalg.svd(by_row.values @ Y, full_matrices=False)
+    factors = np.ascontiguousarray((Y @ Vt.T)[:, :r] * np.sqrt(s[:r])).astype(dtype)
+    zero = np.zeros((m, r), dtype=dtype)
+    return _State(zero, zero[:, 0].copy(), zero), _State(factors, np.zeros(n, dtype=dtype), np.zeros_like(factors))
+
+
+def _half(
+    side: _Side, other: _Side, given: _State, own: _State, biases: bool, omega: float, penalty: float
+) -> tuple[_State, _State]:
+    """Minimise over one side with the other given; then over the other's factors of the table of what was seen."""
+    r = given.factors.shape[1]
+    F = given.factors
+    if side.penalty[0] == 0:  # then any basis serves: an orthonormal one keeps the systems well conditioned
+        F = np.linalg.qr(F)[0].astype(F.dtype)
+        given = given._replace(factors=F)
+    if biases:
+        F = np.hstack([F, np.ones((len(F), 1), dtype=F.dtype)])
+    right = side.values @ F
+    if biases:
+        right -= side.seen @ (F * given.bias[:, None])
+    shared = None
+    if omega:
+        shared = np.zeros((F.shape[1], F.shape[1]), dtype=F.dtype)
+        shared[:r, :r] = omega * (given.implicit.T @ given.implicit)
+        right[:, :r] += omega * (side.seen @ given.implicit)
+    X = ridge_rows(side.seen, F, right, side.penalty, shared)
+    bias = X[:, r].copy() if biases else own.bias
+    own = own._replace(factors=np.ascontiguousarray(X[:, :r]), bias=bias)
+    if omega:
+        W = own.factors
+        system = omega * (W.T @ W) + penalty * np.eye(r, dtype=W.dtype)
+        implicit = np.linalg.solve(system, omega * (other.seen @ W).T).T
+        given = given._replace(implicit=np.ascontiguousarray(implicit))
+    return own, given
+
+
+def _objective(
+    seen: Observations,
+    centred: Array,
+    by_row: _Side,
+    by_column: _Side,
+    rows: _State,
+    columns: _State,
+    omega: float,
+    penalty: float,
+) -> float:
+    residual = centred - seen.predictions(rows.factors, columns.factors)
+    residual -= rows.bias[seen.rows] + columns.bias[seen.columns]
+    total = _square(residual)
+    for side, state in ((by_row, rows), (by_column, columns)):
+        total += float(side.penalty @ ((state.factors**2).sum(axis=1) + state.bias**2))
+    if omega:
+        for side, state, other in ((by_row, rows, columns), (by_column, columns, rows)):
+            W, G = state.factors, other.implicit
+            inner = float((W * (side.seen @ G)).sum(dtype=np.float64))
+            total += omega * (len(centred) - 2 * inner + float(((W.T @ W) * (G.T @ G)).sum())) + penalty * _square(G)
+    return total
+
+
+def _square(x: Array) -> float:
+    return float((x.astype(np.float64) ** 2).sum())

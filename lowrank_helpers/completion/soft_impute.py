@@ -1,0 +1,293 @@
+"""Soft-impute: completion by the nuclear norm, a convex problem with a certificate."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import scipy.sparse.linalg
+
+from lowrank_helpers import _checks
+from lowrank_helpers._checks import Array
+from lowrank_helpers.completion._observations import Observations, Pattern, observations
+from lowrank_helpers.completion.als import transposed
+from lowrank_helpers.completion.results import Completion, steps
+
+
+class _Factors(NamedTuple):
+    """X = U diag(s) Vᵀ, V with further columns to start the next iteration from, and X at the seen places."""
+
+    U: Array
+    s: Array
+    V: Array
+    seen: Array
+
+
+def soft_impute(
+    A: Any,
+    penalty: float,
+    *,
+    start: Completion | None = None,
+    max_iterations: int = 1000,
+    tolerance: float = 1e-4,
+    rng: int | np.random.Generator | None = 0,
+    progress: bool | None = None,
+) -> Completion:
+    """Complete a table by the nuclear norm: minimise ½ Σ (a_ij − x_ij)² over the seen entries + λ ‖X‖_*.
+
+    The convex problem has no bad local minima and needs no rank. Each iteration fills the unseen entries with those of
+    X, and shrinks all singular values by λ, those below to 0. Steps are accelerated (Nesterov) and taken back where
+    the objective would rise. Only the singular vectors that survive are computed, by subspace iteration from those
+    before; a sparse A is never filled. It stops at a certificate: the duality gap.
+
+    Parameters
+    ----------
+    A : sparse matrix or array, or array_like, shape (m, n)
+        Sparse: the stored entries are the observations, explicit zeros included. Dense: NaN marks the unseen ones.
+    penalty : float
+        λ > 0. From σ₁ of A filled with zeros on, X = 0. In `als_complete` the penalty λ belongs to twice this
+        objective: W and H of ample rank reach the same X = W H.
+    start : Completion, optional
+        A result for another penalty, to go on from. By default a few steps for larger penalties find a start.
+    max_iterations : int, default 1000
+        At least 1.
+    tolerance : float, default 1e-4
+        Stop when the duality gap is at most this share of the objective: so close is it to its minimum.
+    rng : None, int or Generator, default 0
+        Of the random vectors that subspace iteration starts from.
+    progress : bool, optional
+        Whether to show a bar; default: on a terminal.
+
+    Returns
+    -------
+    Completion
+        W = U √s and H = √s Vᵀ of the rank reached (0 is possible), no biases, the objective after each iteration.
+        An empty row or column is 0. After Ctrl-C: what there is.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If A is refused as in `als_complete`, an option is out of range, or start is of another shape.
+
+    Warns
+    -----
+    RuntimeWarning
+        If max_iterations were not enough.
+
+    Notes
+    -----
+    The dual point is D = R min(1, λ/σ₁(R)), R the residual at the seen places; the gap is the objective minus that of
+    the dual, ⟨D, A⟩ − ½‖D‖², with σ₁ from ARPACK to rounding. No recovery is promised: X is biased towards 0.
+
+    References
+    ----------
+    R. Mazumder, T. Hastie and R. Tibshirani, Spectral regularization algorithms for learning large incomplete
+    matrices, *JMLR* 11 (2010), 2287–2322, Algorithm 1; A. Beck and M. Teboulle, A fast iterative shrinkage-thresholding
+    algorithm for linear inverse problems, *SIAM J. Imaging Sci.* 2 (2009), 183–202, §4.
+
+    Examples
+    --------
+    Where all is seen it is the soft-thresholded singular value decomposition.
+
+    >>> from lowrank_helpers.completion import soft_impute
+    >>> result = soft_impute([[3, 0], [0, 1]], 2.0, tolerance=1e-10)
+    >>> print(np.round(result.W @ result.H, 6) + 0.0)
+    [[1. 0.]
+     [0. 0.]]
+    """
+    seen = observations(A, "soft_impute")
+    penalty = _checks.number(penalty, "soft_impute", "penalty", above=0.0, step="For no penalty use als_complete.")
+    max_iterations = _checks.integer(max_iterations, 1, None, "soft_impute", "max_iterations")
+    tolerance = _checks.number(tolerance, "soft_impute", "tolerance", above=0.0)
+    generator = _checks.generator(rng, "soft_impute")
+    if start is not None and not isinstance(start, Completion):
+        raise TypeError(
+            f"soft_impute: start must be a Completion; got {type(start).__name__}. Pass a result of soft_impute."
+        )
+    if start is not None and (len(start.W), start.H.shape[1]) != seen.shape:
+        shape = (len(start.W), start.H.shape[1])
+        raise ValueError(
+            f"soft_impute: start must have the shape of A, {seen.shape}; got {shape}. Pass a result for this A."
+        )
+    return _soft_impute(seen, penalty, start, max_iterations, tolerance, generator, progress)
+
+
+def soft_impute_path(
+    A: Any,
+    penalties: Sequence[float],
+    *,
+    max_iterations: int = 1000,
+    tolerance: float = 1e-4,
+    rng: int | np.random.Generator | None = 0,
+    progress: bool | None = None,
+) -> list[Completion]:
+    """Complete a table for several penalties, each starting from the result before.
+
+    Parameters
+    ----------
+    A : sparse matrix or array, or array_like, shape (m, n)
+        As in `soft_impute`.
+    penalties : sequence of float
+        At least one. From the largest down is fastest, since ranks grow slowly then.
+    max_iterations, tolerance, rng, progress
+        As in `soft_impute`, for each penalty.
+
+    Returns
+    -------
+    list of Completion
+        In the order of the penalties.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `soft_impute`; or if there are no penalties.
+
+    Examples
+    --------
+    >>> from lowrank_helpers.completion import soft_impute_path
+    >>> [len(result.H) for result in soft_impute_path([[3, 0], [0, 1]], [4, 2, 0.5])]
+    [0, 1, 2]
+    """
+    values = list(penalties)
+    if not values:
+        raise ValueError("soft_impute_path: penalties must not be empty; got none. Pass at least one number above 0.")
+    results: list[Completion] = []
+    for penalty in values:
+        before = results[-1] if results else None
+        results.append(
+            soft_impute(
+                A,
+                penalty,
+                start=before,
+                max_iterations=max_iterations,
+                tolerance=tolerance,
+                rng=rng,
+                progress=progress,
+            )
+        )
+    return results
+
+
+def _soft_impute(
+    seen: Observations,
+    penalty: float,
+    start: Completion | None,
+    max_iterations: int,
+    tolerance: float,
+    rng: np.random.Generator,
+    progress: bool | None,
+) -> Completion:
+    now = before = _zero(seen, rng) if start is None else _restart(seen, start, rng)
+    if start is None:
+        now = before = _descended(seen, now, penalty, rng)
+    lowest = _objective(seen, now, penalty)
+    objective: list[float] = []
+    converged, t, gap = False, 1.0, math.inf
+    try:
+        for iteration in steps(max_iterations, progress, "soft_impute"):
+            following = (1 + math.sqrt(1 + 4 * t * t)) / 2
+            new = _step(seen, now, before, (t - 1) / following, penalty, rng)
+            value = _objective(seen, new, penalty)
+            if value > lowest and t > 1:  # the momentum carried too far: the step again, without it
+                following = 1.0
+                new = _step(seen, now, before, 0.0, penalty, rng)
+                value = _objective(seen, new, penalty)
+            before, now, t, lowest = now, new, following, value
+            objective.append(value)
+            if iteration % 5 == 0 or iteration == max_iterations - 1:
+                gap = _gap(seen, now, value, penalty, rng)
+                if gap <= tolerance * value:
+                    converged = True
+                    break
+        else:
+            warnings.warn(
+                f"soft_impute: not converged after {max_iterations} iterations; the duality gap is {gap / lowest:.1e} "
+                f"of the objective, tolerance = {tolerance:.1e}. Raise max_iterations or tolerance.",
+                RuntimeWarning,
+                stacklevel=3,
+            )
+    except KeyboardInterrupt:
+        pass
+    root, k = np.sqrt(now.s), len(now.s)
+    m, n = seen.shape
+    zeros = np.zeros(m, dtype=root.dtype), np.zeros(n, dtype=root.dtype)
+    H = np.ascontiguousarray((now.V[:, :k] * root).T)
+    return Completion(now.U * root, H, *zeros, 0.0, np.array(objective), converged)
+
+
+def _zero(seen: Observations, rng: np.random.Generator) -> _Factors:
+    (m, n), dtype = seen.shape, seen.values.dtype
+    V = rng.standard_normal((n, min(10, m, n))).astype(dtype)
+    return _Factors(np.zeros((m, 0), dtype=dtype), np.zeros(0, dtype=dtype), V, np.zeros_like(seen.values))
+
+
+def _descended(seen: Observations, X: _Factors, penalty: float, rng: np.random.Generator) -> _Factors:
+    """Take a few steps for σ₁/2, σ₁/4, … down to twice the penalty: so ranks grow slowly, and steps stay cheap."""
+    level = _largest(seen.pattern(seen.values.astype(np.float64)), rng) / 2
+    while level > 2 * penalty:
+        for _ in range(4):
+            X = _step(seen, X, X, 0.0, level, rng)
+        level /= 2
+    return X
+
+
+def _restart(seen: Observations, start: Completion, rng: np.random.Generator) -> _Factors:
+    """Begin with the result for another penalty."""
+    dtype = seen.values.dtype
+    if len(start.H) == 0:
+        return _zero(seen, rng)
+    Q, R = np.linalg.qr(start.W.astype(dtype))
+    P, s, Vt = np.linalg.svd(R @ start.H.astype(dtype), full_matrices=False)
+    U = Q @ P
+    return _Factors(U, s, np.ascontiguousarray(Vt.T), seen.predictions(U * s, np.ascontiguousarray(Vt.T)))
+
+
+def _step(
+    seen: Observations, now: _Factors, before: _Factors, momentum: float, penalty: float, rng: np.random.Generator
+) -> _Factors:
+    """Shrink the singular values of Z, which is Y with the seen entries put back, Y = X + momentum (X − X before)."""
+    n, k, dtype = seen.shape[1], len(now.s), seen.values.dtype
+    left = np.hstack([(1 + momentum) * now.U * now.s, -momentum * before.U * before.s]).astype(dtype)
+    right = np.hstack([now.V[:, :k], before.V[:, : len(before.s)]])
+    residual = seen.pattern(seen.values - (1 + momentum) * now.seen + momentum * before.seen)
+    residual_t = residual.T
+    V, most = now.V, min(seen.shape)
+    while True:
+        Q = np.linalg.qr(residual @ V + left @ (right.T @ V))[0].astype(dtype)
+        V, s, Ut = np.linalg.svd(residual_t @ Q + right @ (left.T @ Q), full_matrices=False)
+        kept = int((s > penalty).sum())
+        if kept + 3 <= len(s) or len(s) == most:
+            break
+        more = min(max(5, len(s) // 2), most - len(s))  # too few vectors: some that survive may be missing
+        V = np.hstack([V, rng.standard_normal((n, more)).astype(dtype)])
+    U = Q @ Ut[:kept].T
+    shrunk = (s[:kept] - penalty).astype(dtype)
+    V = V[:, : kept + 8]
+    return _Factors(U, shrunk, V, seen.predictions(U * shrunk, np.ascontiguousarray(V[:, :kept])))
+
+
+def _objective(seen: Observations, X: _Factors, penalty: float) -> float:
+    residual = (seen.values - X.seen).astype(np.float64)
+    return 0.5 * float(residual @ residual) + penalty * float(X.s.sum(dtype=np.float64))
+
+
+def _gap(seen: Observations, X: _Factors, value: float, penalty: float, rng: np.random.Generator) -> float:
+    residual = (seen.values - X.seen).astype(np.float64)
+    largest = _largest(seen.pattern(residual), rng)
+    D = residual * min(1.0, penalty / largest) if largest > 0 else residual
+    return value - float(D @ seen.values) + 0.5 * float(D @ D)
+
+
+def _largest(R: Pattern, rng: np.random.Generator) -> float:
+    """Return the largest singular value: by LAPACK if small, else by ARPACK."""
+    if min(R.shape) <= 30:
+        return float(np.linalg.norm(R if isinstance(R, np.ndarray) else R.toarray(), 2))
+    v0 = rng.standard_normal(min(R.shape))
+    Rt = transposed(R)
+    operator = scipy.sparse.linalg.LinearOperator(
+        R.shape, matvec=lambda x: R @ x, rmatvec=lambda x: Rt @ x, dtype=np.float64
+    )
+    return float(scipy.sparse.linalg.svds(operator, k=1, v0=v0, return_singular_vectors=False)[0])

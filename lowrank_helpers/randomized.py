@@ -1,0 +1,427 @@
+"""Truncated SVDs from a few products with A: the randomised range finder and block Krylov.
+
+A is a dense array, a scipy.sparse matrix or array, or a scipy.sparse.linalg.LinearOperator with matmat and rmatmat.
+It is never changed and never made dense: all that is done with A are products A X and Aᵀ Y with a few columns.
+``float32`` stays ``float32``; integers and booleans become ``float64``. Randomness comes from ``rng`` alone.
+
+Bases are made orthonormal by Cholesky QR, which is nothing but products, and where columns are too close to
+dependent for it by an SVD. numpy does all of this: scipy has a BLAS of its own, and the threads of the two, used in
+turns, slow each other down.
+"""
+
+import math
+from collections.abc import Callable
+from typing import Any, NamedTuple, TypeAlias
+
+import numpy as np
+import scipy.sparse
+from numpy.typing import ArrayLike
+from scipy.sparse.linalg import LinearOperator
+
+from lowrank_helpers import _checks
+from lowrank_helpers._checks import Array
+from lowrank_helpers.svd import SVDFactors
+
+Matrix: TypeAlias = ArrayLike | LinearOperator | Any  # Any: a scipy.sparse matrix or array, which have no common type
+
+
+class _Products(NamedTuple):
+    """What the methods need of A: its shape, its dtype, X ↦ A X and Y ↦ Aᵀ Y."""
+
+    shape: tuple[int, int]
+    dtype: Any
+    times: Callable[[Array], Array]
+    transposed_times: Callable[[Array], Array]
+
+
+def randomized_svd(
+    A: Matrix,
+    rank: int,
+    *,
+    oversample: int = 10,
+    power_iterations: int = 2,
+    rng: int | np.random.Generator | None = None,
+) -> SVDFactors:
+    """Approximate the leading singular triples of A by projecting A onto the range of A Ω, Ω random.
+
+    Ω is n×ℓ with standard normal entries, ℓ = r + oversample. Q is an orthonormal basis of the range of
+    (A Aᵀ)^q A Ω, made orthonormal anew after every product: without that, the small singular values are lost to
+    rounding. The SVD of the small matrix Qᵀ A, truncated to rank r, gives the factors. This takes 2q + 2 passes over
+    A, of ℓ columns each, and O((m + n) ℓ) numbers beside A.
+
+    Where p = oversample ≥ 2 and A is of rank above r, the error before truncation has the expectations
+
+    - q = 0, Frobenius norm: at most (1 + r / (p − 1))^½ (Σ_{j>r} σⱼ²)^½ (Theorem 10.5);
+    - spectral norm: at most [(1 + (r / (p − 1))^½) σ_{r+1}^{2q+1} + e (r + p)^½ / p (Σ_{j>r} σⱼ^{4q+2})^½]^{1/(2q+1)}
+      (Corollary 10.10; q = 0 is Theorem 10.6).
+
+    If the rank of A is at most ℓ, the result is a truncated SVD to rounding.
+
+    Parameters
+    ----------
+    A : array_like, sparse matrix or LinearOperator, shape (m, n)
+        Real matrix.
+    rank : int
+        r, between 1 and min(m, n).
+    oversample : int, default 10
+        p, at least 0: columns of Ω beyond r. Where r + p exceeds min(m, n), Ω has min(m, n) columns, and the result
+        is exact to rounding.
+    power_iterations : int, default 2
+        q, at least 0. Each divides the logarithm of the error's excess further; 0 is for fast decay only.
+    rng : None, int or numpy.random.Generator, optional
+        Source of Ω; None takes fresh entropy.
+
+    Returns
+    -------
+    SVDFactors
+        The triple (U, s, Vt) of shapes (m, r), (r,), (r, n) in the dtype of A. No value of s is above the singular
+        value that it stands for, but for rounding.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If A is no real matrix, or is empty, or has NaN or infinite entries, or is an operator without matmat or
+        rmatmat, or an argument is out of bounds.
+
+    References
+    ----------
+    N. Halko, P.-G. Martinsson and J. A. Tropp, Finding structure with randomness, *SIAM Review* 53 (2011), 217–288,
+    Algorithms 4.4 and 5.1.
+
+    Examples
+    --------
+    >>> from lowrank_helpers.randomized import randomized_svd
+    >>> A = np.outer(np.arange(60.0), np.ones(40)) + np.outer(np.ones(60), np.arange(40.0))
+    >>> U, s, Vt = randomized_svd(A, 2, rng=0)
+    >>> U.shape, Vt.shape, bool(np.allclose((U * s) @ Vt, A))
+    ((60, 2), (2, 40), True)
+    """
+    products = _products(A, "randomized_svd")
+    r = _checks.rank(rank, products.shape, "randomized_svd")
+    p = _checks.integer(oversample, 0, None, "randomized_svd", "oversample")
+    q = _checks.integer(power_iterations, 0, None, "randomized_svd", "power_iterations")
+    generator = _checks.generator(rng, "randomized_svd")
+    return _subspace_iteration(products, r, min(r + p, *products.shape), q, generator)
+
+
+def _subspace_iteration(A: _Products, rank: int, columns: int, q: int, rng: np.random.Generator) -> SVDFactors:
+    """Take Q from (A Aᵀ)^q A Ω, and the factors from Aᵀ Q."""
+    Omega = rng.standard_normal((A.shape[1], columns), dtype=A.dtype)
+    Q = _basis(A.times(Omega))
+    for _ in range(q):
+        Z = _basis(A.transposed_times(Q))
+        Q = _basis(A.times(Z))
+    return _factors(Q, A.transposed_times(Q), rank, rng)
+
+
+def block_krylov_svd(
+    A: Matrix,
+    rank: int,
+    *,
+    block: int | None = None,
+    steps: int = 6,
+    rng: int | np.random.Generator | None = None,
+) -> SVDFactors:
+    """Approximate the leading singular triples of A by projecting A onto a block Krylov space.
+
+    The space is spanned by A Ω, (A Aᵀ) A Ω, …, (A Aᵀ)^{t−1} A Ω, where Ω has b standard normal columns and t = steps.
+    Subspace iteration keeps the last of these blocks, this keeps all: polynomials of A Aᵀ instead of powers, so that
+    for a gap ε the steps needed grow like ε^{−½} and not like ε^{−1}. Each new block is made orthogonal to all before
+    it, normalised, and made orthogonal again, because a block that adds little is mostly rounding before it is
+    normalised. Directions that add nothing are dropped, and random ones take their place; where these add nothing
+    either, the basis spans the range of A, and the iteration ends early.
+
+    This takes 2t passes over A, of b columns each, and O((m + n) b t) numbers beside A. A wide matrix is taken as
+    it is, a tall one by its transpose, so that the basis has the shorter columns.
+
+    Parameters
+    ----------
+    A : array_like, sparse matrix or LinearOperator, shape (m, n)
+        Real matrix.
+    rank : int
+        r, between 1 and min(m, n).
+    block : int, optional
+        b, between 1 and min(m, n). Default: half of r, rounded up, but at least 10 (or min(m, n)). Of a
+        singular value of multiplicity above b a Krylov space has b copies; the others come with the random directions
+        after it has run out, in later steps.
+    steps : int, default 6
+        t, at least 1; t · b must be at least r.
+    rng : None, int or numpy.random.Generator, optional
+        Source of Ω; None takes fresh entropy.
+
+    Returns
+    -------
+    SVDFactors
+        The triple (U, s, Vt) of shapes (m, r), (r,), (r, n) in the dtype of A. No value of s is above the singular
+        value that it stands for, but for rounding.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If A is no real matrix, or is empty, or has NaN or infinite entries, or is an operator without matmat or
+        rmatmat, or an argument is out of bounds.
+
+    References
+    ----------
+    C. Musco and C. Musco, Randomized block Krylov methods for stronger and faster approximate singular value
+    decomposition, *NeurIPS* 28 (2015), Algorithm 2 and Theorem 1; G. H. Golub, F. T. Luk and M. L. Overton, A block
+    Lanczos method for computing the singular values and corresponding singular vectors of a matrix, *ACM TOMS* 7
+    (1981), 149–169.
+
+    Examples
+    --------
+    >>> from lowrank_helpers.randomized import block_krylov_svd
+    >>> A = np.diag(1 / np.arange(1.0, 201.0))
+    >>> U, s, Vt = block_krylov_svd(A, 3, rng=0)
+    >>> print(np.round(s, 6))
+    [1.       0.5      0.333333]
+    """
+    products = _products(A, "block_krylov_svd")
+    r = _checks.rank(rank, products.shape, "block_krylov_svd")
+    p = min(products.shape)
+    if block is None:
+        block = min(max(math.ceil(r / 2), 10), p)
+    b = _checks.integer(block, 1, p, "block_krylov_svd", "block", limit="min(m, n)")
+    t = _checks.integer(steps, 1, None, "block_krylov_svd", "steps")
+    if t * b < r:
+        raise ValueError(
+            f"block_krylov_svd: steps times block must be at least rank = {r}; got {t} · {b} = {t * b}. "
+            f"Pass steps={math.ceil(r / b)} or more."
+        )
+    generator = _checks.generator(rng, "block_krylov_svd")
+    m, n = products.shape
+    if m <= n:
+        return _block_krylov(products, r, b, t, generator)
+    wide = _Products((n, m), products.dtype, products.transposed_times, products.times)
+    U, s, Vt = _block_krylov(wide, r, b, t, generator)
+    return SVDFactors(np.ascontiguousarray(Vt.T), s, np.ascontiguousarray(U.T))
+
+
+def _block_krylov(A: _Products, rank: int, block: int, steps: int, rng: np.random.Generator) -> SVDFactors:
+    """Collect the orthonormal basis P of the Krylov space and T = Aᵀ P, block by block; the factors are T's."""
+    m, n = A.shape
+    P, T = np.empty((m, 0), dtype=A.dtype), np.empty((n, 0), dtype=A.dtype)
+    Z = rng.standard_normal((n, block), dtype=A.dtype)
+    largest, exhausted = 0.0, False
+    for _ in range(steps):
+        W = A.times(Z)
+        largest = max(largest, _largest(W))
+        new = _new_directions(P, W, largest)
+        if new.shape[1] < block:  # this Krylov space has run out: start another beside it
+            W = A.times(rng.standard_normal((n, block - new.shape[1]), dtype=A.dtype))
+            new = np.hstack([new, _new_directions(np.hstack([P, new]), W, largest)])
+            exhausted = new.shape[1] < block  # random columns of A's range added nothing: P spans it
+        P, T = np.hstack([P, new]), np.hstack([T, A.transposed_times(new)])
+        if exhausted or P.shape[1] == m:
+            break
+        Z = _basis(T[:, -block:])
+    return _factors(P, T, rank, rng)
+
+
+def _new_directions(P: Array, W: Array, largest: float) -> Array:
+    """Return an orthonormal basis of what the columns of W add to those of P, rounding dropped."""
+    new = _basis(W - P @ (P.T @ W), largest)
+    new = new - P @ (P.T @ new)  # where W added little, normalising has enlarged what rounding left of P
+    return _orthonormal(new, 0.5)  # where W added nothing, next to nothing is left now
+
+
+def estimate_error(A: Matrix, Q: ArrayLike, *, probes: int = 10, rng: int | np.random.Generator | None = None) -> float:
+    """Bound ‖A − Q Qᵀ A‖₂ from a few products of A with random vectors.
+
+    The bound is 10 (2/π)^½ times the largest of ‖(I − Q Qᵀ) A ωᵢ‖, ωᵢ standard normal vectors that Q must not depend
+    on. It holds with probability at least 1 − 10^(−probes), and takes one pass over A. The error is in general several
+    times smaller.
+
+    Parameters
+    ----------
+    A : array_like, sparse matrix or LinearOperator, shape (m, n)
+        Real matrix.
+    Q : array_like, shape (m, k)
+        Orthonormal columns, such as U of `randomized_svd`.
+    probes : int, default 10
+        Number of random vectors, at least 1.
+    rng : None, int or numpy.random.Generator, optional
+        Source of the ωᵢ; not the seed that Q was made with.
+
+    Returns
+    -------
+    float
+        The bound.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If A is no real matrix, or is empty, or has NaN or infinite entries, or Q has not m rows or its columns
+        are not orthonormal, or an argument is out of bounds.
+
+    References
+    ----------
+    N. Halko, P.-G. Martinsson and J. A. Tropp, Finding structure with randomness, *SIAM Review* 53 (2011), 217–288,
+    equation (4.3), from Lemma 4.1.
+
+    Examples
+    --------
+    >>> from lowrank_helpers.randomized import estimate_error, randomized_svd
+    >>> A = np.diag(2.0 ** -np.arange(50))
+    >>> U, s, Vt = randomized_svd(A, 10, rng=0)
+    >>> 2.0**-10 <= estimate_error(A, U, rng=1) <= 2.0**-3
+    True
+    """
+    products = _products(A, "estimate_error")
+    Q = _checks.right_hand_side(Q, products.shape[0], "estimate_error", "Q")
+    Q = _checks.matrix(Q, "estimate_error", "Q")
+    count = _checks.integer(probes, 1, None, "estimate_error", "probes")
+    generator = _checks.generator(rng, "estimate_error")
+    off = float(np.abs(Q.T @ Q - np.eye(Q.shape[1])).max())
+    if off > math.sqrt(np.finfo(Q.dtype).eps):
+        raise ValueError(
+            f"estimate_error: Q must have orthonormal columns; got QᵀQ that differs from I by {off:.1e}. "
+            "Pass np.linalg.qr(Q)[0]."
+        )
+    Y = products.times(generator.standard_normal((products.shape[1], count), dtype=products.dtype))
+    residuals = Y - Q @ (Q.T @ Y)
+    return 10 * math.sqrt(2 / math.pi) * float(np.linalg.norm(residuals, axis=0).max())
+
+
+# ------------------------------------------------------------------------------------------------- orthonormal bases
+
+
+def _basis(Y: Array, largest: float | None = None) -> Array:
+    """Return an orthonormal basis of the columns of Y, without directions that are rounding beside the largest."""
+    largest = _largest(Y) if largest is None else largest
+    return _orthonormal(Y, float(np.finfo(Y.dtype).eps) * max(Y.shape) * largest)
+
+
+def _largest(Y: Array) -> float:
+    """Return the largest magnitude in Y: a size to compare with, whose square need not be in range."""
+    return float(np.abs(Y).max(initial=0))
+
+
+def _orthonormal(Y: Array, least: float) -> Array:
+    """Return an orthonormal basis of the left singular vectors of Y whose singular values are above least."""
+    Q = _cholesky_qr(Y, least)
+    if Q is None:
+        U, s, _ = np.linalg.svd(Y, full_matrices=False)
+        Q = U[:, s > least]
+    return Q
+
+
+def _cholesky_qr(Y: Array, least: float) -> Array | None:
+    """Orthonormalise Y as Y R⁻¹, YᵀY = RᵀR, twice; None where columns are too close to dependent for it.
+
+    In float64 once would leave QᵀQ off I by eps κ(Y)², twice leaves it off by eps. The Gram matrix of a float32 Y is
+    taken in float64, because a square needs twice the digits.
+    """
+    for final in (False, True):
+        with np.errstate(over="ignore", invalid="ignore"):  # squares out of range: seen below, or in the second Gram
+            gram = Y.astype(np.float64, copy=False)
+            gram = gram.T @ gram
+            if final and not np.linalg.norm(gram - np.eye(len(gram))) < 0.5:
+                return None
+            try:
+                inverse = np.linalg.inv(np.linalg.cholesky(gram).T)
+            except np.linalg.LinAlgError:
+                return None
+            if not np.linalg.norm(inverse) * least < 1:  # at least 1/σ of the smallest σ of Y
+                return None
+            Y = Y @ inverse.astype(Y.dtype)
+    return Y
+
+
+def _factors(Q: Array, T: Array, rank: int, rng: np.random.Generator) -> SVDFactors:
+    """Truncate Q Qᵀ A, given T = Aᵀ Q: with an orthonormal basis Z of T, Q (Zᵀ T)ᵀ Zᵀ, and Zᵀ T is small."""
+    Z = _orthonormal(T, 0.0)
+    X, s, Yt = np.linalg.svd(Z.T @ T, full_matrices=False)
+    X, s, Yt = X[:, :rank], s[:rank], Yt[:rank]
+    U, V = _completed(Q @ Yt.T, rank, rng), _completed(Z @ X, rank, rng)
+    return SVDFactors(U, np.pad(s, (0, rank - len(s))), np.ascontiguousarray(V.T))
+
+
+def _completed(U: Array, columns: int, rng: np.random.Generator) -> Array:
+    """Append orthonormal columns where the rank of A has left fewer than asked for."""
+    missing = columns - U.shape[1]
+    if missing == 0:
+        return U
+    random = rng.standard_normal((len(U), missing), dtype=U.dtype)
+    extra = np.linalg.qr(np.hstack([U, random]))[0][:, U.shape[1] :]
+    return np.hstack([U, extra])
+
+
+# ----------------------------------------------------------------------------------------------------- reading A
+
+
+def _products(A: Matrix, function: str) -> _Products:
+    """Read a dense matrix, a sparse one or an operator."""
+    if isinstance(A, LinearOperator):
+        return _operator(A, function)
+    if scipy.sparse.issparse(A):
+        return _sparse(A, function)
+    return _dense(A, function)
+
+
+def _dense(A: Any, function: str) -> _Products:
+    """Read a dense matrix; entries that are not finite show in the first product, which saves a pass over A."""
+    plain = type(A) is np.ndarray and A.dtype in (np.float32, np.float64) and A.ndim == 2 and A.size > 0
+    dense = A if plain else _checks.matrix(A, function)
+
+    def product(factor: Array, X: Array) -> Array:
+        with np.errstate(over="ignore", invalid="ignore"):
+            result: Array = factor @ X
+        if not np.isfinite(result).all():
+            _checks.matrix(A, function)
+            raise ValueError(
+                f"{function}: products with A must be finite; got entries of A up to {np.abs(dense).max():.1e}, "
+                "whose products overflow. Divide A by it first, and multiply s by it afterwards."
+            )
+        return result
+
+    m, n = dense.shape
+    return _Products((m, n), dense.dtype, lambda X: product(dense, X), lambda Y: product(dense.T, Y))
+
+
+def _sparse(A: Any, function: str) -> _Products:
+    """Read a sparse matrix: its stored entries are checked like a dense array, its products are scipy's."""
+    if A.ndim != 2 or 0 in A.shape:
+        raise ValueError(f"{function}: A must be a matrix with at least one row and one column; got shape {A.shape}.")
+    rows = A.tocsr()
+    if rows.nnz:
+        entries = _checks.vector(rows.data, function, "A.data")
+        rows = rows if entries.dtype == rows.dtype else rows.astype(entries.dtype)
+    dtype = rows.dtype if rows.dtype in (np.float32, np.float64) else np.dtype(np.float64)
+    columns = rows.T
+    return _Products(A.shape, dtype, lambda X: rows @ X, lambda Y: columns @ Y)
+
+
+def _operator(A: LinearOperator, function: str) -> _Products:
+    """Read an operator: one product of each kind with a zero shows whether it has both."""
+    dtype = np.dtype(A.dtype) if A.dtype is not None else np.dtype(np.float64)
+    if dtype.kind == "c":
+        raise TypeError(f"{function}: A must be real; got an operator of dtype {dtype}. Pass its real part.")
+    dtype = dtype if dtype == np.float32 else np.dtype(np.float64)
+    if min(A.shape) == 0:
+        raise ValueError(f"{function}: A must have at least one row and one column; got shape {A.shape}.")
+
+    def product(name: str, X: Array, rows: int) -> Array:
+        try:
+            result = np.asarray(getattr(A, name)(X))
+        except (NotImplementedError, AttributeError, TypeError) as error:  # which of them depends on scipy's version
+            raise TypeError(
+                f"{function}: A must have the products matmat and rmatmat; its {name} raised {error!r}. "
+                "Pass LinearOperator(shape, matvec=…, rmatvec=…, matmat=…, rmatmat=…)."
+            ) from error
+        if result.shape != (rows, X.shape[1]):
+            raise ValueError(
+                f"{function}: A must map matrices of {len(X)} rows to ones of {rows} by {name}; got shape "
+                f"{result.shape} from {X.shape}. Look whether matmat and rmatmat are in each other's place."
+            )
+        if not np.isfinite(result).all():
+            raise ValueError(
+                f"{function}: products with A must be finite; {name} gave NaN or infinite entries. "
+                "Look at what the operator does with them."
+            )
+        return result.astype(dtype, copy=False)
+
+    m, n = A.shape
+    product("matmat", np.zeros((n, 1), dtype=dtype), m)
+    product("rmatmat", np.zeros((m, 1), dtype=dtype), n)
+    return _Products((m, n), dtype, lambda X: product("matmat", X, m), lambda Y: product("rmatmat", Y, n))

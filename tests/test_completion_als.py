@@ -1,0 +1,258 @@
+"""Alternating least squares: closed form, descent, exact recovery, implicit features, misuse; and predictions."""
+
+import warnings
+
+import numpy as np
+import pytest
+import scipy.sparse
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lowrank_helpers.completion import als_complete, predict
+from lowrank_helpers.datasets import low_rank
+from tests._matrices import PROPERTY
+
+nan = np.nan
+
+
+def holes(m, n, share, rng, full=None):
+    """A table of rank 2 (or `full`) of which this share was seen, as a dense array with NaN."""
+    full = low_rank(m, n, 2, rng=rng) if full is None else full
+    return np.where(rng.random((m, n)) < share, full, nan)
+
+
+def as_sparse(A):
+    i, j = np.nonzero(~np.isnan(A))
+    return scipy.sparse.coo_array((A[i, j], (i, j)), shape=A.shape)
+
+
+def test_hand_example_of_rank_one():
+    result = als_complete([[1, 2, 3], [2, 4, nan], [3, nan, 9]], 1)
+    # rounding at these sizes: 10 × eps × 9
+    assert np.allclose(result.W @ result.H, np.outer([1, 2, 3], [1, 2, 3]), rtol=0, atol=1e-13)
+    assert result.converged and result.mean == 0 and not result.row_bias.any()
+
+
+@pytest.mark.parametrize("dense", [True, False])
+def test_exact_recovery_without_noise(dense):
+    rng = np.random.default_rng(0)
+    full = low_rank(120, 90, 3, rng=rng)
+    A = holes(120, 90, 0.4, rng, full)
+    result = als_complete(A if dense else as_sparse(A), 3)
+    assert np.linalg.norm(result.W @ result.H - full) <= 1e-12 * np.linalg.norm(full)
+    zero_filled = np.linalg.svd(np.where(np.isnan(A), 0, A), full_matrices=False)
+    wrong = (zero_filled[0][:, :3] * zero_filled[1][:3]) @ zero_filled[2][:3]
+    assert np.linalg.norm(wrong - full) > 0.3 * np.linalg.norm(full), "unseen is not zero"
+
+
+def residual_of_rows(A, result, ridge):
+    """Gradient of the objective in (w_i, b_i) at each row, over the size of its terms: 0 at the ridge solution."""
+    worst = 0.0
+    for i, row in enumerate(A):
+        j = np.nonzero(~np.isnan(row))[0]
+        F = np.column_stack([result.H[:, j].T, np.ones(len(j))])
+        y = row[j] - result.mean - result.column_bias[j]
+        x = np.append(result.W[i], result.row_bias[i])
+        gradient = F.T @ (F @ x - y) + ridge(len(j)) * x
+        worst = max(worst, np.abs(gradient).max() / (1 + np.abs(F.T @ y).max()))
+    return worst
+
+
+@pytest.mark.parametrize("weighted", [True, False])
+def test_rows_and_columns_are_ridge_solutions(weighted):
+    A = 3 + holes(30, 20, 0.5, np.random.default_rng(1))
+    result = als_complete(A, 2, penalty=0.3, biases=True, weighted=weighted, tolerance=0, max_iterations=3000)
+    other = result.__class__(
+        result.H.T, result.W.T, result.column_bias, result.row_bias, result.mean, result.objective, True
+    )
+    for table, solution in ((A, result), (A.T, other)):
+        # the fixed point is reached to the root of rounding in the objective
+        assert residual_of_rows(table, solution, lambda n: 0.3 * (n if weighted else 1)) < 1e-6
+        assert residual_of_rows(table, solution, lambda n: 0.3 * (1 if weighted else n)) > 1e-3, "the other weights"
+
+
+@PROPERTY
+@given(
+    st.integers(2, 12),
+    st.integers(2, 12),
+    st.integers(0, 2**32 - 1),
+    st.booleans(),
+    st.booleans(),
+    st.sampled_from([0.0, 0.5]),
+    st.sampled_from([np.float32, np.float64]),
+)
+def test_objective_is_the_documented_one_and_never_rises(m, n, seed, biases, weighted, omega, dtype):
+    rng = np.random.default_rng(seed)
+    A = (2 + holes(m, n, 0.6, rng)).astype(dtype)
+    A[0, 0] = 1
+    before, r, penalty = A.copy(), min(2, m, n), 0.2
+    results = []
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)
+        for table in (A, as_sparse(A)):
+            results.append(
+                als_complete(
+                    table, r, penalty=penalty, biases=biases, weighted=weighted, implicit_features=omega, tolerance=0,
+                    max_iterations=8,
+                )
+            )  # fmt: skip
+    result = results[0]
+    assert np.array_equal(A, before, equal_nan=True) and result.W.dtype == result.H.dtype == dtype
+    assert (np.diff(result.objective) <= 0).all()
+    X = result.W.astype(float) @ result.H + result.row_bias[:, None] + result.column_bias + result.mean
+    rows, columns = (np.maximum((~np.isnan(A)).sum(axis=axis), 1) ** weighted for axis in (1, 0))
+    value = np.nansum((A - X) ** 2)
+    value += penalty * (rows @ ((result.W**2).sum(1) + result.row_bias**2))
+    value += penalty * (columns @ ((result.H**2).sum(0) + result.column_bias**2))
+    # sums of at most 144 terms of size 10: rounding 1e3 × eps each
+    slack = 1e4 * np.finfo(dtype).eps * (1 + np.nansum(A**2))
+    if omega == 0:
+        assert abs(value - result.objective[-1]) <= slack
+    else:
+        assert value <= result.objective[-1] + slack, "the features add to it"
+
+
+def test_dense_and_sparse_paths_agree_and_keep_explicit_zeros():
+    rng = np.random.default_rng(2)
+    A = holes(60, 50, 0.09, rng)  # below the share from which patterns are dense
+    A[0, 0] = 0.0
+    dense = np.where(np.isnan(A), nan, A)
+    options = {"penalty": 0.5, "biases": True, "implicit_features": 0.3, "max_iterations": 1000}
+    one, two = (als_complete(x, 2, **options) for x in (dense, as_sparse(A)))
+    # the same steps, but for rounding
+    assert np.allclose(one.W @ one.H, two.W @ two.H, atol=1e-6)
+    without = A.copy()
+    without[0, 0] = nan
+    three = als_complete(as_sparse(without), 2, **options)
+    assert one.mean != three.mean, "an explicit zero is an observation"
+
+
+def profile(A, W, result, penalty, omega):
+    """The objective with implicit features, at other row factors, with the best factors of what was seen put in."""
+    S = (~np.isnan(A)).astype(float)
+    value = np.nansum((A - W @ result.H) ** 2) + penalty * ((W**2).sum() + (result.H**2).sum())
+    for X, table in ((W, S), (result.H.T, S.T)):
+        G = np.linalg.solve(omega * X.T @ X + penalty * np.eye(X.shape[1]), omega * X.T @ table)
+        value += omega * ((table - X @ G) ** 2).sum() + penalty * (G**2).sum()
+    return value
+
+
+def test_implicit_features_minimise_the_documented_objective():
+    rng = np.random.default_rng(9)
+    A = holes(12, 10, 0.6, rng)
+    result = als_complete(A, 2, penalty=0.3, implicit_features=0.7, tolerance=0, max_iterations=5000)
+    here = profile(A, result.W, result, 0.3, 0.7)
+    assert np.isclose(here, result.objective[-1], rtol=1e-12)
+    for _ in range(5):  # stationary: along any direction the difference is of second order
+        E = rng.standard_normal(result.W.shape)
+        slope = (
+            profile(A, result.W + 1e-4 * E, result, 0.3, 0.7) - profile(A, result.W - 1e-4 * E, result, 0.3, 0.7)
+        ) / 2e-4
+        assert abs(slope) < 1e-4 * here
+
+
+def test_implicit_features_help_where_what_is_seen_depends_on_taste():
+    rng = np.random.default_rng(3)
+    full = low_rank(200, 150, 2, noise=0.3, rng=rng)
+    chosen = rng.random(full.shape) < 0.25 / (1 + np.exp(-3 * full))  # what is liked is seen
+    test = (rng.random(full.shape) < 0.1) & ~chosen
+    A = np.where(chosen, full, nan)
+    errors = []
+    for omega in (0.0, 0.3):
+        result = als_complete(as_sparse(A), 3, penalty=3.0, biases=True, implicit_features=omega)
+        errors.append(np.sqrt(np.mean((predict(result, *np.nonzero(test)) - full[test]) ** 2)))
+    assert errors[1] < 0.95 * errors[0]
+
+
+def test_cold_start_is_mean_and_the_other_bias():
+    A = 3 + holes(20, 15, 0.6, np.random.default_rng(4))
+    A[7] = nan
+    result = als_complete(A, 2, penalty=0.5, biases=True)
+    assert result.row_bias[7] == 0 and not result.W[7].any()
+    assert np.allclose(predict(result, 7, np.arange(15)), result.mean + result.column_bias)
+
+
+def test_predict_agrees_with_the_whole_table_and_keeps_shapes():
+    A = 3 + holes(20, 15, 0.6, np.random.default_rng(5))
+    result = als_complete(A, 2, penalty=0.5, biases=True)
+    full = result.W @ result.H + result.row_bias[:, None] + result.column_bias + result.mean
+    assert np.allclose(predict(result, np.arange(20)[:, None], np.arange(15)), full, rtol=0, atol=1e-12)
+    assert predict(result, 3, 4).shape == () and np.allclose(predict(result, 3, 4), full[3, 4])
+    assert predict(result, [], []).shape == (0,)
+
+
+def test_iteration_limit_warns_and_the_start_may_vary():
+    A = 3 + holes(20, 15, 0.6, np.random.default_rng(6))
+    with pytest.warns(RuntimeWarning, match=r"als_complete: not converged after 2 iterations; the last one lowered"):
+        result = als_complete(A, 2, penalty=0.5, max_iterations=2, tolerance=1e-12)
+    assert not result.converged and len(result.objective) == 2
+
+
+def test_interrupt_returns_what_there_is(monkeypatch):
+    def interrupted(count, progress, name):
+        yield from range(2)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("lowrank_helpers.completion.als.steps", interrupted)
+    result = als_complete(3 + holes(20, 15, 0.6, np.random.default_rng(7)), 2, penalty=0.5, tolerance=0)
+    assert not result.converged and len(result.objective) == 2
+
+
+TABLE = np.array([[1, 2, nan], [2, nan, 3], [4, 1, 2.0]])
+
+
+@pytest.mark.parametrize(
+    ("A", "options", "error", "message"),
+    [
+        (np.full((2, 2), nan), {}, ValueError, r"A must have observations; got none for shape \(2, 2\)"),
+        (scipy.sparse.coo_array((3, 2)), {}, ValueError, "A must have observations; got none"),
+        ([[1, np.inf], [2, 3]], {}, ValueError, r"A has 1 infinite entry, at \(0, 1\)"),
+        (scipy.sparse.coo_array([[1.0, np.inf]]), {}, ValueError, "A.data has 1 infinite entry"),
+        (
+            scipy.sparse.coo_array(([1.0, 2, 3], ([0, 0, 1], [1, 1, 0])), shape=(2, 2)),
+            {},
+            ValueError,
+            r"at most one observation for each entry; got 1 repeated, the first at \(0, 1\)",
+        ),
+        ([1.0, 2.0], {}, ValueError, "A must be a matrix"),
+        ([[1.0, 2.0], [3.0]], {}, ValueError, "rectangular"),
+        (np.ma.masked_invalid(TABLE), {}, TypeError, "masked array"),
+        (TABLE, {"rank": 4}, ValueError, r"rank must be between 1 and min\(m, n\) = 3; got 4"),
+        (TABLE, {"rank": 3, "penalty": 0}, ValueError, r"r\(m \+ n − r\), as there are observations, 7; got 9"),
+        ([[1, 2, nan], [nan] * 3, [1, 2, 3], [1, 2, 3]], {"penalty": 0}, ValueError, "at least 1 .*got 0 in row 1"),
+        (TABLE, {"penalty": 0, "implicit_features": 1.0}, ValueError, "implicit_features must come with penalty > 0"),
+        (TABLE, {"penalty": -1}, ValueError, "penalty must be finite and at least 0; got -1"),
+        (TABLE, {"biases": 1}, TypeError, "biases must be True or False"),
+        (TABLE, {"max_iterations": 0}, ValueError, "max_iterations must be at least 1"),
+        (TABLE, {"tolerance": nan}, ValueError, "tolerance must be finite"),
+        (TABLE, {"rng": "a"}, TypeError, "rng must be None"),
+    ],
+)
+def test_misuse_of_als_complete(A, options, error, message):
+    options = {"rank": 1, "penalty": 0.1} | options
+    with pytest.raises(error, match=f"^als_complete: .*{message}"):
+        als_complete(A, options.pop("rank"), **options)
+
+
+def test_ids_out_of_range_in_a_broken_sparse_matrix():
+    A = scipy.sparse.csr_array(([1.0, 2.0], [0, 1], [0, 1, 2]), shape=(2, 2))
+    A.indices[1] = 5
+    with pytest.raises(ValueError, match=r"als_complete: (row and )?column ids must be"):
+        als_complete(A, 1, penalty=1.0)
+
+
+@pytest.mark.parametrize(
+    ("rows", "columns", "error", "message"),
+    [
+        ([0, 3], [0, 0], ValueError, "rows must be between 0 and 2; got 0 to 3. A new one has no factors yet"),
+        ([0], [-1], ValueError, "columns must be between 0 and 2; got -1"),
+        ([0.0], [1], TypeError, "rows must be whole numbers"),
+        ([0, 1], [0, 1, 2], ValueError, "must broadcast to one shape"),
+    ],
+)
+def test_misuse_of_predict(rows, columns, error, message):
+    result = als_complete(TABLE, 1, penalty=0.1)
+    with pytest.raises(error, match=f"^predict: .*{message}"):
+        predict(result, rows, columns)
+    with pytest.raises(TypeError, match="predict: result must be a Completion; got ndarray"):
+        predict(TABLE, 0, 0)

@@ -1,0 +1,338 @@
+"""SGD, soft-impute, implicit ALS and Gibbs sampling: oracles, properties, negative controls, misuse."""
+
+import sys
+
+import numpy as np
+import pytest
+import scipy.sparse
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lowrank_helpers.completion import (
+    als_complete,
+    bayesian_complete,
+    implicit_als,
+    predict,
+    predict_interval,
+    sgd_complete,
+    soft_impute,
+    soft_impute_path,
+)
+from lowrank_helpers.completion.bayes import _draw
+from lowrank_helpers.datasets import low_rank
+from tests._matrices import PROPERTY
+from tests.test_completion_als import as_sparse, holes
+
+nan = np.nan
+
+
+def interrupted(count, progress, name):
+    yield from range(3)
+    raise KeyboardInterrupt
+
+
+# ------------------------------------------------------------------------------------------------------- soft_impute
+
+
+def convex_objective(A, X, penalty):
+    return 0.5 * np.nansum((A - X) ** 2) + penalty * np.linalg.svd(X, compute_uv=False).sum()
+
+
+def proximal_gradient(A, penalty, iterations=3000):
+    """The textbook's loop with full singular value decompositions."""
+    X = np.zeros_like(A)
+    for _ in range(iterations):
+        U, s, Vt = np.linalg.svd(np.where(np.isnan(A), X, A), full_matrices=False)
+        X = (U * np.maximum(s - penalty, 0)) @ Vt
+    return X
+
+
+@PROPERTY
+@given(st.integers(1, 9), st.integers(1, 9), st.integers(0, 2**32 - 1), st.floats(0.05, 2), st.booleans())
+def test_soft_impute_reaches_the_convex_optimum(m, n, seed, penalty, sparse):
+    rng = np.random.default_rng(seed)
+    A = holes(m, n, 0.6, rng, rng.standard_normal((m, n)))
+    A[0, 0] = 1
+    before = A.copy()
+    result = soft_impute(as_sparse(A) if sparse else A, penalty, tolerance=1e-6, max_iterations=20000)
+    X = result.W @ result.H
+    R = np.where(np.isnan(A), 0, A - X)
+    D = R * min(1, penalty / max(np.linalg.norm(R, 2), 1e-300))
+    value = convex_objective(A, X, penalty)
+    # the certificate, computed here: gap at most the tolerance, and rounding
+    assert value - (np.nansum(D * A) - 0.5 * (D**2).sum()) <= 1.01e-6 * value + 1e-12
+    assert result.converged and np.array_equal(A, before, equal_nan=True)
+    assert np.isclose(value, result.objective[-1], rtol=1e-9)
+    assert (np.diff(result.objective) <= 1e-12 * value).all(), "the objective never rises"
+
+
+def test_soft_impute_agrees_with_proximal_gradient_and_the_variational_form():
+    A = holes(15, 12, 0.6, np.random.default_rng(1))
+    X = proximal_gradient(A, 0.5)
+    result = soft_impute(A, 0.5, tolerance=1e-10, max_iterations=5000)
+    assert np.abs(result.W @ result.H - X).max() < 1e-4
+    factored = als_complete(A, 12, penalty=0.5, tolerance=1e-12, max_iterations=5000)
+    assert np.abs(factored.W @ factored.H - X).max() < 1e-3
+    assert np.isclose(factored.objective[-1], 2 * result.objective[-1], rtol=1e-6), "twice the objective"
+    hard = soft_impute(A, 1.0, tolerance=1e-8)
+    assert np.abs(hard.W @ hard.H - X).max() > 0.01, "another penalty has another solution"
+
+
+def test_soft_impute_path_starts_warm_and_does_not_depend_on_it():
+    A = holes(60, 50, 0.3, np.random.default_rng(2))
+    path = soft_impute_path(A, [20, 5, 1], tolerance=1e-6)
+    for penalty, result in zip([20, 5, 1], path, strict=True):
+        alone = soft_impute(A, penalty, tolerance=1e-6)
+        assert np.isclose(alone.objective[-1], result.objective[-1], rtol=2e-6)
+    again = soft_impute(A, 1, start=path[-1], tolerance=1e-6)
+    assert len(again.objective) == 1, "its own solution is certified at once"
+
+
+def test_soft_impute_is_accelerated():
+    A = holes(40, 50, 0.3, np.random.default_rng(15))
+    result = soft_impute(A, 0.02, tolerance=1e-3)
+    plain = convex_objective(A, proximal_gradient(A, 0.02, 1000), 0.02)
+    assert result.converged and result.objective[-1] < 0.95 * plain, "further than 1000 plain steps"
+
+
+def test_soft_impute_in_float32_empty_rows_and_large_penalties():
+    A = holes(40, 50, 0.3, np.random.default_rng(3)).astype(np.float32)
+    A[5] = nan
+    result = soft_impute(A, 2.0)
+    assert result.W.dtype == result.H.dtype == np.float32
+    assert np.abs(result.W[5]).max() <= 1e-4 * np.abs(result.W).max()
+    nothing = soft_impute(A, 1e3)
+    assert nothing.W.shape == (40, 0) and nothing.H.shape == (0, 50) and predict(nothing, 0, 0) == 0
+
+
+def test_soft_impute_limits_and_interrupts(monkeypatch):
+    A = holes(40, 50, 0.3, np.random.default_rng(4))
+    with pytest.warns(RuntimeWarning, match="soft_impute: not converged after 2 iterations; the duality gap is"):
+        assert not soft_impute(A, 0.01, max_iterations=2).converged
+    # the package's attribute of this name is the function
+    monkeypatch.setattr(sys.modules["lowrank_helpers.completion.soft_impute"], "steps", interrupted)
+    assert not soft_impute(A, 0.01, tolerance=1e-12).converged
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ({"penalty": 0}, ValueError, "penalty must be finite and above 0; got 0. For no penalty use als_complete"),
+        ({"start": 3}, TypeError, "start must be a Completion; got int"),
+        ({"tolerance": 0}, ValueError, "tolerance must be finite and above 0"),
+        ({"max_iterations": 1.5}, TypeError, "max_iterations must be an integer"),
+    ],
+)
+def test_misuse_of_soft_impute(options, error, message):
+    options = {"penalty": 1.0} | options
+    with pytest.raises(error, match=f"^soft_impute: {message}"):
+        soft_impute([[1.0, 2], [3, nan]], **options)
+
+
+def test_misuse_of_soft_impute_start_and_path():
+    other = soft_impute(np.eye(3), 0.5)
+    with pytest.raises(ValueError, match=r"soft_impute: start must have the shape of A, \(2, 2\); got \(3, 3\)"):
+        soft_impute(np.eye(2), 0.5, start=other)
+    with pytest.raises(ValueError, match="soft_impute_path: penalties must not be empty"):
+        soft_impute_path(np.eye(2), [])
+
+
+# ------------------------------------------------------------------------------------------------------ sgd_complete
+
+
+def test_one_step_of_sgd_by_hand():
+    """A 1×1 table and one epoch of a batch of 1: the update, with both factors from before the step."""
+    start = np.random.default_rng(5)
+    w, h = 0.1 * start.standard_normal((1, 1)).item(), 0.1 * start.standard_normal((1, 1)).item()
+    with pytest.warns(RuntimeWarning, match="sgd_complete: not converged after 1 epochs"):
+        result = sgd_complete([[3.0]], 1, penalty=0.5, biases=False, learning_rate=0.1, max_epochs=1, rng=5)
+    e = 3 - w * h
+    assert np.isclose(result.W.item(), w + 0.1 * (e * h - 0.5 * w), rtol=1e-12)
+    assert np.isclose(result.H.item(), h + 0.1 * (e * w - 0.5 * h), rtol=1e-12)
+
+
+def test_one_step_of_sgd_with_biases_by_hand():
+    start = np.random.default_rng(5)
+    w, h = 0.1 * start.standard_normal((1, 1)), 0.1 * start.standard_normal((2, 1))
+    options = {"penalty": 0.5, "learning_rate": 0.1, "batch_size": 2, "max_epochs": 2, "tolerance": 0, "rng": 5}
+    with pytest.warns(RuntimeWarning, match="not converged after 2 epochs"):
+        result = sgd_complete([[3.0, 5.0]], 1, **options)
+    w, h, b, c = w.ravel(), h.ravel(), np.zeros(1), np.zeros(2)
+    for _ in range(2):
+        e = np.array([-1.0, 1.0]) - w * h - b - c
+        w, h = w + 0.1 * (e @ h - 2 * 0.5 * w), h + 0.1 * (e * w - 0.5 * h)
+        b, c = b + 0.1 * (e.sum() - 2 * 0.5 * b), c + 0.1 * (e - 0.5 * c)
+    for ours, expected in ((result.W, w), (result.H, h), (result.row_bias, b), (result.column_bias, c)):
+        assert np.allclose(ours.ravel(), expected, rtol=0, atol=1e-14)
+
+
+def test_sgd_comes_close_to_the_weighted_objective_of_als():
+    full = 3 + low_rank(60, 50, 2, noise=0.1, rng=np.random.default_rng(6))
+    A = holes(60, 50, 0.4, np.random.default_rng(7), full)
+    als = als_complete(A, 2, penalty=0.05, biases=True, weighted=True, tolerance=1e-8, max_iterations=1000)
+    sgd = sgd_complete(A, 2, penalty=0.05, batch_size=20, rng=0)
+    assert sgd.converged and als.objective[-1] * 0.999 <= sgd.objective[-1] <= 1.1 * als.objective[-1]
+    again = sgd_complete(as_sparse(A), 2, penalty=0.05, batch_size=20, rng=0)
+    assert np.allclose(again.W, sgd.W), "the same seed, the same run"
+
+
+def test_sgd_in_float32_interrupted_and_misused(monkeypatch):
+    A = holes(20, 15, 0.6, np.random.default_rng(8)).astype(np.float32)
+    with pytest.raises(ValueError, match="sgd_complete: learning_rate must keep the factors finite; got 100"):
+        sgd_complete(A, 2, learning_rate=100, rng=0)
+    with pytest.raises(ValueError, match="sgd_complete: batch_size must be at least 1; got 0"):
+        sgd_complete(A, 2, batch_size=0)
+    with pytest.raises(ValueError, match="sgd_complete: learning_rate must be finite and above 0"):
+        sgd_complete(A, 2, learning_rate=0)
+    monkeypatch.setattr("lowrank_helpers.completion.sgd.steps", interrupted)
+    result = sgd_complete(A, 2, tolerance=0, learning_rate=0.001, rng=0)
+    assert not result.converged and len(result.objective) == 3 and result.W.dtype == np.float32
+
+
+# ------------------------------------------------------------------------------------------------------ implicit_als
+
+
+def implicit_objective(C, W, H, penalty, confidence):
+    return ((1 + confidence * C) * ((C > 0) - W @ H) ** 2).sum() + penalty * ((W**2).sum() + (H**2).sum())
+
+
+@PROPERTY
+@given(st.integers(2, 12), st.integers(2, 12), st.integers(0, 2**32 - 1), st.sampled_from([np.float32, np.float64]))
+def test_implicit_als_minimises_the_documented_objective(m, n, seed, dtype):
+    C = np.random.default_rng(seed).poisson(0.6, (m, n)).astype(dtype)
+    C[0, 0] = 2
+    result = implicit_als(C, 2, penalty=0.3, confidence=4, rng=0)
+    value = implicit_objective(C, result.W.astype(float), result.H.astype(float), 0.3, 4)
+    eps = np.finfo(dtype).eps
+    # sums of 144 terms of size 100
+    assert np.isclose(value, result.objective[-1], rtol=1e4 * eps)
+    assert (np.diff(result.objective) <= 1e4 * eps * value).all() and result.W.dtype == dtype
+    sparse = implicit_als(scipy.sparse.csr_array(C), 2, penalty=0.3, confidence=4, rng=0)
+    assert np.allclose(sparse.W, result.W)
+    for j in range(n):  # the columns, solved for last, are ridge solutions
+        D = np.diag(1 + 4 * C[:, j].astype(float))
+        h = np.linalg.solve(result.W.T @ D @ result.W + 0.3 * np.eye(2), result.W.T @ D @ (C[:, j] > 0))
+        assert np.allclose(h, result.H[:, j], rtol=0, atol=1e5 * eps)
+
+
+def test_implicit_als_tells_groups_apart_and_zeros_do_not_matter():
+    rng = np.random.default_rng(9)
+    group = np.repeat([0, 1], 15)
+    C = rng.poisson(np.where(group[:, None] == group[None, :20], 1.0, 0.02))
+    C[3] = 0
+    result = implicit_als(C, 2, confidence=5, rng=0, tolerance=1e-3, max_iterations=100)
+    scores = result.W @ result.H
+    same = (group[:, None] == group[None, :20]) & (C == 0)
+    other = (group[:, None] != group[None, :20]) & (C == 0)
+    same[3] = other[3] = False
+    assert result.converged and scores[same].mean() > scores[other].mean() + 0.4
+    assert not result.W[3].any(), "an empty row has no preference"
+    stored = as_sparse(C.astype(float))  # stores the zeros as well
+    assert np.allclose(implicit_als(stored, 2, confidence=5, rng=0, tolerance=1e-3, max_iterations=100).W, result.W)
+
+
+@pytest.mark.parametrize(
+    ("C", "options", "error", "message"),
+    [
+        ([[1, -2], [0, 1]], {}, ValueError, r"C must be non-negative; got -2 at \(0, 1\)"),
+        ([[0, 0], [0, 0]], {}, ValueError, "C must have an entry above 0"),
+        ([[1, 2], [0, 1]], {"penalty": 0}, ValueError, "penalty must be finite and above 0"),
+        ([[1, 2], [0, 1]], {"confidence": -1}, ValueError, "confidence must be finite and at least 0"),
+    ],
+)
+def test_misuse_of_implicit_als(C, options, error, message):
+    with pytest.raises(error, match=f"^implicit_als: {message}"):
+        implicit_als(C, 1, **options)
+
+
+def test_implicit_als_limits_and_interrupts(monkeypatch):
+    C = np.random.default_rng(10).poisson(0.6, (8, 9))
+    with pytest.warns(RuntimeWarning, match="implicit_als: not converged after 2 iterations"):
+        implicit_als(C, 2, max_iterations=2, tolerance=1e-12, rng=0)
+    monkeypatch.setattr("lowrank_helpers.completion.implicit.steps", interrupted)
+    assert not implicit_als(C, 2, rng=0).converged
+
+
+# ------------------------------------------------------------------------------------------------- bayesian_complete
+
+
+def noisy(seed, scale=1.0):
+    rng = np.random.default_rng(seed)
+    full = 3 + rng.normal(1, 1, (80, 1)) + rng.normal(-1, 1, 60) + low_rank(80, 60, 2, rng=rng)
+    return scale * full, scale * np.where(
+        rng.random(full.shape) < 0.3, full + 0.2 * rng.standard_normal(full.shape), nan
+    )
+
+
+def test_gibbs_draws_rows_from_their_conditional_distribution():
+    rng = np.random.default_rng(16)
+    given, mean = rng.standard_normal((6, 3)), np.array([3.0, -2.0, 1.0])  # columns (h_j, c_j)
+    precision, alpha, a = np.diag([4.0, 1.0, 2.0]), 2.5, rng.standard_normal(6)
+    F = np.column_stack([given[:, :2], np.ones(6)])
+    for share in (0.0, 1.0):  # 4000 equal rows, with nothing and with all seen
+        seen, values = np.full((4000, 6), share), np.tile(share * a, (4000, 1))
+        X = _draw(seen, values, given, alpha, mean, precision, rng)
+        P = precision + share * alpha * F.T @ F
+        expected = np.linalg.solve(P, precision @ mean + share * alpha * F.T @ (a - given[:, 2]))
+        # five standard errors of a mean of 4000, and ten per cent for covariances
+        assert (np.abs(X.mean(axis=0) - expected) < 5 * np.sqrt(np.diag(np.linalg.inv(P)) / 4000)).all()
+        assert np.allclose(np.cov(X.T), np.linalg.inv(P), rtol=0, atol=0.1 * np.linalg.inv(P).max())
+
+
+@pytest.mark.parametrize("scale", [1.0, 1e4])
+def test_gibbs_intervals_cover_and_find_the_noise_in_any_unit(scale):
+    full, A = noisy(11, scale)
+    result = bayesian_complete(A, 2, rng=0, draws=60)
+    assert abs(result.noise.mean() / scale - 0.2) < 0.02 and result.converged
+    i, j = np.nonzero(np.isnan(A))
+    fresh = full[i, j] + 0.2 * scale * np.random.default_rng(12).standard_normal(len(i))
+    mean, lower, upper = predict_interval(result, i, j, level=0.8)
+    # 3360 cells: the standard error of a share of 0.8 is 0.007, and cells of one row are dependent
+    assert abs(np.mean((lower < fresh) & (fresh < upper)) - 0.8) < 0.04
+    assert np.sqrt(np.mean((mean - full[i, j]) ** 2)) < 0.15 * scale
+    als = als_complete(A / scale, 2, penalty=0.001, biases=True, tolerance=1e-4)
+    assert np.mean((mean - full[i, j]) ** 2) < 1.2 * np.mean((scale * predict(als, i, j) - full[i, j]) ** 2)
+
+
+def test_gibbs_interval_of_an_empty_row_is_wider_and_draws_repeat():
+    _, A = noisy(13)
+    A[4] = nan
+    result, again = (bayesian_complete(x, 2, rng=3, draws=30) for x in (A, as_sparse(A)))
+    assert np.allclose(result.W, again.W)
+    width = np.ptp(predict_interval(result, np.arange(80)[:, None], np.arange(60))[1:], axis=0).mean(axis=1)
+    assert width[4] > 2 * np.median(width)
+    direct = result.mean + (
+        result.row_bias[:, 1] + result.column_bias[:, 2] + (result.W[:, 1] * result.H[:, :, 2]).sum(1)
+    )
+    assert np.isclose(predict_interval(result, 1, 2).mean, direct.mean(), rtol=1e-12)
+    half = 1.6448536269514722 * np.sqrt(direct.var(ddof=1) + np.mean(result.noise**2))
+    assert np.isclose(predict_interval(result, 1, 2).upper, direct.mean() + half, rtol=1e-12)
+
+
+def test_gibbs_in_float32_constant_and_interrupted(monkeypatch):
+    _, A = noisy(14)
+    assert bayesian_complete(A.astype(np.float32), 1, draws=2, burn_in=0, rng=0).W.dtype == np.float32
+    constant = bayesian_complete(np.full((5, 4), 2.0), 1, rng=0)
+    assert abs(predict_interval(constant, 0, 0).mean - 2) < 0.5
+    monkeypatch.setattr("lowrank_helpers.completion.bayes.steps", interrupted)
+    result = bayesian_complete(A, 1, draws=10, burn_in=1, rng=0)
+    assert not result.converged and len(result.W) == len(result.noise) == 2 and len(result.residual) == 3
+    with pytest.raises(KeyboardInterrupt):
+        bayesian_complete(A, 1, draws=10, burn_in=2, rng=0)
+
+
+def test_misuse_of_bayesian_complete():
+    A = [[1.0, 2], [3, nan]]
+    with pytest.raises(ValueError, match="bayesian_complete: draws must be at least 2; got 1"):
+        bayesian_complete(A, 1, draws=1)
+    with pytest.raises(ValueError, match="bayesian_complete: burn_in must be at least 0; got -1"):
+        bayesian_complete(A, 1, burn_in=-1)
+    result = bayesian_complete(A, 1, rng=0, draws=2)
+    with pytest.raises(ValueError, match="predict_interval: level must be finite and above 0 and below 1; got 1"):
+        predict_interval(result, 0, 0, level=1)
+    with pytest.raises(ValueError, match="predict_interval: rows must be between 0 and 1"):
+        predict_interval(result, 2, 0)
+    with pytest.raises(TypeError, match="predict_interval: result must be a BayesianCompletion; got Completion"):
+        predict_interval(als_complete(A, 1, penalty=1.0), 0, 0)
+    with pytest.raises(TypeError, match="for bayesian_complete use predict_interval"):
+        predict(result, 0, 0)

@@ -74,9 +74,12 @@ def matrices(tiny: bool) -> dict[str, tuple[Any, int]]:
     """Both matrices, each with its rank."""
     if tiny:
         texts = [f"word{i % 7} word{i % 5} word{i % 3}" for i in range(40)]
-        return {"digits": (load_digits().data[:60], 4), "tf-idf": (TfidfVectorizer().fit_transform(texts), 3)}
-    words = TfidfVectorizer(stop_words="english", min_df=2, token_pattern=r"[A-Za-z]{3,}")
-    return {"digits": (load_digits().data, 16), "tf-idf": (words.fit_transform(docstrings()), 20)}
+        A = TfidfVectorizer().fit_transform(texts)
+        A.sort_indices()
+        return {"digits": (load_digits().data[:60], 4), "tf-idf": (A, 3)}
+    A = TfidfVectorizer(stop_words="english", min_df=2, token_pattern=r"[A-Za-z]{3,}").fit_transform(docstrings())
+    A.sort_indices()  # scikit-learn's updates, called one by one, mix up the entries of a row without this
+    return {"digits": (load_digits().data, 16), "tf-idf": (A, 20)}
 
 
 def ours(steps: Any, iterations: int) -> History:

@@ -19,7 +19,7 @@ Update: TypeAlias = Callable[[Array, Array, Any], tuple[Array, Array]]
 Loss: TypeAlias = tuple[Evaluate, Update]
 
 PAIRS = 4096  # entries of W H at a time, where A is sparse
-KEPT = 0.01  # an extrapolation leaves at least this share of each entry
+KEPT = 0.7  # an extrapolation leaves at least this share of each entry: nearly zero, it would take long to come back
 
 
 def multiplicative(loss: Loss, W: Array, H: Array) -> Iterator[tuple[Array, Array, float]]:
@@ -84,20 +84,27 @@ def kullback_leibler(A: Any) -> Loss:
     positive = entries[entries > 0].astype(np.float64)
     constant = float((positive * np.log(positive) - positive).sum())
 
-    def evaluate(W: Array, H: Array) -> tuple[float, Any]:
-        total = float(W.sum(axis=0, dtype=np.float64) @ H.sum(axis=1, dtype=np.float64))
+    def compare(W: Array, H: Array) -> tuple[Array, Any, bool]:
+        """Return W H where needed, A / W H, and whether W H is 0 where A is not; other zeros of W H become 1."""
         products = sampled_product(W, H, rows, columns) if scipy.sparse.issparse(A) else W @ H
-        infinite = bool(((products == 0) & (entries > 0)).any())
-        products = np.where((entries > 0) & (products > 0), products, 1)
-        objective = constant - float((entries * np.log(products)).sum(dtype=np.float64)) + total
-        ratios = entries / products
+        zeros = products == 0
+        infinite = bool(entries[zeros].any())
+        products[zeros] = 1
+        ratios: Any = entries / products
         if scipy.sparse.issparse(A):
             ratios = scipy.sparse.csr_array((ratios, A.indices, A.indptr), shape=A.shape)
-        return math.inf if infinite else objective, ratios
+        return products, ratios, infinite
+
+    def evaluate(W: Array, H: Array) -> tuple[float, Any]:
+        products, ratios, infinite = compare(W, H)
+        terms = np.log(products, out=products)
+        terms *= entries
+        total = float(W.sum(axis=0, dtype=np.float64) @ H.sum(axis=1, dtype=np.float64))
+        return math.inf if infinite else constant - float(terms.sum(dtype=np.float64)) + total, ratios
 
     def update(W: Array, H: Array, ratios: Any) -> tuple[Array, Array]:
         W = W * _quotient(ratios @ H.T, H.sum(axis=1))
-        _, ratios = evaluate(W, H)
+        ratios = compare(W, H)[1]
         return W, H * _quotient((ratios.T @ W).T, W.sum(axis=0)[:, None])
 
     return evaluate, update

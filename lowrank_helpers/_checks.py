@@ -7,6 +7,7 @@ and no argument is changed: what comes back is a plain ``float32`` or ``float64`
 
 import math
 import operator
+import sys
 from collections.abc import Sequence
 from numbers import Real
 from typing import Any, TypeAlias
@@ -237,6 +238,13 @@ def flag(value: object, function: str, name: str) -> bool:
             "Pass one of the two."
         )
     return bool(value)
+
+
+def progress_shown(progress: object, function: str) -> bool:
+    """Read ``progress``: None (a bar on a terminal only), True or False."""
+    if progress is None:
+        return sys.stderr is not None and sys.stderr.isatty()
+    return flag(progress, function, "progress")
 
 
 def generator(rng: object, function: str) -> np.random.Generator:

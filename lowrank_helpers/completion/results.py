@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from lowrank_helpers import _checks
 from lowrank_helpers._checks import Array
 from lowrank_helpers.completion._observations import BLOCK, Indices
 
@@ -120,8 +120,7 @@ def _ids(value: ArrayLike, size: int, function: str, name: str) -> Indices:
 
 def steps(count: int, progress: bool | None, name: str) -> Iterable[int]:
     """Count iterations, with a bar if asked for or, by default, on a terminal."""
-    shown = sys.stderr.isatty() if progress is None else progress
-    if not shown:
+    if not _checks.progress_shown(progress, name):
         return range(count)
     from tqdm import tqdm
 

@@ -4,7 +4,6 @@ Finding the best W and H is NP-hard, so every method here ends in a stationary p
 losses: half the squared Frobenius norm, and the generalised Kullback-Leibler divergence, for counts.
 """
 
-import sys
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -159,7 +158,7 @@ def nmf(
     max_iterations = _checks.integer(max_iterations, 1, None, "nmf", "max_iterations")
     tolerance = _checks.number(tolerance, "nmf", "tolerance", least=0.0, below=1.0)
     generator = _checks.generator(rng, "nmf")
-    shown = sys.stderr.isatty() if progress is None else _checks.flag(progress, "nmf", "progress")
+    shown = _checks.progress_shown(progress, "nmf")
     W, H = _start(A, rank, init, method, generator)
     if method == "hals":
         steps = hals(A, W, H)

@@ -5,7 +5,6 @@ to maximise ⟨A, Y⟩ subject to ‖Y‖₂ ≤ 1 and |y_ij| ≤ λ: such a Y p
 """
 
 import math
-import sys
 import warnings
 from dataclasses import dataclass
 
@@ -165,9 +164,7 @@ def robust_pca(
         penalty = _checks.number(penalty, "robust_pca", "penalty", above=0.0, step="It is λ, the price of S.")
     tolerance = _checks.number(tolerance, "robust_pca", "tolerance", least=1e-10, below=1.0)
     max_iterations = _checks.integer(max_iterations, 1, None, "robust_pca", "max_iterations")
-    if progress is None:
-        progress = sys.stderr.isatty()
-    drawn = _checks.flag(progress, "robust_pca", "progress")
+    drawn = _checks.progress_shown(progress, "robust_pca")
     price = 1 / math.sqrt(max(A.shape)) if penalty is None else penalty
     return _pursue(A, price, tolerance, max_iterations, drawn)
 

@@ -85,7 +85,7 @@ def read_plan(function: str, model: GPT, corpus: object, **given: Any) -> tuple[
         save_every=_every(function, "save_every", given["save_every"]),
         log_every=_checks.integer(given["log_every"], 1, None, function, "log_every"),
         compile=_checks.flag(given["compile"], function, "compile"),
-        progress=None if given["progress"] is None else _checks.flag(given["progress"], function, "progress"),
+        progress=_checks.progress_shown(given["progress"], function),
     )
     if habits.save_every is not None and habits.folder is None:
         raise ValueError(f"{function}: save_every needs a folder; got none. Pass folder='run'.")

@@ -15,7 +15,7 @@ from lowrank_helpers.training.checkpoints import latest_checkpoint, save_checkpo
 from lowrank_helpers.training.corpus import Batches
 from lowrank_helpers.training.model import GPT
 from lowrank_helpers.training.optimiser import Optimiser
-from lowrank_helpers.training.records import Log, TrainingResult, identity, interactive, refuse_another_run
+from lowrank_helpers.training.records import Log, TrainingResult, identity, refuse_another_run
 from lowrank_helpers.training.schedule import (
     Precision,
     dtype_on,
@@ -52,7 +52,7 @@ class Habits(NamedTuple):
     save_every: int | None
     log_every: int
     compile: bool
-    progress: bool | None
+    progress: bool
 
 
 def run(function: str, model: GPT, tokens: Tensor, plan: Plan, habits: Habits, about: dict[str, Any]) -> TrainingResult:
@@ -73,9 +73,7 @@ def run(function: str, model: GPT, tokens: Tensor, plan: Plan, habits: Habits, a
     place, count = processes(device)
     with _training(model, optimiser), own_random_state(device), _memory_error_explained(function, plan):
         log = Log(habits.folder if place == 0 else None, resumed)
-        bar = tqdm(
-            total=plan.steps, initial=resumed, disable=place > 0 or not interactive(habits.progress), unit="step"
-        )
+        bar = tqdm(total=plan.steps, initial=resumed, disable=place > 0 or not habits.progress, unit="step")
         began = time.perf_counter()
         for step in range(resumed + 1, plan.steps + 1):
             seed_step(plan.seed, step, place)

@@ -4,7 +4,6 @@ import hashlib
 import json
 import math
 import os
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -116,8 +115,3 @@ def refuse_another_run(function: str, found: dict[str, Any], settings: dict[str,
             f"{function}: folder must be new or hold this very run; {path} has {name} = {found.get(name)!r}, "
             f"and this call {settings[name]!r}. Pass another folder, or the same settings."
         )
-
-
-def interactive(progress: bool | None) -> bool:
-    """Whether to draw a bar: as asked, else on a terminal."""
-    return sys.stderr.isatty() if progress is None else progress

@@ -68,7 +68,7 @@ MAY_IMPORT = {
     "lora.files": "_checks",
     "lora.model": "_checks lora.*",
     "training": "training.*",
-    "training.arguments": "_checks training.corpus training.loop training.model training.schedule",
+    "training.arguments": "_checks training.checkpoints training.corpus training.loop training.model training.schedule",
     "training.base": "_checks training.model",
     "training.checkpoints": "_checks",
     "training.corpus": "_checks",

@@ -1,13 +1,12 @@
 """What the trainer is given, read and checked before anything is changed."""
 
 import math
-import os
-from pathlib import Path
 from typing import Any, cast, get_args
 
 from torch import Tensor
 
 from lowrank_helpers import _checks
+from lowrank_helpers.training.checkpoints import folder_path
 from lowrank_helpers.training.corpus import tokens_of
 from lowrank_helpers.training.loop import Habits, Plan
 from lowrank_helpers.training.model import GPT, check_model
@@ -76,12 +75,10 @@ def read_plan(function: str, model: GPT, corpus: object, **given: Any) -> tuple[
         seed=read_seed(function, "seed", given["seed"]),
     )
     validation, folder = given["validation"], given["folder"]
-    if folder is not None and (not isinstance(folder, str | os.PathLike) or not os.fspath(folder)):
-        raise TypeError(f"{function}: folder must be a path; got {folder!r}. Pass a str such as 'runs/first'.")
     habits = Habits(
         validation=None if validation is None else read_corpus(function, model, validation, context, "validation")[1],
         evaluate_every=_every(function, "evaluate_every", given["evaluate_every"]),
-        folder=None if folder is None else Path(folder),
+        folder=None if folder is None else folder_path(folder, function),
         save_every=_every(function, "save_every", given["save_every"]),
         log_every=_checks.integer(given["log_every"], 1, None, function, "log_every"),
         compile=_checks.flag(given["compile"], function, "compile"),

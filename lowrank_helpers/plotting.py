@@ -21,6 +21,7 @@ COLORS = {
     "als": "#D55E00",
     "gradient": "#CC79A7",
     "randomized": "#009E73",
+    "krylov": "#E69F00",
     "nmf": "#E69F00",
     "lora": "#56B4E9",
     "full": "#555555",

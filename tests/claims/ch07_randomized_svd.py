@@ -1,0 +1,482 @@
+"""The claims of chapter 7, randomised SVD."""
+
+import numpy as np
+import scipy.sparse.linalg as sla
+
+from lowrank_helpers import linalg
+from lowrank_helpers.randomized import randomized_svd
+from tests.claims import Claim, Folklore
+
+fro, spec = linalg.frobenius_norm, linalg.spectral_norm
+FIVE_LARGE = np.r_[np.full(5, 1e6), np.ones(400)]  # the range finder's bound is all but attained
+SLOPE = 1 / np.arange(1.0, 61)
+FAST = 0.5 ** np.arange(30.0)
+DRAWS = 150
+
+
+def matrix(s, m, n, seed=7):
+    """An m×n matrix with these singular values."""
+    rng = np.random.default_rng(seed)
+    U = np.linalg.qr(rng.standard_normal((m, len(s))))[0]
+    V = np.linalg.qr(rng.standard_normal((n, len(s))))[0]
+    return (U * s) @ V.T
+
+
+def values(A):
+    return np.linalg.svd(A, compute_uv=False)
+
+
+def truncated(A, r):
+    U, s, Vt = np.linalg.svd(A, full_matrices=False)
+    return (U[:, :r] * s[:r]) @ Vt[:r]
+
+
+def basis(Y):
+    """An orthonormal basis of the column space, by the singular vectors above rounding."""
+    U, s, _ = np.linalg.svd(Y, full_matrices=False)
+    return U[:, s > 1e-13 * max(s[0], 1e-300)]
+
+
+def powered(A, Omega, q):
+    """A basis of the range of (A Aᵀ)^q A Ω, normalised on the way."""
+    Q = basis(A @ Omega)
+    for _ in range(q):
+        Q = basis(A @ basis(A.T @ Q))
+    return Q
+
+
+def krylov(A, Omega, q):
+    """A basis of all blocks up to the q-th power."""
+    P = block = basis(A @ Omega)
+    for _ in range(q):
+        block = A @ (A.T @ block)
+        for _ in range(2):
+            block = block - P @ (P.T @ block)
+            block = basis(block) if np.abs(block).max() > 1e-11 * max(values(A)[0] ** 2, 1e-300) else block[:, :0]
+            if block.shape[1] == 0:
+                return P
+        P = np.hstack([P, block])
+    return P
+
+
+def mean_at_most(samples, bound, scale):
+    """The mean is at most the bound, five standard errors and rounding allowed, and no fraction of it."""
+    error = 5 * np.std(samples) / np.sqrt(len(samples))
+    return bool(np.isfinite(bound) and np.mean(samples) <= bound + error + 1e-12 * scale)
+
+
+# Gaussian matrices
+
+
+def gaussian(code, n, ell):
+    """The code's value is the mean of |Ω⁺|² over many draws, and |SΩT|² has the mean |S|²|T|²."""
+    rng = np.random.default_rng(n + 100 * ell)
+    G = rng.standard_normal((20000, n, ell))
+    exact = code(n, ell)
+    samples = (values(G) ** -2.0).sum(axis=1)
+    S, T = rng.standard_normal((2, n)), rng.standard_normal((ell, 3))
+    products = ((S @ G @ T) ** 2).sum(axis=(1, 2))
+    V = np.linalg.qr(rng.standard_normal((n, n)))[0]
+    turned = (V.T @ G).reshape(len(G), -1)[:, : 2 * ell]
+    correlation = np.cov(turned.T) if turned.shape[1] > 1 else np.array([[turned.var()]])
+    return bool(
+        np.isfinite(exact)
+        and abs(samples.mean() - exact) < 0.04 * exact + 4 * samples.std() / len(samples) ** 0.5
+        and samples.max() < 1e4 * exact  # no heavier tail than the mean allows
+        and abs(products.mean() / (fro(S) ** 2 * fro(T) ** 2) - 1) < 0.05
+        and np.abs(correlation - np.eye(len(correlation))).max() < 0.05
+    )
+
+
+def inverse_mean(n, ell):
+    return n / (ell - n - 1) if ell > n + 1 else np.inf
+
+
+# The error of a sketch
+
+
+def sketch_bound(A, r, Omega, phi):
+    """Tail plus |D|², as the lemma has it."""
+    _, s, Vt = np.linalg.svd(A)
+    m, n = A.shape
+    diagonal = np.zeros((m, n))
+    diagonal[range(len(s)), range(len(s))] = s * phi(s**2)
+    D = diagonal[r:, r:] @ (Vt[r:] @ Omega) @ np.linalg.pinv(Vt[:r] @ Omega) / phi(s[:r] ** 2)
+    return float(np.sum(s[r:] ** 2) + fro(D) ** 2) if D.size else float(np.sum(s[r:] ** 2))
+
+
+def sketch_error(code, A, r, Omega, phi):
+    """|A − PA|² ≤ |A − (PA)_r|² ≤ the code's bound, and the bound is not above the trivial one of the formula."""
+    U, s, _ = np.linalg.svd(A)
+    padded = np.r_[s**2, np.zeros(len(A) - len(s))] if len(A) > len(s) else s[: len(A)] ** 2
+    Y = (U * phi(padded)) @ U.T @ A @ Omega
+    Q = basis(Y)
+    PA = Q @ (Q.T @ A)
+    one, two, bound = fro(A - PA) ** 2, fro(A - truncated(PA, r)) ** 2, code(A, r, Omega, phi)
+    slack = 1e-10 * max(s[0] ** 2, 1e-300)
+    return bool(one <= two + slack and two <= bound + slack)
+
+
+RNG = np.random.default_rng(70)
+TALL, WIDE = matrix(SLOPE[:6], 9, 6), matrix(SLOPE[:6], 6, 9)
+DEFICIENT = matrix(np.array([3.0, 2.0]), 7, 6)
+THREE_ONE = np.diag([2.0, 1.0])
+
+
+def one(t):
+    return np.ones_like(t)
+
+
+def identity(t):
+    return t
+
+
+def square(t):
+    return t**2
+
+
+def shifted(t):
+    return 1 + 0.5 * t - 0.1 * t**2
+
+
+# Expectations
+
+
+def draws(s, m, n, ell, find, seed=0):
+    """Bases from many sketches of one matrix."""
+    A = matrix(s, m, n) if (m, n) != (len(s), len(s)) else np.diag(s)
+    rng = np.random.default_rng(seed)
+    for _ in range(DRAWS):
+        Q = find(A, rng.standard_normal((n, ell)))
+        yield A, Q, Q.T @ A
+
+
+def range_finder(code, s, m, n, r, ell):
+    """The mean squared errors, before and after truncation, are at most the code's bound."""
+    bound = code(s, r, ell)
+    before, after = [], []
+    for A, Q, B in draws(s, m, n, ell, lambda A, Omega: basis(A @ Omega)):
+        before.append(fro(A - Q @ B) ** 2)
+        after.append(fro(A - Q @ truncated(B, r)) ** 2)
+    scale = np.sum(s**2)
+    roots = np.mean(np.sqrt(after)) <= np.sqrt(max(bound, 0)) * 1.1 + 1e-6 * np.sqrt(scale) * (bound < 1e-12 * scale)
+    return bool(
+        mean_at_most(before, bound, scale)
+        and mean_at_most(after, bound, scale)
+        and (roots or bound > 0)
+        and all(b <= a + 1e-9 * scale for b, a in zip(before, after, strict=True))
+    )
+
+
+def hmt(s, r, ell):
+    return (1 + r / (ell - r - 1)) * np.sum(s[r:] ** 2) if ell > r + 1 else np.inf
+
+
+def power_claim(code, s, m, n, r, ell, q):
+    """Both parts: the spectral error, and the squared Frobenius error after truncation."""
+    spectral, frobenius = code(s, r, ell, q)
+    one, two = [], []
+    for A, Q, B in draws(s, m, n, ell, lambda A, Omega: powered(A, Omega, q)):
+        one.append(spec(A - Q @ B))
+        two.append(fro(A - Q @ truncated(B, r)) ** 2)
+    return mean_at_most(one, spectral, s[0]) and mean_at_most(two, frobenius, np.sum(s**2))
+
+
+def power_bounds(s, r, ell, q):
+    if ell <= r + 1:
+        return np.inf, np.inf
+    factor, k, following = r / (ell - r - 1), 4 * q + 2, s[r] if r < len(s) else 0.0
+    spectral = ((1 + factor) * np.sum(s[r:] ** k)) ** (1 / k)
+    return spectral, (1 + (following / s[r - 1]) ** (4 * q) * factor) * np.sum(s[r:] ** 2)
+
+
+def power_without_sum(s, r, ell, q):
+    """σ_{r+1} for the whole tail in the spectral bound."""
+    return s[r] if r < len(s) else 0.0, power_bounds(s, r, ell, q)[1]
+
+
+def power_of_doubled_gap(s, r, ell, q):
+    """The factor of q + 1 iterations for q."""
+    return power_bounds(s, r, ell, q)[0], power_bounds(s, r, ell, q + 1)[1]
+
+
+def krylov_claim(code, s, m, n, r, ell, q):
+    bound = code(s, r, ell, q)
+    errors = [
+        fro(A - Q @ truncated(B, r)) ** 2 for A, Q, B in draws(s, m, n, ell, lambda A, Omega: krylov(A, Omega, q))
+    ]
+    return mean_at_most(errors, bound, np.sum(s**2))
+
+
+def chebyshev_bound(s, r, ell, q, order=2):
+    if ell <= r + 1:
+        return np.inf
+    tau = np.cosh(order * q * np.arccosh(max(s[r - 1] / s[r], 1.0)))
+    return (1 + r / (ell - r - 1) / tau**2) * np.sum(s[r:] ** 2)
+
+
+GAP = np.r_[np.full(5, 1.4), np.ones(60)]
+CLUSTER = np.r_[np.full(5, 1.1), np.linspace(1, 0.02, 55)]
+SMALL = [
+    (SLOPE, 80, 60, 5, 12),
+    (SLOPE, 60, 80, 5, 12),
+    (FAST, 40, 50, 3, 10),
+    (np.array([3.0, 2.0]), 20, 15, 2, 6),  # exact: the tail is zero
+    (np.ones(20), 20, 30, 4, 12),  # all tied
+    (np.array([2.0, 1.0]), 2, 2, 2, 5),  # r = min(m, n) and more columns than that
+    (np.array([1.0, 0.5, 0.2]), 30, 3, 1, 4),
+]
+
+
+# A bound after the fact, and one pass
+
+
+def estimate(code, E, alpha, k, reuse=False):
+    """The bound holds at least as often as promised, and fails not much less often where that is the exact rate."""
+    rng = np.random.default_rng(5)
+    norm, trials = spec(E), 4000
+    probes = rng.standard_normal((trials, E.shape[1], k))
+    if reuse:  # E is made from the probes: what they span is projected away
+        failures = 0
+        for i in range(200):
+            Q = basis(E @ probes[i])
+            left = E - Q @ (Q.T @ E)
+            failures += code(left @ probes[i], alpha) < spec(left)
+        return bool(failures / 200 <= alpha**-k + 0.02)
+    bounds = np.array([code(E @ omega, alpha) for omega in probes])
+    rate = np.mean(bounds < norm * (1 - 1e-12))
+    return bool(rate <= alpha ** (-k) + 4 * np.sqrt(alpha ** (-k) / trials))
+
+
+def after_the_fact(products, alpha):
+    return alpha * np.sqrt(2 / np.pi) * np.sqrt((products**2).sum(axis=0)).max()
+
+
+def one_pass(code, A, Q, k, independent=True):
+    """The mean squared error over many Ψ is what the code says."""
+    rng = np.random.default_rng(9)
+    Psi = rng.standard_normal((8000, k, len(A)))
+    if not independent:  # Ψ sees nothing but what Q spans
+        Psi = np.broadcast_to(Q.T, (8000, *Q.T.shape)) + 0.3 * Psi[:, : Q.shape[1]]
+    errors = ((A - Q @ (np.linalg.pinv(Psi @ Q) @ (Psi @ A))) ** 2).sum(axis=(1, 2))
+    exact = code(A, Q, k)
+    slack = 5 * errors.std() / np.sqrt(len(errors)) + 1e-10 * max(fro(A) ** 2, 1e-300)
+    return bool(
+        np.isfinite(exact)
+        and abs(errors.mean() - exact) <= slack
+        and slack <= 0.1 * exact + 1e-9 * max(fro(A) ** 2, 1e-300)
+    )
+
+
+def two_sketches(A, Q, k):
+    ell = Q.shape[1]
+    return (1 + ell / (k - ell - 1)) * fro(A - Q @ (Q.T @ A)) ** 2 if k > ell + 1 else np.inf
+
+
+ORTHO = np.linalg.qr(RNG.standard_normal((8, 2)))[0]
+
+
+CLAIMS = {
+    "lem-gaussian": Claim(
+        check=gaussian,
+        code=inverse_mean,
+        cases=[(1, 7), (2, 8), (3, 9), (5, 13), (8, 30)],
+        dropped={"two columns more than rows": (4, 5), "square": (4, 4)},
+        mutants={
+            "ℓ − n for ℓ − n − 1": lambda n, ell: n / (ell - n),
+            "ℓ − n + 1 for ℓ − n − 1": lambda n, ell: n / (ell - n + 1),
+            "without n": lambda n, ell: 1 / (ell - n - 1),
+        },
+    ),
+    "lem-sketch-error": Claim(
+        check=sketch_error,
+        code=sketch_bound,
+        cases=[
+            (THREE_ONE, 1, np.ones((2, 1)), one),
+            (THREE_ONE, 1, np.ones((2, 1)), identity),
+            (TALL, 2, RNG.standard_normal((6, 4)), one),
+            (TALL, 2, RNG.standard_normal((6, 2)), square),
+            (WIDE, 3, RNG.standard_normal((9, 4)), shifted),
+            (WIDE, 6, RNG.standard_normal((9, 7)), one),
+            (DEFICIENT, 2, RNG.standard_normal((6, 3)), square),
+            (DEFICIENT, 3, RNG.standard_normal((6, 5)), one),
+            (np.eye(4), 2, RNG.standard_normal((4, 3)), one),
+            (np.zeros((3, 4)), 1, RNG.standard_normal((4, 2)), one),
+        ],
+        dropped={
+            "Ω₁ has rank r": (np.diag([2.0, 1.0]), 1, np.array([[0.0], [1.0]]), one),
+        },
+        mutants={
+            "the tail alone": lambda A, r, Omega, phi: float(np.sum(values(A)[r:] ** 2)),
+            "D without the tail": lambda A, r, Omega, phi: (
+                sketch_bound(A, r, Omega, phi) - float(np.sum(values(A)[r:] ** 2))
+            ),
+            "φ(σ⁴) for φ(σ²)": lambda A, r, Omega, phi: sketch_bound(A, r, Omega, lambda t: phi(t**2)),
+        },
+    ),
+    "thm-range-finder": Claim(
+        check=range_finder,
+        code=hmt,
+        cases=[(FIVE_LARGE, 405, 405, 5, 12), *SMALL],
+        dropped={"ℓ ≥ r + 2": (SLOPE, 60, 60, 5, 6)},
+        mutants={
+            "p + 1 for p − 1": lambda s, r, ell: (1 + r / (ell - r + 1)) * np.sum(s[r:] ** 2),
+            "no factor": lambda s, r, ell: np.sum(s[r:] ** 2),
+            "σ_{r+1} for the tail": lambda s, r, ell: (1 + r / (ell - r - 1)) * (s[r] ** 2 if r < len(s) else 0.0),
+            "the tail after ℓ": lambda s, r, ell: (1 + r / (ell - r - 1)) * np.sum(s[ell:] ** 2),
+        },
+    ),
+    "thm-power-iteration": Claim(
+        check=power_claim,
+        code=power_bounds,
+        cases=[
+            *[(*case, q) for case in SMALL for q in (0, 1, 2)],
+            (GAP, 65, 65, 5, 12, 1),
+            (GAP, 65, 70, 5, 8, 2),
+            (FIVE_LARGE, 405, 405, 5, 12, 0),
+        ],
+        dropped={"ℓ ≥ r + 2": (SLOPE, 60, 60, 5, 6, 1)},
+        mutants={
+            "σ_{r+1} for the sum of powers": power_without_sum,
+            "one iteration more than was made": power_of_doubled_gap,
+        },
+    ),
+    "thm-block-krylov": Claim(
+        check=krylov_claim,
+        code=chebyshev_bound,
+        cases=[
+            (CLUSTER, 60, 60, 5, 8, 1),
+            (CLUSTER, 70, 60, 5, 8, 2),
+            (CLUSTER, 60, 80, 5, 10, 3),
+            (SLOPE, 60, 60, 4, 9, 1),
+            (SLOPE, 60, 60, 4, 9, 0),
+            (np.ones(20), 20, 20, 3, 8, 1),
+            (FIVE_LARGE, 405, 405, 5, 12, 0),
+        ],
+        dropped={"ℓ ≥ r + 2": (CLUSTER, 60, 60, 5, 6, 1)},
+        mutants={
+            "no excess": lambda s, r, ell, q: np.sum(s[r:] ** 2),
+            "p + 1 for p − 1": lambda s, r, ell, q: (
+                (1 + r / (ell - r + 1)) * np.sum(s[r:] ** 2) if q == 0 else chebyshev_bound(s, r, ell, q)
+            ),
+        },
+    ),
+    "prop-error-estimate": Claim(
+        check=estimate,
+        code=after_the_fact,
+        cases=[
+            (np.diag([1.0, 0.0]), 2.0, 1),
+            (np.diag([1.0, 0.0]), 10.0, 1),
+            (np.diag([1.0, 0.0]), 2.0, 3),
+            (TALL, 2.0, 1),
+            (WIDE, 1.5, 4),
+            (np.zeros((3, 4)), 2.0, 2),
+        ],
+        dropped={"vectors independent of E": (matrix(SLOPE[:8], 12, 9), 10.0, 3, True)},
+        mutants={
+            "without α": lambda products, alpha: after_the_fact(products, 1.0),
+            "2/π without the root": lambda products, alpha: after_the_fact(products, alpha) * np.sqrt(2 / np.pi),
+            "the mean for the largest": lambda products, alpha: (
+                alpha * np.sqrt(2 / np.pi) * np.sqrt((products**2).sum(axis=0)).mean() / 2
+            ),
+        },
+    ),
+    "thm-one-pass": Claim(
+        check=one_pass,
+        code=two_sketches,
+        cases=[
+            (np.diag([5.0, 4.0, 3.0, 2.0, 1.0, 1.0]), np.eye(6)[:, :2], 8),
+            (matrix(SLOPE[:6], 8, 6), ORTHO, 9),
+            (matrix(SLOPE[:8], 8, 12), ORTHO, 12),
+            (ORTHO @ RNG.standard_normal((2, 5)), ORTHO, 8),
+            (np.zeros((8, 3)), ORTHO, 8),
+        ],
+        dropped={
+            "two rows of Ψ more than columns of Q": (matrix(SLOPE[:6], 8, 6), ORTHO, 3),
+            "Ψ independent of Q": (matrix(SLOPE[:6], 8, 6), ORTHO, 9, False),
+        },
+        mutants={
+            "the error of the projection": lambda A, Q, k: fro(A - Q @ (Q.T @ A)) ** 2,
+            "k − ℓ + 1 for k − ℓ − 1": lambda A, Q, k: (
+                (1 + Q.shape[1] / (k - Q.shape[1] + 1)) * fro(A - Q @ (Q.T @ A)) ** 2
+            ),
+        },
+    ),
+}
+
+
+# Folklore
+
+
+def counted(A):
+    """An operator for A and the list of how many columns it was multiplied with."""
+    asked = []
+
+    def record(factor):
+        return lambda X: asked.append(X.shape[1]) or factor @ X
+
+    operator = sla.LinearOperator(
+        A.shape, matvec=A.dot, rmatvec=A.T.dot, matmat=record(A), rmatmat=record(A.T), dtype=float
+    )
+    return operator, asked
+
+
+def passes(q):
+    operator, asked = counted(matrix(SLOPE, 90, 70))
+    randomized_svd(operator, 5, power_iterations=q, rng=0)
+    return [columns for columns in asked if columns > 1]
+
+
+def lanczos_steps(s):
+    count = []
+    operator = sla.LinearOperator(
+        (len(s), len(s)),
+        matvec=lambda x: count.append(1) or s * x.ravel(),
+        rmatvec=lambda x: count.append(1) or s * x.ravel(),
+        dtype=float,
+    )
+    sla.svds(operator, 5, v0=np.ones(len(s)), return_singular_vectors=False)
+    return len(count)
+
+
+def intensity(n, columns):
+    """Operations a byte for an n×n matrix times some columns, each number moved once."""
+    return (2 * n * n - n) * columns / (8 * (n * n + 2 * n * columns))
+
+
+SQUARE = matrix(SLOPE[:12], 12, 12)
+
+
+def rank_three(columns):
+    """The error of a rank-3 approximation from the rows of Vᵀ, or from its columns."""
+    U, s, Vt = np.linalg.svd(SQUARE)
+    return fro(SQUARE - (U[:, :3] * s[:3]) @ (Vt[:, :3].T if columns else Vt[:3]))
+
+
+FOLKLORE = {
+    6: Folklore(
+        wrong="take the first r columns of Vᵀ",
+        fails=lambda: rank_three(columns=True) > 1.5 * np.linalg.norm(SLOPE[3:12]),
+        holds=lambda: (
+            abs(rank_three(columns=False) - np.linalg.norm(SLOPE[3:12])) < 1e-12
+            and randomized_svd(SQUARE, 3, rng=0).Vt.shape == (3, 12)
+        ),
+    ),
+    15: Folklore(
+        wrong="a randomised SVD takes O((m + n) r) memory and O(mnr) time",
+        fails=lambda: (
+            len(passes(3)) > len(passes(0))
+            and lanczos_steps(1 + 0.001 * np.arange(500.0)[::-1] / 500)
+            > 3 * lanczos_steps(np.r_[np.arange(10.0, 5, -1), np.ones(495)])
+        ),
+        holds=lambda: all(passes(q) == [15] * (2 * q + 2) for q in range(4)),
+    ),
+    29: Folklore(
+        wrong="two n×n matrices multiply in O(n³) operations, so operations tell the time",
+        fails=lambda: intensity(2000, 60) > 50 * intensity(2000, 1),
+        holds=lambda: all(
+            sum(n + (n - 1) for _ in range(n * n)) == 2 * n**3 - n**2 and intensity(n, n) > intensity(n, 1)
+            for n in range(2, 9)
+        ),
+    ),
+}

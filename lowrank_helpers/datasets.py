@@ -6,22 +6,35 @@ The page `data` of the book lists each dataset with its shape, licence, size and
 
 from __future__ import annotations
 
+from importlib import resources
 from typing import Any, Literal, NamedTuple, TypeAlias, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from lowrank_helpers import _checks, _ratings, _texts
+from lowrank_helpers import _checks, _ratings, _stack, _texts
 from lowrank_helpers._download import Source, fetch
 from lowrank_helpers._ratings import Ratings
+from lowrank_helpers._stack import Docstrings, Usage
 from lowrank_helpers._texts import Intents
 
-__all__ = ["Graph", "Intents", "Ratings", "Table", "gray", "load", "low_rank", "with_spectrum"]
+__all__ = ["Docstrings", "Graph", "Intents", "Ratings", "Table", "Usage", "gray", "load", "low_rank", "with_spectrum"]
 
 FloatArray: TypeAlias = NDArray[np.float64]
 Seed: TypeAlias = int | np.random.Generator | None
 
-OFFLINE_ONLY = ("china", "flower", "digits", "wine", "breast_cancer", "diabetes", "karate")
+OFFLINE_ONLY = (
+    "china",
+    "flower",
+    "digits",
+    "wine",
+    "breast_cancer",
+    "diabetes",
+    "karate",
+    "elnino",
+    "docstrings",
+    "usage",
+)
 SOURCES = {
     "ratings": Source(
         "https://files.grouplens.org/datasets/movielens/ml-latest-small.zip",
@@ -109,7 +122,7 @@ def load(
 ) -> NDArray[np.uint8]: ...
 @overload
 def load(
-    name: Literal["digits", "wine", "breast_cancer", "diabetes"],
+    name: Literal["digits", "wine", "breast_cancer", "diabetes", "elnino"],
     *,
     online: bool = False,
     base_url: str | None = None,
@@ -124,11 +137,15 @@ def load(
 def load(name: Literal["shakespeare"], *, online: bool = False, base_url: str | None = None) -> str: ...
 @overload
 def load(name: Literal["intents"], *, online: bool = False, base_url: str | None = None) -> Intents: ...
+@overload
+def load(name: Literal["docstrings"], *, online: bool = False, base_url: str | None = None) -> Docstrings: ...
+@overload
+def load(name: Literal["usage"], *, online: bool = False, base_url: str | None = None) -> Usage: ...
 
 
 def load(
     name: str, *, online: bool = False, base_url: str | None = None
-) -> NDArray[np.uint8] | Table | Graph | Ratings | str | Intents:
+) -> NDArray[np.uint8] | Table | Graph | Ratings | str | Intents | Docstrings | Usage:
     """Return a dataset by its name: offline at once, or the published file if `online` is True.
 
     Parameters
@@ -137,7 +154,13 @@ def load(
         - "china", "flower": colour photographs, uint8, shape (427, 640, 3), from scikit-learn;
         - "digits", "wine", "breast_cancer", "diabetes": a Table(X, y, feature_names, target_names) from
           scikit-learn; those of "diabetes" in their own units, with no target_names;
+        - "elnino": a Table of 61 years, 1950 to 2010, by 12 months: the temperature of the sea off Peru in °C, with y
+          the year and no target_names; it comes with this package;
         - "karate": Zachary's karate club, a Graph(adjacency, labels) of 34 members; label 1 went with the officers;
+        - "docstrings": Docstrings(names, texts), what numpy, scipy, scikit-learn and matplotlib say of 5283 functions,
+          classes and methods; a snapshot that comes with this package;
+        - "usage": Usage(uses, files, functions), which of 3901 source files use which of 1264 functions, as a sparse
+          matrix of ones; a snapshot too;
         - "ratings": Ratings; offline a generated table of rank 5, online MovieLens Latest Small;
         - "ml-100k", "ml-1m": Ratings, MovieLens 100K and 1M, online only;
         - "shakespeare": a str; offline the prose of Python's reference manual, online Tiny Shakespeare;
@@ -151,7 +174,7 @@ def load(
 
     Returns
     -------
-    ndarray, Table, Graph, Ratings, str or Intents
+    ndarray, Table, Graph, Ratings, str, Intents, Docstrings or Usage
         New arrays each time: change them as you like.
 
     Raises
@@ -181,6 +204,8 @@ def load(
             return _photograph(name)
         case "karate":
             return _karate()
+        case "elnino":
+            return _elnino()
         case "ratings":
             return _ratings.generated_ratings()
         case "ml-100k" | "ml-1m":
@@ -192,6 +217,10 @@ def load(
             return _texts.manual_prose()
         case "intents":
             return _texts.manual_intents()
+        case "docstrings":
+            return _stack.docstrings()
+        case "usage":
+            return _stack.usage()
         case _:
             return _table(name)
 
@@ -233,6 +262,13 @@ def _table(name: str) -> Table:
         tuple(map(str, bunch.feature_names)),
         tuple(map(str, bunch.get("target_names", ()))),
     )
+
+
+def _elnino() -> Table:
+    text = resources.files("lowrank_helpers").joinpath("data/elnino.csv").read_text("utf-8")
+    names, *rows = [line.split(",") for line in text.split()]
+    values = np.array(rows, dtype=np.float64)
+    return Table(values[:, 1:], values[:, 0].astype(np.int64), tuple(name.strip('"') for name in names[1:]), ())
 
 
 def _karate() -> Graph:

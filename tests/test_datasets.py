@@ -121,7 +121,32 @@ def test_an_unknown_name_is_answered_with_the_list():
         load(3)
 
 
-@pytest.mark.parametrize("name", ["china", "flower", "digits", "wine", "breast_cancer", "diabetes", "karate"])
+def test_elnino_is_the_published_table():
+    X, years, months, classes = load("elnino")
+    assert X.shape == (61, 12) and classes == () and months[0] == "JAN" and months[-1] == "DEC"
+    assert years.tolist() == list(range(1950, 2011))
+    assert X[0, 0] == 23.11 and X[-1, -1] == 22.07 and np.isfinite(X).all()
+    assert X[years == 1997, 11] == X[:, 11].max()  # the strongest El Niño of the century
+
+
+def test_docstrings_are_named_once_and_are_those_of_the_snapshot():
+    names, texts = load("docstrings")
+    assert len(names) == len(set(names)) == len(texts) == len(set(texts)) == 5283
+    assert list(names) == sorted(names)
+    assert all(200 <= len(text) <= 20_000 for text in texts)
+    assert texts[names.index("numpy.linalg.svd")].startswith("Singular Value Decomposition.")
+
+
+def test_usage_has_a_one_for_each_use():
+    uses, files, functions = load("usage")
+    assert uses.shape == (len(files), len(functions)) == (3901, 1264)
+    assert uses.nnz == 54_168 and set(uses.data) == {1.0} and uses.has_canonical_format
+    assert min(uses.sum(axis=0)) >= 5 and min(uses.sum(axis=1)) >= 5
+    row = uses[[files.index("scipy/linalg/_basic.py")]]
+    assert row[0, functions.index("numpy.zeros")] == 1 and row[0, functions.index("os.path.join")] == 0
+
+
+@pytest.mark.parametrize("name", list(datasets.OFFLINE_ONLY))
 def test_offline_only_names_refuse_online(name):
     with pytest.raises(ValueError, match=f"'{name}' comes with the installed packages and is offline only"):
         load(name, online=True)

@@ -107,10 +107,10 @@ def randomized_svd(
 def _subspace_iteration(A: _Products, rank: int, columns: int, q: int, rng: np.random.Generator) -> SVDFactors:
     """Take Q from (A Aᵀ)^q A Ω, and the factors from Aᵀ Q."""
     Omega = rng.standard_normal((A.shape[1], columns), dtype=A.dtype)
-    Q = _basis(A.times(Omega))
-    for _ in range(q):
-        Z = _basis(A.transposed_times(Q))
-        Q = _basis(A.times(Z))
+    Q = _basis(A.times(Omega), rough=q > 0)
+    for place in range(q):
+        Z = _basis(A.transposed_times(Q), rough=True)
+        Q = _basis(A.times(Z), rough=place < q - 1)
     return _factors(Q, A.transposed_times(Q), rank, rng)
 
 
@@ -200,27 +200,30 @@ def block_krylov_svd(
 def _block_krylov(A: _Products, rank: int, block: int, steps: int, rng: np.random.Generator) -> SVDFactors:
     """Collect the orthonormal basis P of the Krylov space and T = Aᵀ P, block by block; the factors are T's."""
     m, n = A.shape
-    P, T = np.empty((m, 0), dtype=A.dtype), np.empty((n, 0), dtype=A.dtype)
+    room = min(steps * block, m + block)
+    P, T = (np.empty((length, room), dtype=A.dtype, order="F") for length in (m, n))
     Z = rng.standard_normal((n, block), dtype=A.dtype)
-    largest, exhausted = 0.0, False
+    largest, size, exhausted = 0.0, 0, False
     for _ in range(steps):
         W = A.times(Z)
         largest = max(largest, _largest(W))
-        new = _new_directions(P, W, largest)
+        new = _new_directions(P[:, :size], W, largest)
         if new.shape[1] < block:  # this Krylov space has run out: start another beside it
             W = A.times(rng.standard_normal((n, block - new.shape[1]), dtype=A.dtype))
-            new = np.hstack([new, _new_directions(np.hstack([P, new]), W, largest)])
+            new = np.hstack([new, _new_directions(np.hstack([P[:, :size], new]), W, largest)])
             exhausted = new.shape[1] < block  # random columns of A's range added nothing: P spans it
-        P, T = np.hstack([P, new]), np.hstack([T, A.transposed_times(new)])
-        if exhausted or P.shape[1] == m:
+        end = size + new.shape[1]
+        P[:, size:end], T[:, size:end] = new, A.transposed_times(new)
+        size = end
+        if exhausted or size >= m:
             break
-        Z = _basis(T[:, -block:])
-    return _factors(P, T, rank, rng)
+        Z = _basis(T[:, size - block : size], rough=True)
+    return _factors(P[:, :size], T[:, :size], rank, rng)
 
 
 def _new_directions(P: Array, W: Array, largest: float) -> Array:
     """Return an orthonormal basis of what the columns of W add to those of P, rounding dropped."""
-    new = _basis(W - P @ (P.T @ W), largest)
+    new = _basis(W - P @ (P.T @ W), largest, rough=True)
     new = new - P @ (P.T @ new)  # where W added little, normalising has enlarged what rounding left of P
     return _orthonormal(new, 0.5)  # where W added nothing, next to nothing is left now
 
@@ -286,10 +289,10 @@ def estimate_error(A: Matrix, Q: ArrayLike, *, probes: int = 10, rng: int | np.r
 # ------------------------------------------------------------------------------------------------- orthonormal bases
 
 
-def _basis(Y: Array, largest: float | None = None) -> Array:
+def _basis(Y: Array, largest: float | None = None, *, rough: bool = False) -> Array:
     """Return an orthonormal basis of the columns of Y, without directions that are rounding beside the largest."""
     largest = _largest(Y) if largest is None else largest
-    return _orthonormal(Y, float(np.finfo(Y.dtype).eps) * max(Y.shape) * largest)
+    return _orthonormal(Y, float(np.finfo(Y.dtype).eps) * max(Y.shape) * largest, rough=rough)
 
 
 def _largest(Y: Array) -> float:
@@ -297,34 +300,41 @@ def _largest(Y: Array) -> float:
     return float(np.abs(Y).max(initial=0))
 
 
-def _orthonormal(Y: Array, least: float) -> Array:
-    """Return an orthonormal basis of the left singular vectors of Y whose singular values are above least."""
-    Q = _cholesky_qr(Y, least)
+def _orthonormal(Y: Array, least: float, *, rough: bool = False) -> Array:
+    """Return an orthonormal basis of the left singular vectors of Y whose singular values are above least.
+
+    A rough one is orthonormal to a few digits, which is enough for what is multiplied by A and normalised again.
+    """
+    Q = _cholesky_qr(Y, least, rough)
     if Q is None:
         U, s, _ = np.linalg.svd(Y, full_matrices=False)
         Q = U[:, s > least]
     return Q
 
 
-def _cholesky_qr(Y: Array, least: float) -> Array | None:
-    """Orthonormalise Y as Y R⁻¹, YᵀY = RᵀR, twice; None where columns are too close to dependent for it.
+def _cholesky_qr(Y: Array, least: float, rough: bool) -> Array | None:
+    """Orthonormalise Y as Y R⁻¹, YᵀY = RᵀR, and once more; None where columns are too close to dependent for it.
 
-    In float64 once would leave QᵀQ off I by eps κ(Y)², twice leaves it off by eps. The Gram matrix of a float32 Y is
-    taken in float64, because a square needs twice the digits.
+    In float64 once leaves QᵀQ off I by eps κ(Y)²: enough where κ is small, or a rough basis will do. Twice leaves it
+    off by eps. The Gram matrix of a float32 Y is taken in float64, because a square needs twice the digits.
     """
-    for final in (False, True):
+    for again in (False, True):
         with np.errstate(over="ignore", invalid="ignore"):  # squares out of range: seen below, or in the second Gram
             gram = Y.astype(np.float64, copy=False)
             gram = gram.T @ gram
-            if final and not np.linalg.norm(gram - np.eye(len(gram))) < 0.5:
+            near = np.linalg.norm(gram - np.eye(len(gram))) < 0.5  # so κ(Y)² is below 3
+            if again and not near:
                 return None
             try:
-                inverse = np.linalg.inv(np.linalg.cholesky(gram).T)
+                R = np.linalg.cholesky(gram).T
+                inverse = np.linalg.inv(R)
             except np.linalg.LinAlgError:
                 return None
-            if not np.linalg.norm(inverse) * least < 1:  # at least 1/σ of the smallest σ of Y
+            if not again and least > 0 and np.linalg.norm(inverse, 2) * least >= 1:  # ‖R⁻¹‖₂ = 1/σ_min(Y)
                 return None
             Y = Y @ inverse.astype(Y.dtype)
+            if near or (rough and np.linalg.norm(R) * np.linalg.norm(inverse) < 1e6):
+                break
     return Y
 
 

@@ -10,28 +10,15 @@ turns, slow each other down.
 """
 
 import math
-from collections.abc import Callable
-from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
-import scipy.sparse
 from numpy.typing import ArrayLike
-from scipy.sparse.linalg import LinearOperator
 
 from lowrank_helpers import _checks
+from lowrank_helpers._bases import basis, largest_entry, orthonormal, thin_svd
 from lowrank_helpers._checks import Array
+from lowrank_helpers._products import Matrix, Products, read
 from lowrank_helpers.svd import SVDFactors
-
-Matrix: TypeAlias = ArrayLike | LinearOperator | Any  # Any: a scipy.sparse matrix or array, which have no common type
-
-
-class _Products(NamedTuple):
-    """What the methods need of A: its shape, its dtype, X ↦ A X and Y ↦ Aᵀ Y."""
-
-    shape: tuple[int, int]
-    dtype: Any
-    times: Callable[[Array], Array]
-    transposed_times: Callable[[Array], Array]
 
 
 def randomized_svd(
@@ -96,7 +83,7 @@ def randomized_svd(
     >>> U.shape, Vt.shape, bool(np.allclose((U * s) @ Vt, A))
     ((60, 2), (2, 40), True)
     """
-    products = _products(A, "randomized_svd")
+    products = read(A, "randomized_svd")
     r = _checks.rank(rank, products.shape, "randomized_svd")
     p = _checks.integer(oversample, 0, None, "randomized_svd", "oversample")
     q = _checks.integer(power_iterations, 0, None, "randomized_svd", "power_iterations")
@@ -104,13 +91,13 @@ def randomized_svd(
     return _subspace_iteration(products, r, min(r + p, *products.shape), q, generator)
 
 
-def _subspace_iteration(A: _Products, rank: int, columns: int, q: int, rng: np.random.Generator) -> SVDFactors:
+def _subspace_iteration(A: Products, rank: int, columns: int, q: int, rng: np.random.Generator) -> SVDFactors:
     """Take Q from (A Aᵀ)^q A Ω, and the factors from Aᵀ Q."""
     Omega = rng.standard_normal((A.shape[1], columns), dtype=A.dtype)
-    Q = _basis(A.times(Omega), rough=q > 0)
+    Q = basis(A.times(Omega), rough=q > 0)
     for place in range(q):
-        Z = _basis(A.transposed_times(Q), rough=True)
-        Q = _basis(A.times(Z), rough=place < q - 1)
+        Z = basis(A.transposed_times(Q), rough=True)
+        Q = basis(A.times(Z), rough=place < q - 1)
     return _factors(Q, A.transposed_times(Q), rank, rng)
 
 
@@ -176,7 +163,7 @@ def block_krylov_svd(
     >>> print(np.round(s, 6))
     [1.       0.5      0.333333]
     """
-    products = _products(A, "block_krylov_svd")
+    products = read(A, "block_krylov_svd")
     r = _checks.rank(rank, products.shape, "block_krylov_svd")
     p = min(products.shape)
     if block is None:
@@ -192,12 +179,12 @@ def block_krylov_svd(
     m, n = products.shape
     if m <= n:
         return _block_krylov(products, r, b, t, generator)
-    wide = _Products((n, m), products.dtype, products.transposed_times, products.times)
+    wide = Products((n, m), products.dtype, products.transposed_times, products.times)
     U, s, Vt = _block_krylov(wide, r, b, t, generator)
     return SVDFactors(np.ascontiguousarray(Vt.T), s, np.ascontiguousarray(U.T))
 
 
-def _block_krylov(A: _Products, rank: int, block: int, steps: int, rng: np.random.Generator) -> SVDFactors:
+def _block_krylov(A: Products, rank: int, block: int, steps: int, rng: np.random.Generator) -> SVDFactors:
     """Collect the orthonormal basis P of the Krylov space and T = Aᵀ P, block by block; the factors are T's."""
     m, n = A.shape
     room = min(steps * block, m + block)
@@ -206,7 +193,7 @@ def _block_krylov(A: _Products, rank: int, block: int, steps: int, rng: np.rando
     largest, size, exhausted = 0.0, 0, False
     for _ in range(steps):
         W = A.times(Z)
-        largest = max(largest, _largest(W))
+        largest = max(largest, largest_entry(W))
         new = _new_directions(P[:, :size], W, largest)
         if new.shape[1] < block:  # this Krylov space has run out: start another beside it
             W = A.times(rng.standard_normal((n, block - new.shape[1]), dtype=A.dtype))
@@ -217,15 +204,15 @@ def _block_krylov(A: _Products, rank: int, block: int, steps: int, rng: np.rando
         size = end
         if exhausted or size >= m:
             break
-        Z = _basis(T[:, size - block : size], rough=True)
+        Z = basis(T[:, size - block : size], rough=True)
     return _factors(P[:, :size], T[:, :size], rank, rng)
 
 
 def _new_directions(P: Array, W: Array, largest: float) -> Array:
     """Return an orthonormal basis of what the columns of W add to those of P, rounding dropped."""
-    new = _basis(W - P @ (P.T @ W), largest, rough=True)
+    new = basis(W - P @ (P.T @ W), largest, rough=True)
     new = new - P @ (P.T @ new)  # where W added little, normalising has enlarged what rounding left of P
-    return _orthonormal(new, 0.5)  # where W added nothing, next to nothing is left now
+    return orthonormal(new, 0.5)  # where W added nothing, next to nothing is left now
 
 
 def estimate_error(A: Matrix, Q: ArrayLike, *, probes: int = 10, rng: int | np.random.Generator | None = None) -> float:
@@ -270,7 +257,7 @@ def estimate_error(A: Matrix, Q: ArrayLike, *, probes: int = 10, rng: int | np.r
     >>> 2.0**-10 <= estimate_error(A, U, rng=1) <= 2.0**-3
     True
     """
-    products = _products(A, "estimate_error")
+    products = read(A, "estimate_error")
     Q = _checks.right_hand_side(Q, products.shape[0], "estimate_error", "Q")
     Q = _checks.matrix(Q, "estimate_error", "Q")
     count = _checks.integer(probes, 1, None, "estimate_error", "probes")
@@ -286,64 +273,10 @@ def estimate_error(A: Matrix, Q: ArrayLike, *, probes: int = 10, rng: int | np.r
     return 10 * math.sqrt(2 / math.pi) * float(np.linalg.norm(residuals, axis=0).max())
 
 
-# ------------------------------------------------------------------------------------------------- orthonormal bases
-
-
-def _basis(Y: Array, largest: float | None = None, *, rough: bool = False) -> Array:
-    """Return an orthonormal basis of the columns of Y, without directions that are rounding beside the largest."""
-    largest = _largest(Y) if largest is None else largest
-    return _orthonormal(Y, float(np.finfo(Y.dtype).eps) * max(Y.shape) * largest, rough=rough)
-
-
-def _largest(Y: Array) -> float:
-    """Return the largest magnitude in Y: a size to compare with, whose square need not be in range."""
-    return float(np.abs(Y).max(initial=0))
-
-
-def _orthonormal(Y: Array, least: float, *, rough: bool = False) -> Array:
-    """Return an orthonormal basis of the left singular vectors of Y whose singular values are above least.
-
-    A rough one is orthonormal to a few digits, which is enough for what is multiplied by A and normalised again.
-    """
-    Q = _cholesky_qr(Y, least, rough)
-    if Q is None:
-        U, s, _ = np.linalg.svd(Y, full_matrices=False)
-        Q = U[:, s > least]
-    return Q
-
-
-def _cholesky_qr(Y: Array, least: float, rough: bool) -> Array | None:
-    """Orthonormalise Y as Y R⁻¹, YᵀY = RᵀR, and once more; None where columns are too close to dependent for it.
-
-    In float64 once leaves QᵀQ off I by eps κ(Y)²: enough where κ is small, or a rough basis will do. Twice leaves it
-    off by eps. The Gram matrix of a float32 Y is taken in float64, because a square needs twice the digits.
-    """
-    for again in (False, True):
-        with np.errstate(over="ignore", invalid="ignore"):  # squares out of range: seen below, or in the second Gram
-            gram = Y.astype(np.float64, copy=False)
-            gram = gram.T @ gram
-            near = np.linalg.norm(gram - np.eye(len(gram))) < 0.5  # so κ(Y)² is below 3
-            if again and not near:
-                return None
-            try:
-                R = np.linalg.cholesky(gram).T
-                inverse = np.linalg.inv(R)
-            except np.linalg.LinAlgError:
-                return None
-            if not again and least > 0 and np.linalg.norm(inverse, 2) * least >= 1:  # ‖R⁻¹‖₂ = 1/σ_min(Y)
-                return None
-            Y = Y @ inverse.astype(Y.dtype)
-            if near or (rough and np.linalg.norm(R) * np.linalg.norm(inverse) < 1e6):
-                break
-    return Y
-
-
 def _factors(Q: Array, T: Array, rank: int, rng: np.random.Generator) -> SVDFactors:
-    """Truncate Q Qᵀ A, given T = Aᵀ Q: with an orthonormal basis Z of T, Q (Zᵀ T)ᵀ Zᵀ, and Zᵀ T is small."""
-    Z = _orthonormal(T, 0.0)
-    X, s, Yt = np.linalg.svd(Z.T @ T, full_matrices=False)
-    X, s, Yt = X[:, :rank], s[:rank], Yt[:rank]
-    U, V = _completed(Q @ Yt.T, rank, rng), _completed(Z @ X, rank, rng)
+    """Truncate Q Qᵀ A, given T = Aᵀ Q = V diag(s) Yᵀ: it is Q Y diag(s) Vᵀ."""
+    V, s, Yt = thin_svd(T, rank)
+    U, V = _completed(Q @ Yt.T, rank, rng), _completed(V, rank, rng)
     return SVDFactors(U, np.pad(s, (0, rank - len(s))), np.ascontiguousarray(V.T))
 
 
@@ -355,83 +288,3 @@ def _completed(U: Array, columns: int, rng: np.random.Generator) -> Array:
     random = rng.standard_normal((len(U), missing), dtype=U.dtype)
     extra = np.linalg.qr(np.hstack([U, random]))[0][:, U.shape[1] :]
     return np.hstack([U, extra])
-
-
-# ----------------------------------------------------------------------------------------------------- reading A
-
-
-def _products(A: Matrix, function: str) -> _Products:
-    """Read a dense matrix, a sparse one or an operator."""
-    if isinstance(A, LinearOperator):
-        return _operator(A, function)
-    if scipy.sparse.issparse(A):
-        return _sparse(A, function)
-    return _dense(A, function)
-
-
-def _dense(A: Any, function: str) -> _Products:
-    """Read a dense matrix; entries that are not finite show in the first product, which saves a pass over A."""
-    plain = type(A) is np.ndarray and A.dtype in (np.float32, np.float64) and A.ndim == 2 and A.size > 0
-    dense = A if plain else _checks.matrix(A, function)
-
-    def product(factor: Array, X: Array) -> Array:
-        with np.errstate(over="ignore", invalid="ignore"):
-            result: Array = factor @ X
-        if not np.isfinite(result).all():
-            _checks.matrix(A, function)
-            raise ValueError(
-                f"{function}: products with A must be finite; got entries of A up to {np.abs(dense).max():.1e}, "
-                "whose products overflow. Divide A by it first, and multiply s by it afterwards."
-            )
-        return result
-
-    m, n = dense.shape
-    return _Products((m, n), dense.dtype, lambda X: product(dense, X), lambda Y: product(dense.T, Y))
-
-
-def _sparse(A: Any, function: str) -> _Products:
-    """Read a sparse matrix: its stored entries are checked like a dense array, its products are scipy's."""
-    if A.ndim != 2 or 0 in A.shape:
-        raise ValueError(f"{function}: A must be a matrix with at least one row and one column; got shape {A.shape}.")
-    rows = A.tocsr()
-    if rows.nnz:
-        entries = _checks.vector(rows.data, function, "A.data")
-        rows = rows if entries.dtype == rows.dtype else rows.astype(entries.dtype)
-    dtype = rows.dtype if rows.dtype in (np.float32, np.float64) else np.dtype(np.float64)
-    columns = rows.T
-    return _Products(A.shape, dtype, lambda X: rows @ X, lambda Y: columns @ Y)
-
-
-def _operator(A: LinearOperator, function: str) -> _Products:
-    """Read an operator: one product of each kind with a zero shows whether it has both."""
-    dtype = np.dtype(A.dtype) if A.dtype is not None else np.dtype(np.float64)
-    if dtype.kind == "c":
-        raise TypeError(f"{function}: A must be real; got an operator of dtype {dtype}. Pass its real part.")
-    dtype = dtype if dtype == np.float32 else np.dtype(np.float64)
-    if min(A.shape) == 0:
-        raise ValueError(f"{function}: A must have at least one row and one column; got shape {A.shape}.")
-
-    def product(name: str, X: Array, rows: int) -> Array:
-        try:
-            result = np.asarray(getattr(A, name)(X))
-        except (NotImplementedError, AttributeError, TypeError) as error:  # which of them depends on scipy's version
-            raise TypeError(
-                f"{function}: A must have the products matmat and rmatmat; its {name} raised {error!r}. "
-                "Pass LinearOperator(shape, matvec=…, rmatvec=…, matmat=…, rmatmat=…)."
-            ) from error
-        if result.shape != (rows, X.shape[1]):
-            raise ValueError(
-                f"{function}: A must map matrices of {len(X)} rows to ones of {rows} by {name}; got shape "
-                f"{result.shape} from {X.shape}. Look whether matmat and rmatmat are in each other's place."
-            )
-        if not np.isfinite(result).all():
-            raise ValueError(
-                f"{function}: products with A must be finite; {name} gave NaN or infinite entries. "
-                "Look at what the operator does with them."
-            )
-        return result.astype(dtype, copy=False)
-
-    m, n = A.shape
-    product("matmat", np.zeros((n, 1), dtype=dtype), m)
-    product("rmatmat", np.zeros((m, 1), dtype=dtype), n)
-    return _Products((m, n), dtype, lambda X: product("matmat", X, m), lambda Y: product("rmatmat", Y, n))

@@ -12,6 +12,7 @@ import scipy.sparse
 from numpy.typing import ArrayLike
 
 from lowrank_helpers import _checks
+from lowrank_helpers._bases import thin_svd
 from lowrank_helpers._checks import Array
 from lowrank_helpers.randomized import block_krylov_svd
 from lowrank_helpers.svd import SVDFactors, fix_signs
@@ -101,7 +102,10 @@ def lsa(X: Texts, rank: int, *, steps: int = 17, rng: int | np.random.Generator 
     r = _checks.rank(rank, (m, n), "lsa", of="X")
     steps = _checks.integer(steps, 8, None, "lsa", "steps")
     V = _leading_terms(A, r, steps, _checks.generator(rng, "lsa"))
-    U, s, Wt = np.linalg.svd(A @ V, full_matrices=False)  # now X V W = U diag(s) to rounding, as fold_in needs it
+    places = A @ V
+    U, s, Wt = thin_svd(places, r)  # now X V W = U diag(s) to rounding, as fold_in needs it
+    if len(s) < r:  # the rank of X is lower, and the bases are to be completed
+        U, s, Wt = np.linalg.svd(places, full_matrices=False)
     V, s, Ut = fix_signs(SVDFactors(V @ Wt.T, s, U.T))  # decided by the terms
     return LatentSpace(Ut.T * s, s, V.T.copy())
 

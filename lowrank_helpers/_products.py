@@ -1,0 +1,129 @@
+"""What the randomised methods need of a matrix, dense, sparse or an operator: its products with a few columns."""
+
+import itertools
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, NamedTuple, TypeAlias
+
+import numpy as np
+import scipy.sparse
+from numpy.typing import ArrayLike
+from scipy.sparse.linalg import LinearOperator
+
+from lowrank_helpers import _checks
+from lowrank_helpers._checks import Array
+
+Matrix: TypeAlias = ArrayLike | LinearOperator | Any  # Any: a scipy.sparse matrix or array, which have no common type
+
+WORTH_THREADS = 1 << 20  # multiplications in a product from which on it is shared out among threads
+
+
+class Products(NamedTuple):
+    """A matrix by its shape, its dtype, X ↦ A X and Y ↦ Aᵀ Y."""
+
+    shape: tuple[int, int]
+    dtype: Any
+    times: Callable[[Array], Array]
+    transposed_times: Callable[[Array], Array]
+
+
+def read(A: Matrix, function: str) -> Products:
+    """Read a dense matrix, a sparse one or an operator."""
+    if isinstance(A, LinearOperator):
+        return _operator(A, function)
+    if scipy.sparse.issparse(A):
+        return _sparse(A, function)
+    return _dense(A, function)
+
+
+def _dense(A: Any, function: str) -> Products:
+    """Read a dense matrix; entries that are not finite show in the first product, which saves a pass over A."""
+    plain = type(A) is np.ndarray and A.dtype in (np.float32, np.float64) and A.ndim == 2 and A.size > 0
+    dense = A if plain else _checks.matrix(A, function)
+
+    def product(factor: Array, X: Array) -> Array:
+        with np.errstate(over="ignore", invalid="ignore"):
+            result: Array = factor @ X
+        if not np.isfinite(result).all():
+            _checks.matrix(A, function)
+            raise ValueError(
+                f"{function}: products with A must be finite; got entries of A up to {np.abs(dense).max():.1e}, "
+                "whose products overflow. Divide A by it first, and multiply s by it afterwards."
+            )
+        return result
+
+    m, n = dense.shape
+    return Products((m, n), dense.dtype, lambda X: product(dense, X), lambda Y: product(dense.T, Y))
+
+
+def _sparse(A: Any, function: str) -> Products:
+    """Read a sparse matrix: its stored entries are checked like a dense array, its products are scipy's."""
+    if A.ndim != 2 or 0 in A.shape:
+        raise ValueError(f"{function}: A must be a matrix with at least one row and one column; got shape {A.shape}.")
+    rows = A.tocsr()
+    if rows.nnz:
+        entries = _checks.vector(rows.data, function, "A.data")
+        rows = rows if entries.dtype == rows.dtype else rows.astype(entries.dtype)
+    dtype = rows.dtype if rows.dtype in (np.float32, np.float64) else np.dtype(np.float64)
+    return Products(A.shape, dtype, _shared_product(rows), _shared_product(rows.T.tocsr()))
+
+
+def _shared_product(A: Any) -> Callable[[Array], Array]:
+    """Return X ↦ A X for a sparse A with compressed rows; threads, as many as BLAS may have, take a part each.
+
+    A row of the result depends on that row of A alone, so the number of threads changes no bit of it.
+    """
+    threads = min(_threads(), A.shape[0])
+    cuts = np.searchsorted(A.indptr, np.linspace(0, A.nnz, threads + 1)[1:-1])
+    ends = np.unique([0, *cuts, A.shape[0]])
+    parts = [A[start:end] for start, end in itertools.pairwise(ends)]
+
+    def product(X: Array) -> Array:
+        if len(parts) == 1 or A.nnz * X.shape[1] < WORTH_THREADS:
+            return np.asarray(A @ X)
+        with ThreadPoolExecutor(len(parts)) as pool:
+            return np.vstack(list(pool.map(lambda part: part @ X, parts)))
+
+    return product
+
+
+def _threads() -> int:
+    """Return the number of threads that OMP_NUM_THREADS allows, or else of processors, at most 8."""
+    allowed = os.environ.get("OMP_NUM_THREADS", "")
+    return min(int(allowed) if allowed.isdigit() and int(allowed) > 0 else os.cpu_count() or 1, 8)
+
+
+def _operator(A: LinearOperator, function: str) -> Products:
+    """Read an operator: one product of each kind with a zero shows whether it has both."""
+    dtype = np.dtype(A.dtype) if A.dtype is not None else np.dtype(np.float64)
+    if dtype.kind == "c":
+        raise TypeError(f"{function}: A must be real; got an operator of dtype {dtype}. Pass its real part.")
+    dtype = dtype if dtype == np.float32 else np.dtype(np.float64)
+    if min(A.shape) == 0:
+        raise ValueError(f"{function}: A must have at least one row and one column; got shape {A.shape}.")
+
+    def product(name: str, X: Array, rows: int) -> Array:
+        try:
+            result = np.asarray(getattr(A, name)(X))
+        except (NotImplementedError, AttributeError, TypeError) as error:  # which of them depends on scipy's version
+            raise TypeError(
+                f"{function}: A must have the products matmat and rmatmat; its {name} raised {error!r}. "
+                "Pass LinearOperator(shape, matvec=…, rmatvec=…, matmat=…, rmatmat=…)."
+            ) from error
+        if result.shape != (rows, X.shape[1]):
+            raise ValueError(
+                f"{function}: A must map matrices of {len(X)} rows to ones of {rows} by {name}; got shape "
+                f"{result.shape} from {X.shape}. Look whether matmat and rmatmat are in each other's place."
+            )
+        if not np.isfinite(result).all():
+            raise ValueError(
+                f"{function}: products with A must be finite; {name} gave NaN or infinite entries. "
+                "Look at what the operator does with them."
+            )
+        return result.astype(dtype, copy=False)
+
+    m, n = A.shape
+    product("matmat", np.zeros((n, 1), dtype=dtype), m)
+    product("rmatmat", np.zeros((m, 1), dtype=dtype), n)
+    return Products((m, n), dtype, lambda X: product("matmat", X, m), lambda Y: product("rmatmat", Y, n))

@@ -37,7 +37,7 @@ from lowrank_helpers.completion import (
 )
 from lowrank_helpers.datasets import load, low_rank
 
-RESULT = pathlib.Path(__file__).resolve().parent.parent / "lowrank_helpers" / "data" / "completion.json"
+RESULT = pathlib.Path(__file__).resolve().parent.parent / "lowrank_helpers" / "data" / "completion_benchmark.json"
 PEERS = ("fancyimpute", "cmfrec", "surprise", "implicit")
 ALS_GRID = [(r, p, 0.0) for r in (1, 2, 4, 8) for p in (5.0, 10.0)]
 FEATURES_GRID = [(r, p, o) for r in (8, 16) for p in (7.0, 10.0) for o in (0.25, 0.5)]

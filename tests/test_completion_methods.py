@@ -19,6 +19,7 @@ from lowrank_helpers.completion import (
     soft_impute_path,
 )
 from lowrank_helpers.completion.bayes import _draw
+from lowrank_helpers.completion.implicit import _half
 from lowrank_helpers.datasets import low_rank
 from tests._matrices import PROPERTY
 from tests.test_completion_als import as_sparse, holes
@@ -213,6 +214,22 @@ def test_implicit_als_minimises_the_documented_objective(m, n, seed, dtype):
         D = np.diag(1 + 4 * C[:, j].astype(float))
         h = np.linalg.solve(result.W.T @ D @ result.W + 0.3 * np.eye(2), result.W.T @ D @ (C[:, j] > 0))
         assert np.allclose(h, result.H[:, j], rtol=0, atol=1e5 * eps)
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_rows_with_few_counts_are_ridge_solutions_like_the_others(dtype):
+    rng = np.random.default_rng(0)
+    C = np.zeros((40, 300), dtype=dtype)
+    for i in range(40):  # 0 to 13 entries in a row, k = 8: rows of both kinds, and empty ones
+        C[i, rng.choice(300, i % 14, replace=False)] = rng.integers(1, 5, i % 14)
+    F = rng.standard_normal((300, 8)).astype(dtype)
+    extra = 3 * scipy.sparse.csr_array(C)
+    found = _half(extra, extra + (extra > 0), F, 0.3)
+    for c, x in zip(C, found, strict=True):
+        D = np.diag(1 + 3 * c)
+        wanted = np.linalg.solve(F.T @ D @ F + 0.3 * np.eye(8), F.T @ D @ (c > 0))
+        assert np.allclose(x, wanted, rtol=0, atol=1e3 * np.finfo(dtype).eps)
+    assert found.dtype == dtype and not found[0].any()
 
 
 def test_implicit_als_tells_groups_apart_and_zeros_do_not_matter():

@@ -9,7 +9,7 @@ import numpy as np
 
 from lowrank_helpers import _checks
 from lowrank_helpers._checks import Array
-from lowrank_helpers.completion._observations import Observations, observations, ridge_rows
+from lowrank_helpers.completion._observations import Observations, Pattern, observations, ridge_rows
 from lowrank_helpers.completion.als import transposed
 from lowrank_helpers.completion.results import Completion, steps
 
@@ -130,9 +130,7 @@ def _implicit(
         for _ in steps(max_iterations, progress, "implicit_als"):
             new = list(factors)
             for side, (weights, right) in enumerate(sides):
-                F = new[1 - side]
-                ridge = np.full(len(new[side]), penalty, dtype=dtype)
-                new[side] = ridge_rows(weights, F, right @ F, ridge, F.T @ F)
+                new[side] = _half(weights, right, new[1 - side], penalty)
             factors = new
             now = _objective(seen, extra, factors, penalty)
             change = 1.0 if not objective else (objective[-1] - now) / objective[-1]
@@ -154,6 +152,32 @@ def _implicit(
     W, Ht = factors
     zeros = np.zeros(m, dtype=dtype), np.zeros(n, dtype=dtype)
     return Completion(W, np.ascontiguousarray(Ht.T), *zeros, 0.0, np.array(objective), converged)
+
+
+def _half(extra: Pattern, right: Pattern, F: Array, penalty: float) -> Array:
+    """Solve (S + Σ_j e_ij f_j f_jᵀ) x_i = Σ_j (1 + e_ij) f_j for every row i, S = FᵀF + λI; e are the stored entries.
+
+    A row with few entries needs no system of its own of size k. With F_i of its t rows f_j and E_i = diag(e_ij),
+    x_i = S⁻¹ F_iᵀ a, where a solves the t×t system (I + E_i F_i S⁻¹ F_iᵀ) a = 1 + e_i.
+    """
+    k = F.shape[1]
+    gram = F.T @ F
+    ridge = np.full(extra.shape[0], penalty, dtype=F.dtype)
+    if isinstance(extra, np.ndarray):
+        return ridge_rows(extra, F, right @ F, ridge, gram)
+    X = np.zeros((extra.shape[0], k), dtype=F.dtype)
+    counts = np.diff(extra.indptr)
+    many = np.nonzero(counts > k // 2)[0]
+    X[many] = ridge_rows(extra[many], F, right[many] @ F, ridge[many], gram)
+    G = F @ np.linalg.inv(gram + penalty * np.eye(k, dtype=F.dtype))  # rows S⁻¹ f_j
+    for t in range(1, k // 2 + 1):
+        rows = np.nonzero(counts == t)[0]
+        entries = extra.indptr[rows][:, None] + np.arange(t)
+        columns, e = extra.indices[entries], extra.data[entries]
+        systems = e[:, :, None] * (F[columns] @ G[columns].transpose(0, 2, 1)) + np.eye(t, dtype=F.dtype)
+        a = np.linalg.solve(systems, 1 + e[:, :, None])
+        X[rows] = (a.transpose(0, 2, 1) @ G[columns])[:, 0]
+    return X
 
 
 def _objective(seen: Observations, extra: Array, factors: list[Array], penalty: float) -> float:

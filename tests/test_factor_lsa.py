@@ -1,5 +1,6 @@
 """LSA: scikit-learn and ARPACK as oracles, folding in, sparse and dense alike, wrong variants, and each misuse."""
 
+import json
 import re
 
 import numpy as np
@@ -11,6 +12,7 @@ from scipy.sparse.linalg import svds
 from sklearn.decomposition import TruncatedSVD
 from sklearn.feature_extraction.text import TfidfVectorizer
 
+from benchmarks import lsa as benchmark
 from lowrank_helpers import datasets
 from lowrank_helpers.factor import LatentSpace, fold_in, lsa
 from tests._matrices import PROPERTY, close, eps, orthonormal
@@ -169,3 +171,11 @@ def test_misuse_is_told(call, error, message):
 def test_the_result_unpacks():
     documents, s, Vt = SPACE
     assert isinstance(SPACE, LatentSpace) and (documents.shape, s.shape, Vt.shape) == ((4, 2), (2,), (2, 4))
+
+
+def test_the_benchmark_runs(tmp_path, capsys):
+    benchmark.main(["--small", "--rounds", "1", "--out", str(tmp_path / "found.json")])
+    found = json.loads((tmp_path / "found.json").read_text("utf-8"))
+    assert found["shape"][0] == 200 and "TruncatedSVD" in capsys.readouterr().out
+    # ours projects onto the best directions, as ARPACK does; the randomised peer may lose a little
+    assert abs(found["methods"]["ours, lsa"]["energy lost"]) < 1e-6

@@ -58,7 +58,7 @@ def bound(answer: object) -> str:
         exact = abs(inner) / size if size > 0 else 0.0
         if np.isclose(value, exact, rtol=1e-7, atol=1e-12):
             continue
-        if np.isclose(value, inner):
+        if size > 1 and np.isclose(value, inner):
             return not_yet("Y need not be admitted as it comes: its spectral norm or an entry may be too large.")
         if size > 0 and np.isclose(value, abs(inner) / max(1.0, size)):
             return not_yet("that is a lower bound, but a Y with room to spare can be scaled up.")

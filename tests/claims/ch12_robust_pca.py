@@ -219,16 +219,13 @@ def certify(L, S, lam):
     return Certificate(float(values(W)[0]), outside if exact else np.inf, least)
 
 
-def recovery_claim(code, L, S, lam, holds=True):
-    """If the code finds a certificate, the pursuit returns L, and no other matrix is as cheap.
-
-    ``holds`` says whether the hypotheses are met; the code has to know.
-    """
+def recovery_claim(code, L, S, lam, wanted=True, dropped=False):
+    """What the code certifies is the one minimiser; and it certifies where the hypotheses are met, and only there."""
+    if dropped:
+        return unique_in_fact(L, S, lam)
     norm, outside, apart = code(L, S, lam)
     certified = norm < 1 - 1e-9 and outside < 1 - 1e-9 and apart > 1e-9
-    if certified != holds:
-        return False
-    return unique_in_fact(L, S, lam)
+    return bool(certified == wanted and (not certified or unique_in_fact(L, S, lam)))
 
 
 def unique_in_fact(L, S, lam):
@@ -283,12 +280,38 @@ def column_error():
     return L, S, lam
 
 
-def spike_background():
-    L = np.zeros((6, 6))
-    L[0, 0] = 4.0
-    S = np.zeros((6, 6))
-    S[3, 4] = 1.0
+def spike():
+    L = np.zeros((3, 3))
+    L[0, 0] = 1.0
+    return L, L, 1.0  # λ = 1: all of 2 e₁e₁ᵀ may be in either part
+
+
+def sparse_background():
+    L, S = np.zeros((6, 6)), np.zeros((6, 6))
+    L[0, 0], S[3, 4] = 4.0, 1.0
     return L, S, 6**-0.5
+
+
+def block_background():
+    L, S = np.zeros((9, 9)), np.zeros((9, 9))
+    L[:2, :2], S[4, 5] = 1.0, 1.0
+    return L, S, 1 / 3
+
+
+def flat_errors():
+    return np.zeros((4, 4)), np.ones((4, 4)), 0.5
+
+
+def changed(**fields):
+    """The book's code with one condition not asked for, or asked for wrongly."""
+    return lambda L, S, lam: certify(L, S, lam)._replace(**{k: f(L, S, lam) for k, f in fields.items()})
+
+
+def frobenius_of_W(L, S, lam):
+    U, s, Vt = np.linalg.svd(L)
+    r = int((s > 1e-9 * max(s[0], 1e-300)).sum())
+    PU, PV = U[:, r:] @ U[:, r:].T, Vt[r:].T @ Vt[r:]
+    return float(fro(PU @ (lam * np.sign(S)) @ PV))
 
 
 # ------------------------------------------------------------------------------------------------ a corrupted column
@@ -444,25 +467,37 @@ CLAIMS = {
             one(4, 0.01),
             one(5, -99.0),
             one(9, 5.0),
-            (*one(4, -3.0), False) if False else one(6, -1.0),
+            one(6, -1.0),
             planted(40, 1, 0.1, 0),
             planted(40, 1, 0.05, 1),
             planted(12, 0, 0.05, 2),
             planted(12, 1, 0.0, 2),
             planted(12, 2, 0.0, 3),
             rectangle(),
+            (*one(4, -99.0), False),
+            (*column_error(), False),
+            (*spike(), False),
+            (*sparse_background(), False),
+            (*block_background(), False),
+            (*flat_errors(), False),
         ],
         dropped={
-            "T and Ω meet only in 0: a whole column": (*column_error(), False),
-            "room outside Ω, and for W: a sparse background": (*spike_background(), False),
-            "‖W‖₂ < 1: too many errors": (*planted(12, 1, 0.5, 4), False),
+            "T and Ω meet only in 0: a spike": (*spike(), True, True),
+            "T and Ω meet only in 0: a whole column": (*column_error(), True, True),
+            "|y| < λ outside Ω: a sparse background": (*sparse_background(), True, True),
+            "‖W‖₂ < 1: errors of rank 1": (*flat_errors(), True, True),
+            "‖W‖₂ < 1: too many errors": (*planted(12, 1, 0.5, 4), True, True),
         },
         mutants={
-            "always": lambda L, S, lam: Certificate(0.0, 0.0, 1.0) if S.any() and L.any() and len(L) > 99 else NEVER,
+            "always": lambda L, S, lam: Certificate(0.0, 0.0, 1.0),
+            "without the norm of W": changed(norm=lambda L, S, lam: 0.0),
+            "without the room outside": changed(outside=lambda L, S, lam: 0.0),
+            "without condition 3": changed(apart=lambda L, S, lam: 1.0),
+            "outside at most 1, not λ": changed(outside=lambda L, S, lam: certify(L, S, lam).outside * lam),
+            "the Frobenius norm of W": changed(norm=frobenius_of_W),
             "the sign of the errors turned": lambda L, S, lam: certify(L, -S, lam),
             "λ = 1": lambda L, S, lam: certify(L, S, 1.0),
             "λ = 1/n": lambda L, S, lam: certify(L, S, lam**2),
-            "U for V": lambda L, S, lam: certify(L.T @ L, S[: L.shape[1]], lam),
         },
     ),
     "prop-corrupted-column": Claim(

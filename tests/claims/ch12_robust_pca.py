@@ -235,7 +235,7 @@ def unique_in_fact(L, S, lam):
         found = robust_pca(M, penalty=lam, tolerance=1e-9, max_iterations=50_000)
         if fro(found.L - L) > 1e-4 * max(fro(M), 1.0):
             return False
-    U, s, Vt = np.linalg.svd(L)
+    U, s, _ = np.linalg.svd(L)
     r = int((s > 1e-9 * max(s[0], 1e-300)).sum())
     rng = np.random.default_rng(2)
     directions = [rng.standard_normal(L.shape) for _ in range(20)]
@@ -445,9 +445,7 @@ CLAIMS = {
         },
         mutants={
             "not scaled": lambda Y, M, lam: float((Y * M).sum()),
-            "scaled by the spectral norm alone": lambda Y, M, lam: (
-                float((Y * M).sum()) / max(1.0, values(Y)[0])
-            ),
+            "scaled by the spectral norm alone": lambda Y, M, lam: float((Y * M).sum()) / max(1.0, values(Y)[0]),
             "scaled by the entries alone": lambda Y, M, lam: (
                 float((Y * M).sum()) / max(1.0, float(np.abs(Y).max()) / lam)
             ),

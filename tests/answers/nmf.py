@@ -72,6 +72,6 @@ WRONG = [
     (e.penalised, lambda R, w, lam: np.maximum(w @ R / (w @ w) - lam, 0), "before the division"),
     (e.penalised, lambda R, w, lam: best(R, w, 2 * lam), "factor of 2"),
     (e.penalised, lambda R, w, lam: np.maximum(w @ R, 0) / (w @ w + lam), "Tikhonov"),
-    (e.penalised, lambda R, w, lam: best(R, w, 3 * lam), "derivative"),
+    (e.penalised, lambda R, w, lam: best(R, w, 1.3 * lam), "derivative"),
     (e.penalised, lambda R, w, lam: R, "shape"),
 ]

@@ -7,4 +7,15 @@ and never what the answer is.
 
 from . import eckart_young, factorizations, images, nmf, norms, pca, pseudoinverse, randomized_svd, rank, svd
 
-__all__ = ["eckart_young", "factorizations", "images", "nmf", "norms", "pca", "pseudoinverse", "randomized_svd", "rank", "svd"]
+__all__ = [
+    "eckart_young",
+    "factorizations",
+    "images",
+    "nmf",
+    "norms",
+    "pca",
+    "pseudoinverse",
+    "randomized_svd",
+    "rank",
+    "svd",
+]

@@ -22,8 +22,8 @@ def by_hand(answer: object) -> str:
         return not_yet("that is F before the update.")
     if np.isclose(value, 2.0, atol=0.004):
         return not_yet("you updated W; the exercise updates H.")
-    if np.isclose(value, 38.75, atol=0.4) or np.isclose(value, 15.0, atol=0.004):
-        return not_yet("you left out the denominator, or divided by another one; it is WᵀWH.")
+    if np.isclose(value, 15.0, atol=0.004):
+        return not_yet("you left out the denominator WᵀWH.")
     return not_yet("compute WᵀA and WᵀWH, multiply H by their quotient, and then take the residuals.")
 
 
@@ -66,7 +66,7 @@ def kl_update(answer: object) -> str:
 def slide(answer: object) -> str:
     """Check a function (W, H, k, l) that returns the largest ε of the slide along I + ε e_k e_lᵀ."""
     rng = np.random.default_rng(9)
-    for r, k, l in ((2, 0, 1), (3, 2, 0), (4, 1, 3)):  # noqa: E741
+    for r, k, l in ((2, 0, 1), (3, 2, 0), (4, 1, 3)):
         W, H = rng.random((6, r)) + 0.1, rng.random((r, 7)) + 0.1
         value = number(call(answer, W, H, k, l))
         quotients = H[k] / H[l]
@@ -115,4 +115,5 @@ def penalised(answer: object) -> str:
 def _kl(A: Array, W: Array, H: Array) -> Array:
     P, s = W @ H, W.sum(axis=0)
     ratios = np.divide(A, P, out=np.zeros_like(A), where=A > 0)
-    return H * np.divide(W.T @ ratios, s[:, None], out=np.ones_like(H), where=(s > 0)[:, None])
+    factors: Array = np.divide(W.T @ ratios, s[:, None], out=np.ones_like(H), where=(s > 0)[:, None])
+    return H * factors

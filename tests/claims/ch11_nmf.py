@@ -29,12 +29,6 @@ SIGNED = np.array([[1.0, -1.0], [-1.0, 1.0]])
 # The best approximation of rank one
 
 
-def absolute_values(A):
-    """The book's code: sigma_1, |u|, |v| for a first singular pair."""
-    U, s, Vt = np.linalg.svd(A)
-    return s[0], abs(U[:, 0]), abs(Vt[0])
-
-
 def with_signs(A):
     """A first singular pair as it may come back from a tie: of the identity, (1, -1)."""
     U, s, Vt = np.linalg.svd(A)
@@ -60,14 +54,30 @@ def rank_one(code, A):
     )
 
 
+def signless(A):
+    """The book's code, from a pair that has signs where a pair can have them."""
+    sigma, u, v = with_signs(A)
+    return sigma, abs(u), abs(v)
+
+
 def clipped_pair(A):
     sigma, u, v = with_signs(A)
     return sigma, np.maximum(u, 0), np.maximum(v, 0)
 
 
-def perturbed_norms(A):
-    sigma, u, v = absolute_values(A)
-    return 1.0, sigma * u, v
+def last_pair(A):
+    U, s, Vt = np.linalg.svd(A, full_matrices=False)
+    return s[-1], abs(U[:, -1]), abs(Vt[-1])
+
+
+def column_of_vt(A):
+    U, s, Vt = np.linalg.svd(A)
+    return s[0], abs(U[:, 0]), abs(Vt[:, 0])
+
+
+def squared_value(A):
+    sigma, u, v = signless(A)
+    return sigma**2, u, v
 
 
 # Rank and non-negative rank
@@ -85,7 +95,8 @@ CYCLE = np.array([[1.0, 1, 0, 0], [1, 0, 1, 0], [0, 1, 0, 1], [0, 0, 1, 1]])
 def enough_terms(code, W, H, rank=None):
     """A = WH needs at least code(A) terms; and where a rank is given, the bound is above it."""
     bound = code(W @ H)
-    return bool(W.shape[1] >= bound - 1e-12 and (rank is None or (bound > rank and np.linalg.matrix_rank(W @ H) == rank)))
+    above = rank is None or (bound > rank and np.linalg.matrix_rank(W @ H) == rank)
+    return bool(W.shape[1] >= bound - 1e-12 and above)
 
 
 SIGNED_THREE = (np.array([[1.0, 0, 0], [0, 1, 0], [0, 0, 1], [-1, 1, 1]]), CYCLE[:3])  # row 4 = −1 + 2 + 3
@@ -167,7 +178,7 @@ LOSSES = {"frobenius": (half_error, weighted_change), "kullback_leibler": (diver
 
 
 def monotone(code, A, W, H, size=1.0, rounds=15):
-    """Ten rounds of updates of H and W: non-negative, and each lowers its loss by as much as promised.
+    """Some rounds of updates of H and W: non-negative, and each lowers its loss by as much as promised.
 
     ``size`` scales the step: size 1 is the update itself.
     """
@@ -332,7 +343,7 @@ def unit(r, i, j):
 CLAIMS = {
     "thm-nonnegative-rank-one": Claim(
         check=rank_one,
-        code=lambda A: (lambda s, u, v: (s, abs(u), abs(v)))(*with_signs(A)),
+        code=signless,
         cases=[
             (A,)
             for A in (
@@ -356,13 +367,9 @@ CLAIMS = {
         mutants={
             "the singular vectors as they come": with_signs,
             "negative entries cut off": clipped_pair,
-            "the second pair": lambda A: (np.linalg.svd(A)[1][-1], abs(np.linalg.svd(A)[0][:, -1]), abs(np.linalg.svd(A)[2][-1])),
-            "sigma counted twice": lambda A: (lambda s, u, v: (s**2, u, v))(*absolute_values(A)),
-            "rows of V for rows of Vᵀ": lambda A: (
-                np.linalg.svd(A)[1][0],
-                abs(np.linalg.svd(A)[0][:, 0]),
-                abs(np.linalg.svd(A)[2][:, 0]),
-            ),
+            "the last pair": last_pair,
+            "sigma squared": squared_value,
+            "a column of Vᵀ for a row": column_of_vt,
         },
     ),
     "prop-nonnegative-rank": Claim(
@@ -423,8 +430,8 @@ CLAIMS = {
         dropped={
             "one step, no longer": (*starts(TALL, 2), 2.5),
             "A ≥ 0": starts(TALL - 0.9, 2),
-            "W ≥ 0": (TALL, *(lambda A, W, H: (W - 0.6, H))(*starts(TALL, 2))),
-            "H ≥ 0": (TALL, *(lambda A, W, H: (W, H - 0.6))(*starts(TALL, 2))),
+            "W ≥ 0": (TALL, starts(TALL, 2)[1] - 0.6, starts(TALL, 2)[2]),
+            "H ≥ 0": (TALL, starts(TALL, 2)[1], starts(TALL, 2)[2] - 0.6),
         },
         mutants={
             "both factors at once from the old values": STEPS._replace(in_turn=False),
@@ -449,8 +456,8 @@ CLAIMS = {
             positive(5, 2, 4, 0),
             positive(6, 3, 7, 1),
             positive(4, 4, 4, 2),
-            (positive(6, 3, 2, 3)[0], positive(6, 3, 2, 3)[1]),  # H has rank 2, W rank 3
-            (positive(2, 3, 6, 4)[0], positive(2, 3, 6, 4)[1]),  # W has rank 2, H rank 3
+            positive(6, 3, 2, 3),  # H has rank 2, W rank 3
+            positive(2, 3, 6, 4),  # W has rank 2, H rank 3
             (np.ones((1, 2)), np.array([[1.0, 2.0], [2.0, 1.0]])),
         ],
         dropped={

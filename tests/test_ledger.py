@@ -34,6 +34,7 @@ thm-range-finder thm-power-iteration
 thm-storage
 thm-pca-equivalence
 thm-svt
+thm-mu-monotone thm-nmf-not-unique
 """.split()
 
 

@@ -6,11 +6,13 @@ and never what the answer is.
 """
 
 from . import eckart_young, factorizations, images, norms, pca, pseudoinverse, randomized_svd, rank, robust_pca, svd
+from . import eckart_young, factorizations, images, nmf, norms, pca, pseudoinverse, randomized_svd, rank, svd
 
 __all__ = [
     "eckart_young",
     "factorizations",
     "images",
+    "nmf",
     "norms",
     "pca",
     "pseudoinverse",

@@ -33,6 +33,7 @@ thm-landscape thm-als-subspace
 thm-range-finder thm-power-iteration
 thm-storage
 thm-pca-equivalence
+thm-folding-in
 """.split()
 
 

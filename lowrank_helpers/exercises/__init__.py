@@ -5,6 +5,17 @@ your function or your number and returns a sentence that begins with "Right" or 
 and never what the answer is.
 """
 
-from . import eckart_young, factorizations, images, norms, pca, pseudoinverse, randomized_svd, rank, svd
+from . import eckart_young, factorizations, images, lsa, norms, pca, pseudoinverse, randomized_svd, rank, svd
 
-__all__ = ["eckart_young", "factorizations", "images", "norms", "pca", "pseudoinverse", "randomized_svd", "rank", "svd"]
+__all__ = [
+    "eckart_young",
+    "factorizations",
+    "images",
+    "lsa",
+    "norms",
+    "pca",
+    "pseudoinverse",
+    "randomized_svd",
+    "rank",
+    "svd",
+]

@@ -35,6 +35,7 @@ thm-storage
 thm-pca-equivalence
 thm-svt
 thm-mu-monotone thm-nmf-not-unique
+thm-folding-in
 """.split()
 
 

@@ -18,12 +18,14 @@ from . import (
     robust_pca,
     svd,
 )
+from . import eckart_young, factorizations, images, lsa, norms, pca, pseudoinverse, randomized_svd, rank, svd
 
 __all__ = [
     "eckart_young",
     "factorizations",
     "images",
     "nmf",
+    "lsa",
     "norms",
     "pca",
     "pseudoinverse",

@@ -5,6 +5,28 @@ your function or your number and returns a sentence that begins with "Right" or 
 and never what the answer is.
 """
 
-from . import eckart_young, factorizations, images, norms, pca, pseudoinverse, randomized_svd, rank, svd
+from . import (
+    eckart_young,
+    factorizations,
+    images,
+    matrix_completion,
+    norms,
+    pca,
+    pseudoinverse,
+    randomized_svd,
+    rank,
+    svd,
+)
 
-__all__ = ["eckart_young", "factorizations", "images", "norms", "pca", "pseudoinverse", "randomized_svd", "rank", "svd"]
+__all__ = [
+    "eckart_young",
+    "factorizations",
+    "images",
+    "matrix_completion",
+    "norms",
+    "pca",
+    "pseudoinverse",
+    "randomized_svd",
+    "rank",
+    "svd",
+]

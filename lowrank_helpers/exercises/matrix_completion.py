@@ -68,7 +68,9 @@ def newcomer(answer: object) -> str:
         if np.allclose(value, _fold(H, c, mu, np.nan_to_num(a), lam), atol=1e-8):
             return not_yet("you used the unseen ratings as zeros; use the seen ones only.")
         if np.allclose(value, _fold(H, c, mu, np.where(np.isnan(a), mu + c, a), lam), atol=1e-8):
-            return not_yet("filling the holes with mean and item bias adds equations that nobody stated; leave them out.")
+            return not_yet(
+                "filling the holes with mean and item bias adds equations that nobody stated; leave them out."
+            )
         if np.allclose(value, _fold(H, c, mu, a, lam / 2), atol=1e-8):
             return not_yet("the penalty is halved; there is no ½ in front of the squares.")
         if np.allclose(value, _fold(H, c, mu, a, lam, bias=False), atol=1e-8):
@@ -77,7 +79,9 @@ def newcomer(answer: object) -> str:
             return not_yet("the bias is penalised here like the factors.")
         if np.allclose(value + mu + c, _fold(H, c, mu, a, lam), atol=1e-8):
             return not_yet("add the mean and the item biases to the prediction again.")
-        return not_yet("these are not the predictions; subtract mean and item biases, solve the ridge problem, add them again.")
+        return not_yet(
+            "these are not the predictions; subtract mean and item biases, solve the ridge problem, add them again."
+        )
     return right("and for a user without ratings it returns the mean plus the item biases.")
 
 
@@ -114,7 +118,7 @@ def windows(answer: object) -> str:
         return not_yet('the answer should be "years", "windows" or "line".')
     word = answer.strip().lower()
     if word == BEST:
-        return right("windows close most of the gap, since they know the order of the months; the line knows it too, and has nothing to fit.")
+        return right("windows know the order of the months too and come close; the line has nothing to fit.")
     if word == "years":
         return not_yet("the table of years does not know that months follow each other; run the comparison.")
     return not_yet("close, but over the five masks another one has the smaller mean error; run the comparison.")

@@ -1,7 +1,6 @@
 """The claims of chapter 13, matrix completion."""
 
 import numpy as np
-import scipy.sparse
 from scipy.sparse.csgraph import connected_components
 
 from lowrank_helpers import datasets
@@ -97,7 +96,7 @@ COLUMN_GONE[:, 5] = False
 LAST = np.array([[1, 1, 1], [1, 1, 1], [1, 0, 0]], dtype=bool)
 FEW = np.array([[1, 1, 1, 0, 0], [0, 1, 1, 1, 0], [0, 0, 1, 1, 1], [1, 0, 0, 1, 1], [1, 1, 0, 0, 1]], dtype=bool)
 RANK_THREE = datasets.low_rank(6, 6, 3, rng=4)
-FOUR_EACH = sum(np.roll(np.eye(6, dtype=bool), k, axis=1) for k in range(4))  # 24 entries, 27 degrees of freedom
+FOUR_EACH = sum(np.roll(np.eye(6), k, axis=1) for k in range(4)) > 0  # 24 entries, 27 degrees of freedom
 
 
 # Rank one
@@ -105,8 +104,7 @@ FOUR_EACH = sum(np.roll(np.eye(6, dtype=bool), k, axis=1) for k in range(4))  # 
 
 def components(seen):
     m, n = seen.shape
-    graph = scipy.sparse.block_array([[np.zeros((m, m)), seen * 1.0], [seen.T * 1.0, np.zeros((n, n))]])
-    return connected_components(graph)[0]
+    return connected_components(np.block([[np.zeros((m, m)), seen], [seen.T, np.zeros((n, n))]]))[0]
 
 
 def determined(seen):
@@ -163,7 +161,7 @@ def objective(A, W, H, lam, nu):
 
 
 def als_step(code, A, H, lam, nu, steps=30):
-    """The exact rise away from the step's rows; zero rows where nothing was seen; descent in turns by what is proved."""
+    """The exact rise away from the step's rows; zero rows where nothing was seen; the proved descent in turns."""
     seen, rng = ~np.isnan(A), np.random.default_rng(5)
     try:
         W = code(A, H, lam)
@@ -204,7 +202,7 @@ UNSEEN_ROW[4] = np.nan
 SPARSE = holes(datasets.low_rank(5, 11, 2, rng=6), 0.7, 3)
 REPEATED = case(HOLED, 3)
 REPEATED[1][2] = REPEATED[1][1]
-NO_PENALTY = case(UNSEEN_ROW, 2)[:2] + (np.zeros(12), np.zeros(7))
+NO_PENALTY = (*case(UNSEEN_ROW, 2)[:2], np.zeros(12), np.zeros(7))
 
 
 # The nuclear norm by factors
@@ -383,7 +381,9 @@ CLAIMS = {
         dropped={"X has no zero entry": (L_SHAPE, ZERO_ROW)},
         mutants={
             "as many entries as degrees of freedom": lambda seen: bool(seen.sum() >= sum(seen.shape) - 1),
-            "an entry in each row and each column": lambda seen: bool(seen.any(axis=0).all() and seen.any(axis=1).all()),
+            "an entry in each row and each column": lambda seen: bool(
+                seen.any(axis=0).all() and seen.any(axis=1).all()
+            ),
             "a row that is seen in full": lambda seen: bool(seen.all(axis=1).any()),
             "more entries than degrees of freedom": lambda seen: bool(seen.sum() > sum(seen.shape) - 1),
         },

@@ -10,6 +10,7 @@ from . import (
     factorizations,
     images,
     nmf,
+    matrix_completion,
     norms,
     pca,
     pseudoinverse,
@@ -19,6 +20,8 @@ from . import (
     svd,
 )
 from . import eckart_young, factorizations, images, lsa, norms, pca, pseudoinverse, randomized_svd, rank, svd
+    svd,
+)
 
 __all__ = [
     "eckart_young",
@@ -26,6 +29,7 @@ __all__ = [
     "images",
     "nmf",
     "lsa",
+    "matrix_completion",
     "norms",
     "pca",
     "pseudoinverse",

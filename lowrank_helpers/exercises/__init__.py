@@ -5,36 +5,18 @@ your function or your number and returns a sentence that begins with "Right" or 
 and never what the answer is.
 """
 
-from . import (
-    eckart_young,
-    factorizations,
-    images,
-    nmf,
-    matrix_completion,
-    norms,
-    pca,
-    pseudoinverse,
-    randomized_svd,
-    rank,
-    robust_pca,
-    svd,
-)
-from . import eckart_young, factorizations, images, lsa, norms, pca, pseudoinverse, randomized_svd, rank, svd
-    svd,
-)
+from . import (, eckart_young, factorizations, images, lsa, norms, pca, pseudoinverse, randomized_svd, rank, svd
 
 __all__ = [
+    "(",
     "eckart_young",
     "factorizations",
     "images",
-    "nmf",
     "lsa",
-    "matrix_completion",
     "norms",
     "pca",
     "pseudoinverse",
     "randomized_svd",
     "rank",
-    "robust_pca",
     "svd",
 ]

@@ -5,18 +5,34 @@ your function or your number and returns a sentence that begins with "Right" or 
 and never what the answer is.
 """
 
-from . import (, eckart_young, factorizations, images, lsa, norms, pca, pseudoinverse, randomized_svd, rank, svd
+from . import (
+    eckart_young,
+    factorizations,
+    images,
+    lsa,
+    matrix_completion,
+    nmf,
+    norms,
+    pca,
+    pseudoinverse,
+    randomized_svd,
+    rank,
+    robust_pca,
+    svd,
+)
 
 __all__ = [
-    "(",
     "eckart_young",
     "factorizations",
     "images",
     "lsa",
+    "matrix_completion",
+    "nmf",
     "norms",
     "pca",
     "pseudoinverse",
     "randomized_svd",
     "rank",
+    "robust_pca",
     "svd",
 ]

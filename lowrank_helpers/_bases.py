@@ -1,15 +1,36 @@
-"""Orthonormal bases of a few long columns, by products: Cholesky QR, and an SVD where it will not do."""
+"""Orthonormal bases of a few long columns, by products: Cholesky QR, and an SVD where it will not do.
+
+With YᵀY = RᵀR the columns of Y R⁻¹ are orthonormal but for eps κ(Y)²; a second round leaves eps. All the work on long
+columns is in matrix products.
+"""
+
+from typing import NamedTuple
 
 import numpy as np
 
 from lowrank_helpers._checks import Array
 
 
+class _Cholesky(NamedTuple):
+    """YᵀY = RᵀR: R and its inverse in float64, and whether YᵀY is so near to I that κ(Y)² is below 3."""
+
+    R: Array
+    inverse: Array
+    near: bool
+
+
 def thin_svd(T: Array, rank: int) -> tuple[Array, Array, Array]:
-    """Return the leading `rank` singular triples (U, s, Vt) of a matrix of few columns; as many as it has."""
-    Z = orthonormal(T, 0.0)
-    X, s, Yt = np.linalg.svd(Z.T @ T, full_matrices=False)
-    return Z @ X[:, :rank], s[:rank], Yt[:rank]
+    """Return the leading `rank` singular triples (U, s, Vt) of a matrix of few columns; as many as it can have."""
+    first = _cholesky(T)
+    if first is not None:
+        Z = T @ first.inverse.astype(T.dtype)
+        second = _cholesky(Z)
+        if second is not None and second.near:  # Q = Z R₂⁻¹ is orthonormal, and QᵀT is small
+            inverse = second.inverse.astype(T.dtype)
+            X, s, Yt = np.linalg.svd(inverse.T @ (Z.T @ T))
+            return Z @ (inverse @ X[:, :rank]), s[:rank], Yt[:rank]
+    U, s, Vt = np.linalg.svd(T, full_matrices=False)
+    return U[:, :rank], s[:rank], Vt[:rank]
 
 
 def basis(Y: Array, largest: float | None = None, *, rough: bool = False) -> Array:
@@ -36,26 +57,30 @@ def orthonormal(Y: Array, least: float, *, rough: bool = False) -> Array:
 
 
 def _cholesky_qr(Y: Array, least: float, rough: bool) -> Array | None:
-    """Orthonormalise Y as Y R⁻¹, YᵀY = RᵀR, and once more; None where columns are too close to dependent for it.
-
-    In float64 once leaves QᵀQ off I by eps κ(Y)²: enough where κ is small, or a rough basis will do. Twice leaves it
-    off by eps. The Gram matrix of a float32 Y is taken in float64, because a square needs twice the digits.
-    """
+    """Orthonormalise Y in one round or two; None where columns are too close to dependent for it."""
     for again in (False, True):
-        with np.errstate(over="ignore", invalid="ignore"):  # squares out of range: seen below, or in the second Gram
-            gram = Y.astype(np.float64, copy=False)
-            gram = gram.T @ gram
-            near = np.linalg.norm(gram - np.eye(len(gram))) < 0.5  # so κ(Y)² is below 3
-            if again and not near:
-                return None
-            try:
-                R = np.linalg.cholesky(gram).T
-                inverse = np.linalg.inv(R)
-            except np.linalg.LinAlgError:
-                return None
-            if not again and least > 0 and np.linalg.norm(inverse, 2) * least >= 1:  # ‖R⁻¹‖₂ = 1/σ_min(Y)
-                return None
-            Y = Y @ inverse.astype(Y.dtype)
-            if near or (rough and np.linalg.norm(R) * np.linalg.norm(inverse) < 1e6):
-                break
+        found = _cholesky(Y)
+        if found is None or (again and not found.near):
+            return None
+        R, inverse, near = found
+        if not again and least > 0 and np.linalg.norm(inverse, 2) * least >= 1:  # ‖R⁻¹‖₂ = 1/σ_min(Y)
+            return None
+        Y = Y @ inverse.astype(Y.dtype)
+        if near or (rough and np.linalg.norm(R) * np.linalg.norm(inverse) < 1e6):
+            break
     return Y
+
+
+def _cholesky(Y: Array) -> _Cholesky | None:
+    """Factor YᵀY, in float64 also for a float32 Y, because a square needs twice the digits; None if it is singular."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        gram = Y.astype(np.float64, copy=False)
+        gram = gram.T @ gram
+    if not np.isfinite(gram).all():  # squares out of range
+        return None
+    try:
+        R = np.linalg.cholesky(gram).T
+        inverse = np.linalg.inv(R)
+    except np.linalg.LinAlgError:
+        return None
+    return _Cholesky(R, inverse, bool(np.linalg.norm(gram - np.eye(len(gram))) < 0.5))

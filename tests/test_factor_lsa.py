@@ -47,7 +47,7 @@ def test_lsa_agrees_with_arpack_and_loses_no_more_energy_than_scikit_learn():
     space = lsa(X, 20, rng=0)
     s = svds(X, 20, return_singular_vectors=False, v0=np.ones(min(X.shape)))
     assert is_lsa(X, space)
-    assert close(space.s, np.sort(s)[::-1], 1e-6 * s.max())  # what 17 blocks of 10 leave: the gaps are small
+    assert close(space.s, np.sort(s)[::-1], 1e-6 * s.max())  # what 16 blocks of 10 leave: the gaps are small
     theirs = TruncatedSVD(20, random_state=0).fit(X)
     assert (space.s**2).sum() >= (theirs.transform(X) ** 2).sum()
 

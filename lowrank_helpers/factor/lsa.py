@@ -39,7 +39,7 @@ class LatentSpace(NamedTuple):
     Vt: Array
 
 
-def lsa(X: Texts, rank: int, *, steps: int = 17, rng: int | np.random.Generator | None = None) -> LatentSpace:
+def lsa(X: Texts, rank: int, *, steps: int = 16, rng: int | np.random.Generator | None = None) -> LatentSpace:
     """Place documents and terms in a space of few dimensions, by a truncated SVD of their sparse matrix.
 
     X stays sparse: it is only multiplied, by `randomized.block_krylov_svd`. It is not centred, and its weights are
@@ -51,7 +51,7 @@ def lsa(X: Texts, rank: int, *, steps: int = 17, rng: int | np.random.Generator 
         Real weights: m documents as rows, n terms as columns. Documents without terms are allowed.
     rank : int
         r, between 1 and min(m, n). A hundred to a few hundred is usual.
-    steps : int, default 17
+    steps : int, default 16
         Blocks in the Krylov space, at least 8; each has r/8 dimensions, or 10 if that is more. More steps leave less
         error in the last of the r directions.
     rng : None, int or numpy.random.Generator, optional

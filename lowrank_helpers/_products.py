@@ -1,9 +1,6 @@
 """What the randomised methods need of a matrix, dense, sparse or an operator: its products with a few columns."""
 
-import itertools
-import os
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
@@ -15,8 +12,6 @@ from lowrank_helpers import _checks
 from lowrank_helpers._checks import Array
 
 Matrix: TypeAlias = ArrayLike | LinearOperator | Any  # Any: a scipy.sparse matrix or array, which have no common type
-
-WORTH_THREADS = 1 << 20  # multiplications in a product from which on it is shared out among threads
 
 
 class Products(NamedTuple):
@@ -66,32 +61,8 @@ def _sparse(A: Any, function: str) -> Products:
         entries = _checks.vector(rows.data, function, "A.data")
         rows = rows if entries.dtype == rows.dtype else rows.astype(entries.dtype)
     dtype = rows.dtype if rows.dtype in (np.float32, np.float64) else np.dtype(np.float64)
-    return Products(A.shape, dtype, _shared_product(rows), _shared_product(rows.T.tocsr()))
-
-
-def _shared_product(A: Any) -> Callable[[Array], Array]:
-    """Return X ↦ A X for a sparse A with compressed rows; threads, as many as BLAS may have, take a part each.
-
-    A row of the result depends on that row of A alone, so the number of threads changes no bit of it.
-    """
-    threads = min(_threads(), A.shape[0])
-    cuts = np.searchsorted(A.indptr, np.linspace(0, A.nnz, threads + 1)[1:-1])
-    ends = np.unique([0, *cuts, A.shape[0]])
-    parts = [A[start:end] for start, end in itertools.pairwise(ends)]
-
-    def product(X: Array) -> Array:
-        if len(parts) == 1 or A.nnz * X.shape[1] < WORTH_THREADS:
-            return np.asarray(A @ X)
-        with ThreadPoolExecutor(len(parts)) as pool:
-            return np.vstack(list(pool.map(lambda part: part @ X, parts)))
-
-    return product
-
-
-def _threads() -> int:
-    """Return the number of threads that OMP_NUM_THREADS allows, or else of processors, at most 8."""
-    allowed = os.environ.get("OMP_NUM_THREADS", "")
-    return min(int(allowed) if allowed.isdigit() and int(allowed) > 0 else os.cpu_count() or 1, 8)
+    columns = rows.T
+    return Products(A.shape, dtype, lambda X: rows @ X, lambda Y: columns @ Y)
 
 
 def _operator(A: LinearOperator, function: str) -> Products:

@@ -1,7 +1,6 @@
 """Randomised and block Krylov SVD: oracles, bounds of the theory, negative controls, spaces that run out, misuse."""
 
 import json
-import os
 
 import numpy as np
 import pytest
@@ -12,7 +11,6 @@ from scipy.sparse.linalg import LinearOperator, aslinearoperator, svds
 from sklearn.utils.extmath import randomized_svd as their_randomized_svd
 
 from benchmarks import svd as benchmark
-from lowrank_helpers import _products
 from lowrank_helpers.randomized import block_krylov_svd, estimate_error, randomized_svd
 from tests._matrices import PROPERTY, cases, close, eps, orthonormal, tolerance, with_spectrum
 
@@ -456,29 +454,6 @@ def test_arguments_refused(method, rank, options, kind, message):
 def test_options_refused(method, options, message):
     with pytest.raises(ValueError, match=rf"^{method.__name__}: {message}"):
         method(A, 7, **options)
-
-
-# ------------------------------------------------------------------------------------------------ threads
-
-
-@pytest.mark.parametrize("threads", ["1", "2", "3", "7"])
-def test_threads_change_no_bit_of_a_sparse_product(monkeypatch, threads):
-    rng = np.random.default_rng(0)
-    dense = np.where(rng.random((301, 200)) < 0.05, rng.standard_normal((301, 200)), 0)
-    dense[50:150] = 0  # empty rows, where a part may begin or end
-    A = scipy.sparse.csr_array(dense)
-    X, Y = rng.standard_normal((200, 4)), rng.standard_normal((301, 4))
-    monkeypatch.setenv("OMP_NUM_THREADS", threads)
-    monkeypatch.setattr(_products, "WORTH_THREADS", 0)
-    products = _products.read(A, "test")
-    assert np.array_equal(products.times(X), A @ X)
-    assert np.array_equal(products.transposed_times(Y), A.T.tocsr() @ Y)
-
-
-@pytest.mark.parametrize(("setting", "threads"), [("3", 3), ("0", None), ("", None), ("two", None), ("64", 8)])
-def test_threads_are_as_many_as_the_environment_allows(monkeypatch, setting, threads):
-    monkeypatch.setenv("OMP_NUM_THREADS", setting)
-    assert _products._threads() == (threads or min(os.cpu_count(), 8))
 
 
 # ------------------------------------------------------------------------------------------------ the benchmark

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lowrank_helpers.completion import als_complete, predict
+from lowrank_helpers.completion._observations import gram_rows
 from lowrank_helpers.datasets import low_rank
 from tests._matrices import PROPERTY
 
@@ -256,3 +257,18 @@ def test_misuse_of_predict(rows, columns, error, message):
         predict(result, rows, columns)
     with pytest.raises(TypeError, match="predict: result must be a Completion; got ndarray"):
         predict(TABLE, 0, 0)
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("k", [1, 12, 13, 20])
+def test_gram_matrices_of_rows_few_or_many_factors(k, dtype):
+    rng = np.random.default_rng(0)
+    S = np.where(rng.random((60, 90)) < rng.random((60, 1)) ** 3, rng.standard_normal((60, 90)), 0).astype(dtype)
+    S[7] = 0
+    F = rng.standard_normal((90, k)).astype(dtype)
+    found = np.full((60, k, k), np.nan, dtype=dtype)
+    for rows, gram in gram_rows(scipy.sparse.csr_array(S), F, limit=10 * k * k):
+        found[rows] = gram
+    wanted = np.einsum("ij,jk,jl->ikl", S, F, F)
+    # sums of at most 90 terms of size 10
+    assert found.dtype == dtype and np.allclose(found, wanted, rtol=0, atol=1e3 * np.finfo(dtype).eps)

@@ -216,18 +216,24 @@ def test_implicit_als_minimises_the_documented_objective(m, n, seed, dtype):
         assert np.allclose(h, result.H[:, j], rtol=0, atol=1e5 * eps)
 
 
+@pytest.mark.parametrize("confidence", [3, 0])
+@pytest.mark.parametrize("k", [8, 20])
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
-def test_rows_with_few_counts_are_ridge_solutions_like_the_others(dtype):
+def test_rows_with_few_counts_are_ridge_solutions_like_the_others(dtype, k, confidence):
     rng = np.random.default_rng(0)
     C = np.zeros((40, 300), dtype=dtype)
-    for i in range(40):  # 0 to 13 entries in a row, k = 8: rows of both kinds, and empty ones
+    for i in range(40):  # 0 to 13 entries in a row: below and above k / 2, and empty ones
         C[i, rng.choice(300, i % 14, replace=False)] = rng.integers(1, 5, i % 14)
-    F = rng.standard_normal((300, 8)).astype(dtype)
-    extra = 3 * scipy.sparse.csr_array(C)
-    found = _half(extra, extra + (extra > 0), F, 0.3)
+    F = rng.standard_normal((300, k)).astype(dtype)
+    ones = scipy.sparse.csr_array(C)
+    extra, right = (
+        scipy.sparse.csr_array((d, ones.indices, ones.indptr), C.shape)
+        for d in (confidence * ones.data, 1 + confidence * ones.data)
+    )
+    found = _half(extra, right, F, 0.3)
     for c, x in zip(C, found, strict=True):
-        D = np.diag(1 + 3 * c)
-        wanted = np.linalg.solve(F.T @ D @ F + 0.3 * np.eye(8), F.T @ D @ (c > 0))
+        D = np.diag(1 + confidence * c)
+        wanted = np.linalg.solve(F.T @ D @ F + 0.3 * np.eye(k), F.T @ D @ (c > 0))
         assert np.allclose(x, wanted, rtol=0, atol=1e3 * np.finfo(dtype).eps)
     assert found.dtype == dtype and not found[0].any()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
@@ -16,6 +17,7 @@ Pattern: TypeAlias = Any  # an m×n matrix, 0 where nothing was seen: a dense ar
 
 DENSE = 0.1  # from this share of seen entries on, products with a dense array are faster than with a sparse one
 BLOCK = 1 << 16  # entries taken at a time, so that the gathered factors stay in the cache
+WIDE = 12  # factors from which on the Gram matrices of rows are formed one by one, not by one sparse product
 
 
 class Observations(NamedTuple):
@@ -155,22 +157,32 @@ def ridge_rows(
 ) -> Array:
     """Solve (Σ_j s_ij f_j f_jᵀ + shared + penalty_i I) x_i = right_i for every row i at once.
 
-    F is n×k with rows f_j, seen holds s_ij, right is m×k, penalty m or m×k. All Gram matrices are one product of seen
-    with the k(k+1)/2 products of two columns of F; the systems are solved by LAPACK in batches of bounded memory.
+    F is n×k with rows f_j, seen holds s_ij, right is m×k, penalty m or m×k. Few factors: all Gram matrices are one
+    product of seen with the k(k+1)/2 products of two columns of F. The systems are solved by LAPACK in batches of
+    bounded memory.
     """
     X = np.empty_like(right)
-    for part, gram in gram_rows(seen, F, limit):
+    for rows, gram in gram_rows(seen, F, limit):
         if shared is not None:
             gram += shared
         diagonal = np.einsum("ikk->ik", gram)  # a view
-        diagonal += penalty[part].reshape(len(diagonal), -1)
-        X[part] = np.linalg.solve(gram, right[part, :, None])[:, :, 0]
+        diagonal += penalty[rows].reshape(len(diagonal), -1)
+        X[rows] = np.linalg.solve(gram, right[rows, :, None])[:, :, 0]
     return X
 
 
-def gram_rows(seen: Pattern, F: Array, limit: int = 1 << 22) -> Any:
-    """Yield slices of rows and, for the rows i in each, the k×k matrices Σ_j s_ij f_j f_jᵀ."""
+def gram_rows(seen: Pattern, F: Array, limit: int = 1 << 22) -> Iterator[tuple[Indices, Array]]:
+    """Yield places of rows and, for the rows i at these places, the k×k matrices Σ_j s_ij f_j f_jᵀ."""
     k = F.shape[1]
+    if k > WIDE and not isinstance(seen, np.ndarray):
+        counts = np.diff(seen.indptr)
+        empty = np.nonzero(counts == 0)[0]
+        if len(empty):
+            yield empty, np.zeros((len(empty), k, k), dtype=F.dtype)
+        for rows, columns, weights, _ in rows_alike(seen, counts > 0, limit // (k * k)):
+            Fs = F[columns]
+            yield rows, (Fs * weights[:, :, None]).transpose(0, 2, 1) @ Fs
+        return
     upper = np.triu_indices(k)
     place = np.empty((k, k), dtype=np.intp)
     place[upper] = np.arange(len(upper[0]))
@@ -178,5 +190,27 @@ def gram_rows(seen: Pattern, F: Array, limit: int = 1 << 22) -> Any:
     products = F[:, upper[0]] * F[:, upper[1]]
     step = max(1, limit // (k * k))
     for start in range(0, seen.shape[0], step):
-        part = slice(start, start + step)
-        yield part, (seen[part] @ products)[:, place]
+        rows = np.arange(start, min(start + step, seen.shape[0]))
+        yield rows, (seen[start : start + step] @ products)[:, place]
+
+
+def rows_alike(
+    seen: Pattern, chosen: NDArray[np.bool_], most: int
+) -> Iterator[tuple[Indices, Indices, Array, NDArray[np.bool_]]]:
+    """Yield the chosen rows of a sparse pattern in batches of about as many entries each, and at most so many rows.
+
+    For each batch: the places of its rows, the columns and the values of their entries as matrices with a row for each,
+    and which of these are entries: a row with fewer of them is filled up with zeros, in column 0.
+    """
+    counts = np.diff(seen.indptr)
+    width = 1
+    while width // 2 < counts.max(initial=0):
+        rows = np.nonzero(chosen & (counts > width // 2) & (counts <= width))[0]
+        step = max(1, min(most, BLOCK // width))
+        for start in range(0, len(rows), step):
+            part = rows[start : start + step]
+            inside = np.arange(width) < counts[part, None]
+            entries = np.where(inside, seen.indptr[part, None] + np.arange(width), 0)
+            columns, values = np.where(inside, seen.indices[entries], 0), np.where(inside, seen.data[entries], 0)
+            yield part, columns, values, inside
+        width *= 2

@@ -9,7 +9,14 @@ import numpy as np
 
 from lowrank_helpers import _checks
 from lowrank_helpers._checks import Array
-from lowrank_helpers.completion._observations import Observations, Pattern, observations, ridge_rows
+from lowrank_helpers.completion._observations import (
+    BLOCK,
+    Observations,
+    Pattern,
+    observations,
+    ridge_rows,
+    rows_alike,
+)
 from lowrank_helpers.completion.als import transposed
 from lowrank_helpers.completion.results import Completion, steps
 
@@ -170,13 +177,11 @@ def _half(extra: Pattern, right: Pattern, F: Array, penalty: float) -> Array:
     many = np.nonzero(counts > k // 2)[0]
     X[many] = ridge_rows(extra[many], F, right[many] @ F, ridge[many], gram)
     G = F @ np.linalg.inv(gram + penalty * np.eye(k, dtype=F.dtype))  # rows S⁻¹ f_j
-    for t in range(1, k // 2 + 1):
-        rows = np.nonzero(counts == t)[0]
-        entries = extra.indptr[rows][:, None] + np.arange(t)
-        columns, e = extra.indices[entries], extra.data[entries]
-        systems = e[:, :, None] * (F[columns] @ G[columns].transpose(0, 2, 1)) + np.eye(t, dtype=F.dtype)
-        a = np.linalg.solve(systems, 1 + e[:, :, None])
-        X[rows] = (a.transpose(0, 2, 1) @ G[columns])[:, 0]
+    for rows, columns, e, inside in rows_alike(extra, counts <= k // 2, BLOCK):
+        Gs = G[columns]
+        systems = e[:, :, None] * (F[columns] @ Gs.transpose(0, 2, 1)) + np.eye(e.shape[1], dtype=F.dtype)
+        a = np.linalg.solve(systems, np.where(inside, 1 + e, 0)[:, :, None])
+        X[rows] = (a.transpose(0, 2, 1) @ Gs)[:, 0]
     return X
 
 

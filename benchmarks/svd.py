@@ -153,11 +153,11 @@ def ours(iterations: int) -> Contender:
     return solve
 
 
-def our_krylov(steps: int) -> Contender:
-    """Our block Krylov method, blocks of half the rank."""
+def our_krylov(block: int, steps: int) -> Contender:
+    """Our block Krylov method."""
 
     def solve(A: Any, r: int) -> Low:
-        U, s, Vt = block_krylov_svd(A, r, steps=steps, rng=0)
+        U, s, Vt = block_krylov_svd(A, r, block=block, steps=steps, rng=0)
         return U * s, Vt
 
     return solve
@@ -181,7 +181,8 @@ def products_alone(passes: int, columns: int) -> Contender:
 def contenders(A: Any, r: int) -> dict[str, tuple[Contender, int, int]]:
     """Name, function, passes and columns in each where they are known from the source (0: counted)."""
     auto = 7 if r < 0.1 * min(A.shape) else 4  # as scikit-learn chooses
-    wide, half = r + OVERSAMPLE, max(10, -(-r // 2))
+    wide = r + OVERSAMPLE
+    half, small, few = (-(-part * r // 10) for part in (5, 4, 3))  # blocks of a half of the rank, and fewer
     found: dict[str, tuple[Contender, int, int]] = {
         "numpy, full": (full, 0, 0),
         "ARPACK": (iterative("arpack"), 0, 0),
@@ -192,11 +193,13 @@ def contenders(A: Any, r: int) -> dict[str, tuple[Contender, int, int]]:
         "TruncatedSVD": (truncated, 13, wide),
         "ours, subspace 2": (ours(2), 0, 0),
         "ours, subspace 4": (ours(4), 0, 0),
-        "ours, Krylov 4": (our_krylov(4), 0, 0),
-        "ours, Krylov 6": (our_krylov(6), 0, 0),
-        "ours, Krylov 8": (our_krylov(8), 0, 0),
+        f"ours, Krylov {half}×6": (our_krylov(half, 6), 0, 0),  # the defaults at rank 50
+    }
+    for block, steps in ((half, 4), (small, 5), (small, 6), (small, 8), (small, 10), (few, 8), (few, 12)):
+        found[f"ours, Krylov {block}×{steps}"] = (our_krylov(block, steps), 0, 0)
+    found |= {
         "products of subspace 4": (products_alone(10, wide), 10, wide),
-        "products of Krylov 8": (products_alone(16, half), 16, half),
+        f"products of Krylov {small}×6": (products_alone(12, small), 12, small),
     }
     if torch is not None:
         tensor = as_tensor(A)

@@ -45,8 +45,11 @@ lint: $(TESTED)  ## ruff (rules and format) and mypy
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-bench: $(TESTED)  ## run benchmarks/, where there are any, and print a table of every chapter's time, memory and size
-	$(foreach script,$(filter-out %/__init__.py,$(sort $(wildcard benchmarks/*.py))),$(BIN)/python $(script) && ) $(BIN)/python -m tools.bench $(NB)
+bench: export OMP_NUM_THREADS ?= 2
+bench: $(TESTED)  ## run benchmarks/, write their figures into the README, and print a table of every chapter's time, memory and size
+	$(foreach script,$(filter-out %/__init__.py,$(sort $(wildcard benchmarks/*.py))),$(BIN)/python $(script) && ) true
+	$(BIN)/python -m tools.measured
+	$(BIN)/python -m tools.bench $(NB)
 
 colab: $(TESTED)  ## stamp the set-up cell with the address in _config.yml and the version into every chapter
 	$(BIN)/python -m tools.colab $(NB)

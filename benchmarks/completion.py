@@ -2,7 +2,10 @@
 
     python benchmarks/completion.py [--rounds 5] [--folds 5] [--data ratings] [--parts implicit …] [--output FILE]
 
-Peers (fancyimpute, cmfrec, scikit-surprise, implicit) take part if they are installed, and are named as missing if not.
+Peers take part if they are installed, and are named as missing if not. In an environment of their own:
+``pip install fancyimpute scikit-surprise implicit cmfrec pandas "scikit-learn<1.8"``. The result goes into
+lowrank_helpers/data/completion_benchmark.json if it is of MovieLens and has all peers but cmfrec, which does not build
+everywhere; else into _build/.
 
 - synthetic: 500×500 of rank 5, 30 % seen, without noise and with 10 %: relative error where unseen, and seconds,
   the contenders in turns.
@@ -16,6 +19,7 @@ import argparse
 import datetime
 import importlib.util
 import json
+import os
 import pathlib
 import platform
 import statistics
@@ -267,10 +271,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--folds", type=int, default=5)
-    parser.add_argument("--data", choices=["generated", "ratings", "ml-100k"], default="generated")
+    offline = "ratings" if os.environ.get("LOWRANK_DATA") else "generated"
+    parser.add_argument("--data", choices=["generated", "ratings", "ml-100k"], default=offline)
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS))
-    parser.add_argument("--output", type=pathlib.Path, default=RESULT)
+    parser.add_argument("--output", type=pathlib.Path)
     options = parser.parse_args()
+    if options.output is None:  # the book's figures are of MovieLens and have the peers that install everywhere
+        complete = options.data == "ratings" and all(installed(name) for name in PEERS if name != "cmfrec")
+        options.output = RESULT if complete else RESULT.parents[2] / "_build" / RESULT.name
+        options.output.parent.mkdir(exist_ok=True)
     ratings = load("ratings") if options.data == "generated" else load(options.data, online=True)
     kept = json.loads(options.output.read_text("utf-8")) if options.output.exists() else {}
     result: dict[str, Any] = kept | {

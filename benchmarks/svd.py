@@ -42,6 +42,7 @@ except ImportError:
 
 RESULT = pathlib.Path(__file__).resolve().parent.parent / "lowrank_helpers" / "data" / "svd_benchmark.json"
 OVERSAMPLE = 10
+PAUSE = 0.3  # seconds before each run: threads of the last contender's BLAS go on spinning for a while
 Low = tuple[Any, Any]  # factors L (m, r) and Vt (r, n) of the approximation, the rows of Vt orthonormal
 Contender = Callable[[Any, int], Low]
 
@@ -269,6 +270,7 @@ def measure(A: Any, r: int, rounds: int) -> dict[str, Any]:
         for name, (solve, _, _) in entrants.items():
             if turn > 1 and name == "numpy, full":  # as long as all others together: once, after warming up
                 continue
+            time.sleep(PAUSE)
             start = time.perf_counter()
             lows[name] = solve(A, r)
             seconds.setdefault(name, []).append(time.perf_counter() - start)

@@ -16,6 +16,7 @@ import pytest
 import yaml
 
 import lowrank_helpers
+from tools import measured
 from tools.setup_cell import repository_url
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -327,3 +328,23 @@ def test_the_address_stands_in_one_place():
     texts = [f for f in files if f.endswith((".md", ".cff", ".py", ".toml", ".yml", ".txt")) and (ROOT / f).exists()]
     holding = {f for f in texts if account in (ROOT / f).read_text(encoding="utf-8")}
     assert holding == {"_config.yml"}
+
+
+# ------------------------------------------------------------------------------------------------ measured figures
+
+
+def test_the_readme_has_the_figures_that_were_measured():
+    measured.main(["--check"])
+
+
+def test_other_figures_in_the_readme_would_be_seen(monkeypatch):
+    monkeypatch.setattr(measured, "ratio", lambda ours, theirs: "0.99")
+    with pytest.raises(SystemExit, match="other figures"):
+        measured.main(["--check"])
+
+
+@pytest.mark.parametrize("name", ["svd", "nmf", "lsa", "completion"])
+def test_measured_figures_say_when_and_with_what(name):
+    result = measured.read(name)
+    assert result["versions"].keys() >= {"python", "numpy", "scipy"}
+    assert "date" in result or all("date" in case for case in result["cases"].values())

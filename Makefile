@@ -46,7 +46,7 @@ lint: $(TESTED)  ## ruff (rules and format) and mypy
 	$(BIN)/mypy
 
 bench: export OMP_NUM_THREADS ?= 2
-bench: $(TESTED)  ## run benchmarks/, write their figures into the README, and print a table of every chapter's time, memory and size
+bench: $(TESTED)  ## run benchmarks/, put their figures into the README, print each chapter's time, memory and size
 	$(foreach script,$(filter-out %/__init__.py,$(sort $(wildcard benchmarks/*.py))),$(BIN)/python $(script) && ) true
 	$(BIN)/python -m tools.measured
 	$(BIN)/python -m tools.bench $(NB)

@@ -303,8 +303,8 @@ def latent_attention(
     """Return causal multi-head latent attention (MLA).
 
     The explicit form makes every head's keys c W_UK and values c W_UV. The absorbed one moves W_UK to the queries and
-    W_UV behind the sum, by associativity alone: it is multi-query attention whose one key is [c, k_rope] and whose value
-    is c. The outputs are equal but for rounding; the norms that DeepSeek puts on x W_DQ and x W_DKV are left out.
+    W_UV behind the sum, by associativity alone: it is multi-query attention whose one key is [c, k_rope] and whose
+    value is c. The outputs are equal but for rounding; DeepSeek's norms of x W_DQ and x W_DKV are left out.
 
     Parameters
     ----------

@@ -288,7 +288,10 @@ def test_torch_is_imported_for_networks_alone():
         *((f"lowrank_helpers.{name}", "torch matplotlib sklearn") for name in ("randomized", "factor", "completion")),
         ("lowrank_helpers.exercises", "torch matplotlib"),
         ("lowrank_helpers.plotting", "torch"),
-        *((f"lowrank_helpers.{name}", "matplotlib sklearn peft transformers") for name in ("lora", "training", "attention")),
+        *(
+            (f"lowrank_helpers.{name}", "matplotlib sklearn peft transformers")
+            for name in ("lora", "training", "attention")
+        ),
     ],
 )
 def test_imports_no_more_than_it_needs(module, unwanted):

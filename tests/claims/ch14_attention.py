@@ -38,7 +38,7 @@ def logit_rank_claim(code, Q, K, mask, full):
     P = code(S, mask)
     if P.shape != (n, n) or not np.isfinite(P).all() or not np.allclose(P.sum(axis=1), 1):
         return False
-    E = np.where(mask, np.exp(S), 0.0)
+    E = np.where(mask, np.exp(S - S.max(axis=1, keepdims=True)), 0.0)  # up to positive factors, that its rank be seen
     if rank(S) > d or rank(P) != rank(E) or (full and rank(P) != n):
         return False
     return bool(mask.all() or (not np.triu(P, 1).any() and (np.diag(P) > 0).all()))
@@ -389,9 +389,7 @@ CLAIMS = {
         mutants={
             "the scale of the latent width": latent_scale,
             "heads of the keys exchanged": change_heads(
-                lambda heads: [
-                    (head[0], other[1], *head[2:]) for head, other in zip(heads, heads[::-1], strict=True)
-                ]
+                lambda heads: [(head[0], other[1], *head[2:]) for head, other in zip(heads, heads[::-1], strict=True)]
             ),
             "values through the keys' projection": values_transposed,
             "one matrix for all heads": change_heads(lambda heads: [(*heads[0][:2], *head[2:]) for head in heads]),
@@ -414,9 +412,9 @@ CLAIMS = {
             "left singular vectors": with_left_vectors,
             "the weights' own, whatever the inputs": without_inputs,
             "the latent space of the keys alone": keys_first,
-            "the last singular vectors": lambda W_K, W_V, r, X: (
-                lambda W, V: (W @ V[-r:].T, V[-r:])
-            )(np.hstack([W_K, W_V]), np.linalg.svd(X @ np.hstack([W_K, W_V]), full_matrices=False)[2]),
+            "the last singular vectors": lambda W_K, W_V, r, X: (lambda W, V: (W @ V[-r:].T, V[-r:]))(
+                np.hstack([W_K, W_V]), np.linalg.svd(X @ np.hstack([W_K, W_V]), full_matrices=False)[2]
+            ),
         },
     ),
 }
@@ -437,7 +435,9 @@ FOLKLORE = {
         wrong="QKᵀ has rank at most d_k, so the attention matrix is of low rank",
         fails=lambda: rank(library_softmax(np.outer(np.arange(1, 7.0), np.arange(1, 7.0)), everything(6))) == 6,
         holds=lambda: (
-            rank(sharp_head()[0]) == 1 and (np.diag(sharp_head()[1]) > 0).all() and not np.triu(sharp_head()[1], 1).any()
+            rank(sharp_head()[0]) == 1
+            and (np.diag(sharp_head()[1]) > 0).all()
+            and not np.triu(sharp_head()[1], 1).any()
         ),
     ),
     20: Folklore(
@@ -448,7 +448,9 @@ FOLKLORE = {
     27: Folklore(
         wrong="MLA cuts the KV cache by 93.3 % against multi-head attention",
         fails=lambda: round(cache_saved(576, 2 * 128 * 128), 3) == 0.982,
-        holds=lambda: round(cache_saved(60 * 576, 95 * 2048, 6, 16), 3) == 0.933
-        and round(cache_saved(60 * 576, 95 * 2048), 3) == 0.822,
+        holds=lambda: (
+            round(cache_saved(60 * 576, 95 * 2048, 6, 16), 3) == 0.933
+            and round(cache_saved(60 * 576, 95 * 2048), 3) == 0.822
+        ),
     ),
 }

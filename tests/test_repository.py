@@ -63,6 +63,7 @@ MAY_IMPORT = {
     "exercises.*": "_checks exercises._answers",
     "plotting": "_checks",
     "slider": "_checks",
+    "attention": "_checks",
     "lora": "lora.*",
     "lora.product": "",
     "lora.start": "_checks",
@@ -170,7 +171,7 @@ def test_versions_agree():
     assert re.search(r"^## (\S+)", changes, re.MULTILINE)[1] == PROJECT["version"]
 
 
-@pytest.mark.parametrize("name", ["lora", "training"])
+@pytest.mark.parametrize("name", ["lora", "training", "attention"])
 def test_the_reference_page_has_every_public_name(name):
     page = (ROOT / "helpers.md").read_text(encoding="utf-8").split(f".. currentmodule:: lowrank_helpers.{name}\n")[1]
     listed = re.findall(r"^\.\. auto(?:class|function):: (\w+)$", page.split("```")[0], re.MULTILINE)
@@ -287,7 +288,10 @@ def test_torch_is_imported_for_networks_alone():
         *((f"lowrank_helpers.{name}", "torch matplotlib sklearn") for name in ("randomized", "factor", "completion")),
         ("lowrank_helpers.exercises", "torch matplotlib"),
         ("lowrank_helpers.plotting", "torch"),
-        *((f"lowrank_helpers.{name}", "matplotlib sklearn peft transformers") for name in ("lora", "training")),
+        *(
+            (f"lowrank_helpers.{name}", "matplotlib sklearn peft transformers")
+            for name in ("lora", "training", "attention")
+        ),
     ],
 )
 def test_imports_no_more_than_it_needs(module, unwanted):

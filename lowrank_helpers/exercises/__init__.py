@@ -6,6 +6,7 @@ and never what the answer is.
 """
 
 from . import (
+    attention,
     eckart_young,
     factorizations,
     images,
@@ -22,6 +23,7 @@ from . import (
 )
 
 __all__ = [
+    "attention",
     "eckart_young",
     "factorizations",
     "images",

@@ -6,6 +6,7 @@ and never what the answer is.
 """
 
 from . import (
+    compression,
     eckart_young,
     factorizations,
     images,
@@ -22,6 +23,7 @@ from . import (
 )
 
 __all__ = [
+    "compression",
     "eckart_young",
     "factorizations",
     "images",

@@ -285,7 +285,8 @@ def test_torch_is_imported_for_networks_alone():
     [
         ("lowrank_helpers", "numpy torch safetensors matplotlib"),
         *((f"lowrank_helpers.{name}", "torch matplotlib") for name in ("linalg", "factorizations", "svd", "datasets")),
-        *((f"lowrank_helpers.{name}", "torch matplotlib sklearn") for name in ("randomized", "factor", "completion", "compression")),
+        *((f"lowrank_helpers.{name}", "torch matplotlib sklearn") for name in ("randomized", "factor", "completion")),
+        ("lowrank_helpers.compression", "torch matplotlib sklearn"),
         ("lowrank_helpers.exercises", "torch matplotlib"),
         ("lowrank_helpers.plotting", "torch"),
         *((f"lowrank_helpers.{name}", "matplotlib sklearn peft transformers") for name in ("lora", "training")),

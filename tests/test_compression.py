@@ -1,4 +1,4 @@
-"""Factors of weights: against the closed form through scipy, random rivals, wrong variants, each misuse; the torch layer."""
+"""Factors of weights: against whitening by scipy, random rivals, wrong variants, each misuse; the torch layer."""
 
 import math
 

@@ -58,6 +58,7 @@ MAY_IMPORT = {
     "completion.soft_impute": "_checks completion._observations completion.als completion.results",
     "completion.implicit": "_checks completion._observations completion.als completion.results",
     "completion.bayes": "_checks completion._observations completion.als completion.results",
+    "compression": "_checks linalg svd",
     "datasets": "_checks _download _ratings _stack _texts",
     "exercises": "exercises.*",
     "exercises.*": "_checks exercises._answers",
@@ -286,6 +287,7 @@ def test_torch_is_imported_for_networks_alone():
         ("lowrank_helpers", "numpy torch safetensors matplotlib"),
         *((f"lowrank_helpers.{name}", "torch matplotlib") for name in ("linalg", "factorizations", "svd", "datasets")),
         *((f"lowrank_helpers.{name}", "torch matplotlib sklearn") for name in ("randomized", "factor", "completion")),
+        ("lowrank_helpers.compression", "torch matplotlib sklearn"),
         ("lowrank_helpers.exercises", "torch matplotlib"),
         ("lowrank_helpers.plotting", "torch"),
         *(

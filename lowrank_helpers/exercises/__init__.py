@@ -7,6 +7,7 @@ and never what the answer is.
 
 from . import (
     attention,
+    compression,
     eckart_young,
     factorizations,
     images,
@@ -24,6 +25,7 @@ from . import (
 
 __all__ = [
     "attention",
+    "compression",
     "eckart_young",
     "factorizations",
     "images",

@@ -1,0 +1,253 @@
+"""Low-rank factors in the place of a trained weight: which ones, what they cost, and the layer that holds them.
+
+A weight W is (out, in), as torch keeps it, and acts as y = W x. In its place stand A (out, rank) and B (rank, in),
+W ≈ A B. The matrix functions take and return numpy arrays; `factor_linear` is about a torch layer, and imports torch
+when it is called.
+"""
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+import scipy.linalg
+from numpy.typing import ArrayLike
+
+from lowrank_helpers import _checks
+from lowrank_helpers._checks import Array
+from lowrank_helpers.linalg import break_even_rank as break_even_rank
+from lowrank_helpers.svd import truncated_svd
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+class ActivationAwareFactors(NamedTuple):
+    """Factors of a weight that keep what it does to its inputs: A (out, rank), B (rank, in), W ≈ A B.
+
+    ``s`` holds the singular values of W X, at most min(out, in) of them: the squared error of rank r is the sum of
+    their squares from the (r + 1)th on.
+    """
+
+    A: Array
+    B: Array
+    s: Array
+
+
+class LayerCost(NamedTuple):
+    """Operations and bytes of one call of a linear layer, and their ratio, the arithmetic intensity."""
+
+    flops: int
+    bytes: int
+    intensity: float
+
+
+def activation_aware_factor(
+    W: ArrayLike, rank: int, *, inputs: ArrayLike | None = None, gram: ArrayLike | None = None
+) -> ActivationAwareFactors:
+    """Return the factors of rank r that change the outputs of a layer least on given inputs.
+
+    With the inputs as the columns of X, A B minimises ‖(W − Z) X‖_F over all Z of rank at most r: A holds the first r
+    left singular vectors of W X, and B = Aᵀ W. Where X has not full row rank or W X a tie there are other minimisers;
+    if σ_r > σ_{r+1}, this one is the closest to W.
+
+    Parameters
+    ----------
+    W : array_like, shape (out, in)
+        The weight, as a ``torch.nn.Linear`` keeps it.
+    rank : int
+        r, from 1 to min(out, in).
+    inputs : array_like, shape (N, in), optional
+        One input to a row, as a layer gets them: Xᵀ.
+    gram : array_like, shape (in, in), optional
+        X Xᵀ = inputsᵀ inputs instead, which can be added up batch by batch. Symmetric, positive semidefinite up to
+        rounding. Forming it squares the condition number of X, and directions of X below √ε of the largest drown.
+
+    Returns
+    -------
+    ActivationAwareFactors
+        float32 if W and the inputs are, else float64.
+
+    Raises
+    ------
+    TypeError, ValueError
+        Not exactly one of inputs and gram came, shapes do not fit, the rank is out of bounds, or gram is not symmetric
+        or has a negative eigenvalue.
+
+    References
+    ----------
+    Chen, Yu, Dhillon and Hsieh 2021 (DRONE); Wang, Zheng, Wan and Zhang 2025 (SVD-LLM).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from lowrank_helpers.compression import activation_aware_factor
+    >>> W, G = np.diag([1.0, 1.01]), np.array([[1.0, 0.9], [0.9, 1.0]])
+    >>> A, B, s = activation_aware_factor(W, 1, gram=G)
+    >>> E = W - A @ B
+    >>> float(round(np.trace(E @ G @ E.T) ** 0.5, 3)), float(round(s[1], 3))
+    (0.318, 0.318)
+    """
+    W = _checks.matrix(W, "activation_aware_factor", "W")
+    r = _checks.rank(rank, W.shape, "activation_aware_factor", of="W")
+    if (inputs is None) == (gram is None):
+        came = "neither" if inputs is None else "both"
+        raise TypeError(
+            f"activation_aware_factor: exactly one of inputs and gram must be given; got {came}. "
+            "Pass inputs=X with one input to a row, or gram=X.T @ X."
+        )
+    S = _root_of_inputs(inputs, W.shape[1]) if gram is None else _root_of_gram(gram, W.shape[1])
+    U, s, _ = scipy.linalg.svd(W @ S, full_matrices=False, check_finite=False)
+    A = U[:, :r].copy()
+    return ActivationAwareFactors(A, A.T @ W, s)
+
+
+def _root_of_inputs(inputs: ArrayLike | None, width: int) -> Array:
+    """An S with S Sᵀ = X Xᵀ: Rᵀ of the thin QR of the inputs, by which no digit is lost."""
+    rows = _checks.matrix(inputs, "activation_aware_factor", "inputs")
+    if rows.shape[1] != width:
+        step = "Pass its transpose." if rows.shape[0] == width else "Take the inputs of this layer."
+        raise ValueError(
+            f"activation_aware_factor: inputs must have in = {width} columns, one input to a row; "
+            f"got shape {rows.shape}. {step}"
+        )
+    R: Array = scipy.linalg.qr(rows, mode="r", check_finite=False)[0][: min(rows.shape)]
+    return np.hstack([R.T, np.zeros((width, width - len(R)), dtype=R.dtype)])
+
+
+def _root_of_gram(gram: ArrayLike | None, width: int) -> Array:
+    """An S with S Sᵀ = gram, by its eigenvectors, so that a singular one will do too."""
+    G = _checks.matrix(gram, "activation_aware_factor", "gram")
+    if G.shape != (width, width):
+        raise ValueError(
+            f"activation_aware_factor: gram must be in×in = {(width, width)}; got shape {G.shape}. "
+            "Pass inputs.T @ inputs with one input to a row."
+        )
+    slack = 1e3 * width * float(np.finfo(G.dtype).eps) * float(np.abs(G).max())
+    if float(np.abs(G - G.T).max()) > slack:
+        raise ValueError(
+            f"activation_aware_factor: gram must be symmetric; got entries that differ by {np.abs(G - G.T).max():.3g} "
+            "from the transpose. Pass inputs.T @ inputs."
+        )
+    lam, V = scipy.linalg.eigh((G + G.T) / 2, check_finite=False)
+    if lam[0] < -slack:
+        raise ValueError(
+            f"activation_aware_factor: gram must have no negative eigenvalue; got {lam[0]:.3g}. "
+            "Pass inputs.T @ inputs, in float64 if there are many."
+        )
+    root: Array = V * np.sqrt(np.maximum(lam, 0))
+    return root
+
+
+def layer_cost(m: int, n: int, *, rank: int | None = None, tokens: int = 1, width: int = 4) -> LayerCost:
+    """Count what a linear layer of an m×n weight computes and moves for one batch.
+
+    Every operand is read once and every result written once: a model of memory, not a measurement. A factored layer
+    writes r numbers for each token in between, and reads them again.
+
+    Parameters
+    ----------
+    m, n : int
+        Outputs and inputs of the layer.
+    rank : int, optional
+        r of the factors; by default the layer is dense.
+    tokens : int
+        Inputs in the batch.
+    width : int
+        Bytes of a number.
+
+    Returns
+    -------
+    LayerCost
+        A multiplication and an addition are two operations.
+
+    Raises
+    ------
+    TypeError, ValueError
+        An argument is not an integer, or below 1.
+
+    Examples
+    --------
+    >>> from lowrank_helpers.compression import layer_cost
+    >>> layer_cost(4096, 4096, width=2).flops, layer_cost(4096, 4096, rank=1024, width=2).flops
+    (33554432, 16777216)
+    """
+    m = _checks.integer(m, 1, None, "layer_cost", "m")
+    n = _checks.integer(n, 1, None, "layer_cost", "n")
+    tokens = _checks.integer(tokens, 1, None, "layer_cost", "tokens")
+    width = _checks.integer(width, 1, None, "layer_cost", "width")
+    r = 0 if rank is None else _checks.integer(rank, 1, None, "layer_cost", "rank")
+    weights = r * (m + n) if r else m * n
+    flops, moved = 2 * tokens * weights, width * (weights + tokens * (m + n + 2 * r))
+    return LayerCost(flops, moved, flops / moved)
+
+
+def factor_linear(
+    layer: "nn.Linear", rank: int, *, inputs: ArrayLike | None = None, gram: ArrayLike | None = None
+) -> "nn.Sequential":
+    """Return two linear layers of rank r in the place of one.
+
+    Without inputs the weight is truncated; with inputs, or their Gram matrix, `activation_aware_factor` chooses. The
+    decomposition is computed in float64.
+
+    Parameters
+    ----------
+    layer : torch.nn.Linear
+        Left as it is.
+    rank : int
+        r, from 1 to min(out, in). Below `break_even_rank` the two layers are the smaller ones.
+    inputs, gram : array_like, optional
+        As in `activation_aware_factor`; not both. On the CPU.
+
+    Returns
+    -------
+    torch.nn.Sequential
+        ``Linear(in, r)`` without a bias, then ``Linear(r, out)`` with a copy of the layer's bias, if it has one; dtype,
+        device, mode and ``requires_grad`` as the layer's.
+
+    Raises
+    ------
+    TypeError, ValueError
+        The layer is no ``torch.nn.Linear``, or what the matrix functions raise.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from lowrank_helpers.compression import factor_linear
+    >>> layer = torch.nn.Linear(6, 4)
+    >>> pair = factor_linear(layer, 4)  # full rank
+    >>> x = torch.ones(3, 6)
+    >>> bool(torch.allclose(pair(x), layer(x), atol=1e-6))
+    True
+    """
+    import torch
+    from torch import nn
+
+    if type(layer) is not nn.Linear:
+        raise TypeError(
+            f"factor_linear: layer must be a torch.nn.Linear itself, not a subclass; got {type(layer).__name__}. "
+            "Pass one of the model's linear layers."
+        )
+    weight, bias = layer.weight, layer.bias
+    if weight.is_meta:
+        raise ValueError(
+            "factor_linear: layer must hold numbers; got a weight on the meta device. Load the model's weights first."
+        )
+    W = _checks.matrix(weight.detach().double().cpu().numpy(), "factor_linear", "the weight")
+    r = _checks.rank(rank, W.shape, "factor_linear", of="the weight")
+    if inputs is None and gram is None:
+        U, s, Vt = truncated_svd(W, r)
+        A, B = U * np.sqrt(s), np.sqrt(s)[:, None] * Vt
+    else:
+        A, B, _ = activation_aware_factor(W, r, inputs=inputs, gram=gram)
+    with torch.device("meta"):  # no random numbers are drawn
+        inner = nn.Linear(W.shape[1], r, bias=False, dtype=weight.dtype)
+        outer = nn.Linear(r, W.shape[0], bias=bias is not None, dtype=weight.dtype)
+    inner, outer = inner.to_empty(device=weight.device), outer.to_empty(device=weight.device)
+    with torch.no_grad():
+        inner.weight.copy_(torch.from_numpy(np.ascontiguousarray(B)))
+        outer.weight.copy_(torch.from_numpy(np.ascontiguousarray(A)))
+        if bias is not None:
+            outer.bias.copy_(bias)
+            outer.bias.requires_grad_(bias.requires_grad)
+    inner.weight.requires_grad_(weight.requires_grad)
+    outer.weight.requires_grad_(weight.requires_grad)
+    return nn.Sequential(inner, outer).train(layer.training)

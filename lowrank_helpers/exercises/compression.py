@@ -1,0 +1,74 @@
+"""Checkers for the exercises of chapter 15, compression."""
+
+import numpy as np
+
+from ._answers import array, call, checker, not_yet, number, right
+
+
+@checker
+def eighty_percent(answer: object) -> str:
+    """Check the largest rank at which two factors of an 11008×4096 weight take at most 80 % of its bytes."""
+    value = number(answer)
+    if value != int(value):
+        return not_yet("a rank is a whole number; round down, since rounding up would take too many bytes.")
+    if value == 2388:
+        return right("80 % of the break-even rank 2985, and 58 % of the full one.")
+    if value == 2389:
+        return not_yet("that one takes a little more than 80 %; round down.")
+    if value in (3276, 3277):
+        return not_yet("that is 80 % of the full rank; its factors take more bytes than the weight.")
+    if value in (2985, 2986):
+        return not_yet("that is the break-even rank, at which nothing is saved.")
+    if value in (597, 596):
+        return not_yet("that rank takes 20 % of the bytes, and saves 80 %.")
+    if value > 2388:
+        return not_yet("these factors take more than 80 % of the bytes: r(m + n) against mn.")
+    return not_yet("a larger rank still fits.")
+
+
+@checker
+def by_hand(answer: object) -> str:
+    """Check the least error of rank 1 for W = diag(2, 1) and X Xᵀ = diag(1, 9)."""
+    value = number(answer)
+    if np.isclose(value, 2, atol=1e-6):
+        return right("WX has the singular values 3 and 2, and the smaller one is lost.")
+    if np.isclose(value, 3, atol=1e-6):
+        return not_yet("that is what plain truncation reaches: it keeps the first entry, with the small input.")
+    if np.isclose(value, 4, atol=1e-6):
+        return not_yet("that is the square of the norm.")
+    if np.isclose(value, 1, atol=1e-6):
+        return not_yet("that is the second singular value of W; weigh it with the inputs.")
+    if np.isclose(value, 9, atol=1e-6):
+        return not_yet("X Xᵀ holds squares; its root is what multiplies W.")
+    return not_yet("take a root S of X Xᵀ, and the singular values of WS.")
+
+
+@checker
+def factor(answer: object) -> str:
+    """Check a function (weight, H, r) that returns the weights (r, in) and (out, r) of the best two layers."""
+    rng = np.random.default_rng(15)
+    for m, n, N, r in ((5, 8, 40, 2), (8, 5, 40, 3), (6, 6, 4, 2)):
+        weight = rng.standard_normal((m, n))
+        H = rng.standard_normal((N, n)) @ (np.eye(n) + rng.standard_normal((n, n))) * np.geomspace(5, 0.2, n)
+        pair = call(answer, weight, H, r)
+        if not isinstance(pair, tuple | list) or len(pair) != 2:
+            return not_yet("return two matrices, first and second.")
+        if np.shape(pair[0]) == (m, r) and np.shape(pair[1]) == (r, n) and (m, r) != (r, n):
+            return not_yet("the two came in the other order; first is what meets the inputs, (r, in).")
+        first, second = array(pair[0], (r, n), "first"), array(pair[1], (m, r), "second")
+        s = np.linalg.svd(H @ weight.T, compute_uv=False)
+        least, error = np.linalg.norm(s[r:]), np.linalg.norm(H @ weight.T - H @ first.T @ second.T)
+        if error <= least + 1e-8 * s[0]:
+            continue
+        U, t, Vt = np.linalg.svd(weight, full_matrices=False)
+        if np.allclose(second @ first, (U[:, :r] * t[:r]) @ Vt[:r], atol=1e-8 * t[0]):
+            return not_yet("that is the truncation of the weight; the inputs were not used.")
+        scale = np.linalg.norm(H, axis=0)
+        U, t, Vt = np.linalg.svd(weight * scale, full_matrices=False)
+        if np.allclose(second @ first, (U[:, :r] * t[:r]) @ Vt[:r] / scale, atol=1e-8 * t[0]):
+            return not_yet("you scaled each input by its size; their correlations count as well.")
+        U, t, Vt = np.linalg.svd(H @ weight.T, full_matrices=False)
+        if np.allclose(second @ first, Vt[-r:].T @ Vt[-r:] @ weight, atol=1e-8 * t[0]):
+            return not_yet("you kept the last singular vectors; the first ones carry the outputs.")
+        return not_yet(f"the outputs change by {error / least:.2f} times the least possible.")
+    return right("and for four inputs of six coordinates too, where H has not full rank: nothing was inverted.")

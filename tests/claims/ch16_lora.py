@@ -62,7 +62,9 @@ def gradient_claim(code, W, B, A, s, X, b, loss=SMOOTH):
             slopes(lambda P: of(W=P), W, h),
         )
         for ours, true in zip(found, wanted, strict=True):
-            if ours.shape != true.shape or np.abs(ours - true).max(initial=0) > 1e-3 * (1 + np.abs(true).max(initial=0)):
+            if ours.shape != true.shape or np.abs(ours - true).max(initial=0) > 1e-3 * (
+                1 + np.abs(true).max(initial=0)
+            ):
                 return False
     by_weight = s * found.V @ A.T, s * B.T @ found.V
     return bool(np.allclose(found.B, by_weight[0], atol=1e-9) and np.allclose(found.A, by_weight[1], atol=1e-9))
@@ -172,7 +174,7 @@ def truncated(D, S, r):
 
 
 def floor_claim(code, D, S, r, rival_rank=None, leak=0.0, loss="squares"):
-    """The value is attained, no rival is lower, descent from random factors ends there, and it is a loss in the mean."""
+    """The value is attained, no rival is lower, descent from random factors ends there; and it is a mean loss."""
     (m, n), q = D.shape, S.shape[1]
     found, rng = code(D, S, r), np.random.default_rng(3)
     eps = 1e-9 * max(1.0, float((D**2).sum() * (S**2).sum()))
@@ -210,7 +212,9 @@ def floor_claim(code, D, S, r, rival_rank=None, leak=0.0, loss="squares"):
 
     for seed in range(2):
         z = np.random.default_rng(seed).standard_normal(r * (m + n))
-        result = minimize(objective, z, jac=True, method="L-BFGS-B", options={"maxiter": 5000, "ftol": 1e-15, "gtol": 1e-9})
+        result = minimize(
+            objective, z, jac=True, method="L-BFGS-B", options={"maxiter": 5000, "ftol": 1e-15, "gtol": 1e-9}
+        )
         end = error(0.7 * result.x[: m * r].reshape(m, r) @ result.x[m * r :].reshape(r, n))
         if abs(end - found.value) > 1e-5 * max(1.0, float((D**2).sum() * (S**2).sum())):
             return False
@@ -278,7 +282,7 @@ TALL, WIDE, SINGULAR = draw(4, 2), draw(2, 3), np.diag([2.0, 0])
 
 
 class Merged(NamedTuple):
-    """The merged and the unmerged weight, bounds of their errors entry by entry, and where the update is surely lost."""
+    """The merged and the unmerged weight, bounds of their errors entry by entry, and where the update is lost."""
 
     V: np.ndarray
     back: np.ndarray
@@ -289,7 +293,7 @@ class Merged(NamedTuple):
 
 def nearest(z, t, least=None):
     """Round to nearest, ties to even, in a format of t bits, without or with a least exponent."""
-    mantissa, exponent = np.frexp(z)
+    exponent = np.frexp(z)[1]
     exponent = exponent if least is None else np.maximum(exponent, least)
     unit = 2.0 ** (exponent - t)
     return np.rint(z / unit) * unit
@@ -377,10 +381,20 @@ CLAIMS = {
             (draw(3, 4), draw(3, 2), draw(2, 4), 0.0, draw(3, 4), draw(3)),
         ],
         dropped={
-            "the loss is differentiable": (np.zeros((2, 2)), np.eye(2), np.zeros((2, 2)), 1.0, np.eye(2), np.zeros(2), KINK)
+            "the loss is differentiable": (
+                np.zeros((2, 2)),
+                np.eye(2),
+                np.zeros((2, 2)),
+                1.0,
+                np.eye(2),
+                np.zeros(2),
+                KINK,
+            )
         },
         mutants={
-            "without s": lambda W, B, A, s, X, D: gradients(W, B, A, s, X, D)._replace(B=D.T @ (X @ A.T), A=(D @ B).T @ X),
+            "without s": lambda W, B, A, s, X, D: gradients(W, B, A, s, X, D)._replace(
+                B=D.T @ (X @ A.T), A=(D @ B).T @ X
+            ),
             "s twice": lambda W, B, A, s, X, D: gradients(W, B, A, s, X, D)._replace(B=s * s * D.T @ (X @ A.T)),
             "X gets the frozen path only": lambda W, B, A, s, X, D: gradients(W, B, A, s, X, D)._replace(X=D @ W),
             "A gets the gradient of B A": lambda W, B, A, s, X, D: gradients(W, B, A, s, X, D)._replace(

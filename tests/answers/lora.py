@@ -1,0 +1,67 @@
+"""Right answers to the exercises of chapter 16, and the usual wrong ones with a word of what the checker says."""
+
+import numpy as np
+
+from lowrank_helpers.exercises import lora as e
+
+
+def combine(B1, A1, s1, B2, A2, s2, alpha):
+    s = alpha / (len(A1) + len(A2))
+    return np.hstack([B1 * s1 / s, B2 * s2 / s]), np.vstack([A1, A2])
+
+
+def by(scale):
+    """A combination whose factors of B are the two scales that this function returns."""
+
+    def code(B1, A1, s1, B2, A2, s2, alpha):
+        c1, c2 = scale(len(A1), len(A2), s1, s2, alpha)
+        return np.hstack([B1 * c1, B2 * c2]), np.vstack([A1, A2])
+
+    return code
+
+
+def best(D, X, r):
+    U = np.linalg.svd(D @ X.T)[0][:, :r]
+    return U @ (U.T @ D)
+
+
+def truncated(D, X, r):
+    U, s, Vt = np.linalg.svd(D)
+    return (U[:, :r] * s[:r]) @ Vt[:r]
+
+
+def right_vectors(D, X, r):
+    V = np.linalg.svd(D @ X.T @ X)[2][:r]
+    return D @ V.T @ V
+
+
+RIGHT = [
+    (e.count, 16_384),
+    (e.translate, 128),
+    (e.combine, combine),
+    (e.combine, lambda *a: [10 * combine(*a)[0], combine(*a)[1] / 10]),
+    (e.best_update, best),
+]
+WRONG = [
+    (e.count, 4_096, "four"),
+    (e.count, 12_288, "square"),
+    (e.count, 8_192, "both"),
+    (e.count, 327_680, "frozen"),
+    (e.count, 32_768, "twice"),
+    (e.count, 7, "r(m + n)"),
+    (e.translate, 8, "scale itself"),
+    (e.translate, 32, "quarter"),
+    (e.translate, 2, "wrong convention"),
+    (e.translate, 512, "root"),
+    (e.translate, 5, "first"),
+    (e.combine, by(lambda r1, r2, s1, s2, alpha: (s1, s2)), "once more"),
+    (e.combine, by(lambda r1, r2, s1, s2, alpha: (1, 1)), "missing"),
+    (e.combine, by(lambda r1, r2, s1, s2, alpha: (s1 * r1 / alpha, s2 * r1 / alpha)), "new adapter"),
+    (e.combine, by(lambda r1, r2, s1, s2, alpha: (7, 1)), "not the sum"),
+    (e.combine, lambda B1, A1, s1, B2, A2, s2, alpha: B1 @ A1, "two matrices"),
+    (e.combine, lambda *a: combine(*a)[::-1], "shape"),
+    (e.best_update, truncated, "white inputs"),
+    (e.best_update, lambda D, X, r: D, "larger than r"),
+    (e.best_update, right_vectors, "closer"),
+    (e.best_update, lambda D, X, r: X, "shape"),
+]

@@ -186,10 +186,14 @@ CLAIMS = {
                 phi=lambda U, V: float(((U.T @ V) ** 2).sum() / max(U.shape[1], V.shape[1]))
             ),
             "cosines of basis vectors": OVERLAP._replace(
-                phi=lambda U, V: float(sum((U[:, i] @ V[:, i]) ** 2 for i in range(min(U.shape[1], V.shape[1]))))
-                / min(U.shape[1], V.shape[1])
+                phi=lambda U, V: (
+                    float(sum((U[:, i] @ V[:, i]) ** 2 for i in range(min(U.shape[1], V.shape[1]))))
+                    / min(U.shape[1], V.shape[1])
+                )
             ),
-            "no square": OVERLAP._replace(phi=lambda U, V: float(np.linalg.norm(U.T @ V) / min(U.shape[1], V.shape[1]))),
+            "no square": OVERLAP._replace(
+                phi=lambda U, V: float(np.linalg.norm(U.T @ V) / min(U.shape[1], V.shape[1]))
+            ),
         },
     ),
     "thm-pissa": Claim(

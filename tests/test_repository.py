@@ -172,8 +172,7 @@ def test_versions_agree():
     assert re.search(r"^## (\S+)", changes, re.MULTILINE)[1] == PROJECT["version"]
 
 
-@pytest.mark.parametrize("name", ["lora", "training", "attention"])
-@pytest.mark.parametrize("name", ["compression", "lora", "training"])
+@pytest.mark.parametrize("name", ["lora", "training", "attention", "compression"])
 def test_the_reference_page_has_every_public_name(name):
     page = (ROOT / "helpers.md").read_text(encoding="utf-8").split(f".. currentmodule:: lowrank_helpers.{name}\n")[1]
     listed = re.findall(r"^\.\. auto(?:class|function):: (\w+)$", page.split("```")[0], re.MULTILINE)

@@ -102,10 +102,7 @@ def lsa(X: Texts, rank: int, *, steps: int = 16, rng: int | np.random.Generator 
     r = _checks.rank(rank, (m, n), "lsa", of="X")
     steps = _checks.integer(steps, 8, None, "lsa", "steps")
     V = _leading_terms(A, r, steps, _checks.generator(rng, "lsa"))
-    places = A @ V
-    U, s, Wt = thin_svd(places, r)  # now X V W = U diag(s) to rounding, as fold_in needs it
-    if len(s) < r:  # the rank of X is lower, and the bases are to be completed
-        U, s, Wt = np.linalg.svd(places, full_matrices=False)
+    U, s, Wt = thin_svd(A @ V, r)  # now X V W = U diag(s) to rounding, as fold_in needs it
     V, s, Ut = fix_signs(SVDFactors(V @ Wt.T, s, U.T))  # decided by the terms
     return LatentSpace(Ut.T * s, s, V.T.copy())
 

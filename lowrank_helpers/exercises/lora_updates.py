@@ -66,3 +66,24 @@ def used_rank(answer: object) -> str:
             return not_yet("one too few: the share has to be reached; does your count start at 0?")
         return not_yet("add up the squared singular values of BA until the share is reached.")
     return right("small, and often smaller than the rank that was paid for.")
+
+
+@checker
+def busiest(answer: object) -> str:
+    """Check the two kinds of layers whose updates use most of the rank that they were allowed."""
+    kinds = {"q", "k", "v", "o", "gate", "up", "down"}
+    given = list(answer) if isinstance(answer, set | frozenset | list | tuple) else []
+    if len(given) != 2 or not all(isinstance(kind, str) and kind in kinds for kind in given):
+        return not_yet('give two of the seven kinds, as in {"q", "down"}.')
+    named = set(given)
+    if named == {"gate", "up"}:
+        return right("they read the block's input for the hidden units, and use about 15 of 32 each.")
+    if named == {"v", "o"}:
+        return not_yet("these two use least; is the list sorted the other way round?")
+    if len(named) == 1:
+        return not_yet("two different kinds, please.")
+    if "down" in named:
+        return not_yet('"down" has the most inputs, 384, and does not use the most directions.')
+    if named & {"gate", "up"}:
+        return not_yet("one of the two is right; average over all four blocks, not over one.")
+    return not_yet("these are in the middle, or lower; was it the run that is allowed rank 32?")

@@ -24,6 +24,8 @@ RIGHT = [
     (e.as_lora, both),
     (e.as_lora, lambda B, A, B0, A0: [np.hstack([B0, 2 * B]), np.vstack([-A0, A / 2])]),
     (e.used_rank, used(lambda B, A: B @ A)),
+    (e.busiest, {"gate", "up"}),
+    (e.busiest, ["up", "gate"]),
 ]
 WRONG = [
     (e.chance, 8 / 256, "smaller"),
@@ -39,4 +41,12 @@ WRONG = [
     (e.used_rank, used(lambda B, A: B), "singular values of B"),
     (e.used_rank, used(lambda B, A: B @ A, power=1), "squares"),
     (e.used_rank, lambda B, A, share: 17, "add up"),
+    (e.busiest, {"v", "o"}, "least"),
+    (e.busiest, ("up", "up"), "different"),
+    (e.busiest, {"gate", "down"}, "directions"),
+    (e.busiest, {"gate", "k"}, "one of the two"),
+    (e.busiest, ["q", "k"], "rank 32"),  # as rank 8 would have it
+    (e.busiest, {"q_proj", "up_proj"}, "seven kinds"),
+    (e.busiest, "up", "seven kinds"),
+    (e.busiest, [["up"], "gate"], "seven kinds"),
 ]

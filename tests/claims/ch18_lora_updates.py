@@ -2,6 +2,7 @@
 
 import itertools
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -23,17 +24,19 @@ def basis(n, k):
 
 
 class Overlap(NamedTuple):
-    """φ of two orthonormal bases, and the means of ‖UᵀV‖² and of φ by chance."""
+    """φ of two orthonormal bases, the means of ‖UᵀV‖² and of φ by chance, and bases of random subspaces, a stack."""
 
     phi: Callable[..., float]
     mean_square: Callable[..., float]
     mean_phi: Callable[..., float]
+    random: Callable[..., Any]
 
 
 OVERLAP = Overlap(
     phi=lambda U, V: float(((U.T @ V) ** 2).sum() / min(U.shape[1], V.shape[1])),
     mean_square=lambda n, k, l: k * l / n,
     mean_phi=lambda n, k, l: max(k, l) / n,
+    random=lambda rng, count, n, l: np.linalg.qr(rng.standard_normal((count, n, l)))[0],
 )
 
 
@@ -44,8 +47,17 @@ def signed_permutations(n, signs=True, orders=True):
             yield np.diag(sign) @ np.eye(n)[list(order)]
 
 
-def overlap_claim(code, U, V, signs=True, orders=True, turned=True):
-    """Bounds with their cases of equality, independence of bases, and exact means over images of V and of U."""
+def near_mean(values, wanted):
+    """Whether the values' mean is the wanted one, within six standard errors."""
+    return abs(np.mean(values) - wanted) <= 6 * np.std(values) / len(values) ** 0.5 + 1e-9
+
+
+def overlap_claim(code, U, V, signs=True, orders=True, chosen=None, columns=None, pushed=0.0):
+    """Bounds with their cases of equality, independence of bases, and means over images of V and over random subspaces.
+
+    U may be ``chosen`` by a function of the image of V; the random matrices may have so many ``columns``, other than
+    V, and be ``pushed`` away from mean 0. The theorem allows none of this.
+    """
     (n, k), l = U.shape, V.shape[1]
     phi = code.phi(U, V)
     both = np.linalg.matrix_rank(np.hstack([U, V]), tol=1e-8)
@@ -53,19 +65,28 @@ def overlap_claim(code, U, V, signs=True, orders=True, turned=True):
         return False
     if (phi < 1e-12) is not bool(np.abs(U.T @ V).max() < 1e-6):
         return False
-    if turned:
-        Q, R = np.linalg.qr(np.random.default_rng(1).standard_normal((k, k)))[0], -np.eye(l)
-        if not np.isclose(code.phi(U @ Q, V @ R), phi) or not np.isclose(code.phi(V, U), phi):
-            return False
+    Q = np.linalg.qr(np.random.default_rng(1).standard_normal((k, k)))[0]
+    if not np.isclose(code.phi(U @ Q, -V), phi) or not np.isclose(code.phi(V, U), phi):
+        return False
     images = [S @ V for S in signed_permutations(n, signs, orders)]
-    squares = np.mean([((U.T @ image) ** 2).sum() for image in images])
-    means = np.mean([code.phi(U, image) for image in images])
+    of = chosen or (lambda image: U)
+    squares = np.mean([((of(image).T @ image) ** 2).sum() for image in images])
+    means = np.mean([code.phi(of(image), image) for image in images])
     other = np.linalg.qr(np.random.default_rng(2).standard_normal((n, k)))[0]
-    drawn = np.mean([code.phi(P, image) for P in (U, other) for image in images])
-    return bool(
+    drawn = np.mean([code.phi(P, image) for P in (U, other) for image in images]) if chosen is None else means
+    if not (
         np.isclose(squares, code.mean_square(n, k, l))
         and np.isclose(means, code.mean_phi(n, k, l))
         and np.isclose(drawn, code.mean_phi(n, k, l))
+    ):
+        return False
+    rng, q = np.random.default_rng(3), columns or l
+    bases = np.linalg.qr(rng.standard_normal((2000, n, q)) + pushed)[0] if pushed else code.random(rng, 2000, n, q)
+    if np.abs(bases.transpose(0, 2, 1) @ bases - np.eye(bases.shape[2])).max() > 1e-10:
+        return False
+    return all(
+        near_mean(((P.T @ bases) ** 2).sum(axis=(1, 2)), code.mean_square(n, P.shape[1], q))
+        for P in (U, np.full((n, 1), n**-0.5), np.eye(n)[:, :1])
     )
 
 
@@ -84,10 +105,11 @@ class Start(NamedTuple):
     floor: Callable[..., float]
 
 
-def pissa_factors(W, r, s):
-    U, sigma, Vt = np.linalg.svd(W)
-    root = np.sqrt(sigma[:r] / s)
-    return U[:, :r] * root, root[:, None] * Vt[:r]
+def pissa_factors(W, r, s, columns=lambda U, r: U[:, :r], rows=lambda Vt, r: Vt[:r], powers=(0.5, 0.5)):
+    U, sigma, Vt = np.linalg.svd(W, full_matrices=False)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        left, right = ((sigma[:r] / s) ** power for power in powers)
+        return columns(U, r) * left, right[:, None] * rows(Vt, r)
 
 
 def truncation(M, r):
@@ -116,8 +138,10 @@ def pissa_claim(code, W, r, s, D, rival_rank=None, trained_rank=None, moved=0.0)
     (m, n), rng = W.shape, np.random.default_rng(7)
     eps = 1e-9 * max(1.0, float(np.linalg.norm(W) + np.linalg.norm(D)) ** 2)
     B0, A0 = code.factors(W, r, s)
+    if B0.shape != (m, r) or A0.shape != (r, n) or not np.isfinite(B0).all():
+        return False
     R = code.residual(W, B0, A0, s) + moved
-    if B0.shape != (m, r) or A0.shape != (r, n) or np.abs(R + s * B0 @ A0 - W).max() > eps:
+    if np.abs(R + s * B0 @ A0 - W).max() > eps:
         return False
     Z, Y = rng.standard_normal((m, r)), rng.standard_normal((r, n))
     if np.abs(code.residual(W, Z, Y, s) + s * Z @ Y - W).max() > eps:  # any other factors
@@ -159,6 +183,12 @@ def qr_factors(W, r, s):
     return Q[:, :r], R[:r] / s
 
 
+def last_factors(W, r, s):
+    U, sigma, Vt = np.linalg.svd(W, full_matrices=False)
+    root = np.sqrt(sigma[-r:] / s)
+    return U[:, -r:] * root, root[:, None] * Vt[-r:]
+
+
 CLAIMS = {
     "thm-chance-overlap": Claim(
         check=overlap_claim,
@@ -177,6 +207,17 @@ CLAIMS = {
             "orthonormal columns of V": (basis(4, 2), draw(4, 2)),
             "signs: permutations alone fix the constant vector": (FLAT, FLAT, False, True),
             "permutations: signs alone fix the axes": (np.eye(4)[:, :1], np.eye(4)[:, :2], True, False),
+            "U independent of V: it is V": (basis(4, 2), basis(4, 2), True, True, lambda image: image),
+            "U independent of V: it avoids V": (
+                basis(4, 2),
+                basis(4, 2),
+                True,
+                True,
+                lambda image: np.linalg.qr(image, "complete")[0][:, 2:],
+            ),
+            "no more columns than rows: orthonormal rows instead, in U": (basis(4, 3).T, basis(3, 1)),
+            "l at most n in the random matrix": (basis(3, 2), basis(3, 1), True, True, None, 4),
+            "entries of mean 0": (basis(4, 2), basis(4, 1), True, True, None, None, 1.0),
         },
         mutants={
             "min for max": OVERLAP._replace(mean_phi=lambda n, k, l: min(k, l) / n),
@@ -190,6 +231,17 @@ CLAIMS = {
                     float(sum((U[:, i] @ V[:, i]) ** 2 for i in range(min(U.shape[1], V.shape[1]))))
                     / min(U.shape[1], V.shape[1])
                 )
+            ),
+            "entries of [0, 1)": OVERLAP._replace(
+                random=lambda rng, count, n, l: np.linalg.qr(rng.random((count, n, l)))[0]
+            ),
+            "one vector repeated in all columns, nearly": OVERLAP._replace(
+                random=lambda rng, count, n, l: np.linalg.qr(
+                    np.ones((n, 1)) + 0.1 * rng.standard_normal((count, n, l))
+                )[0]
+            ),
+            "not made orthonormal": OVERLAP._replace(
+                random=lambda rng, count, n, l: rng.standard_normal((count, n, l)) / n**0.5
             ),
             "no square": OVERLAP._replace(
                 phi=lambda U, V: float(np.linalg.norm(U.T @ V) / min(U.shape[1], V.shape[1]))
@@ -210,6 +262,9 @@ CLAIMS = {
             (draw(9, 9), 2, 0.3, np.zeros((9, 9))),
         ],
         dropped={
+            "s positive: negative": (WHOLE, 2, -1.0, draw(5, 7)),
+            "s positive: zero": (WHOLE, 2, 0.0, draw(5, 7)),
+            "r at most min(m, n)": (draw(4, 6), 5, 1.0, draw(4, 6)),
             "rivals of rank r: one of rank r + 1 has a smaller residual": (WHOLE, 2, 2.0, draw(5, 7), 3),
             "trained factors of rank r": (draw(9, 9), 2, 1.0, draw(9, 9), None, 5),
             "the residual is frozen": (WHOLE, 2, 2.0, draw(5, 7), None, None, 0.01),
@@ -218,6 +273,15 @@ CLAIMS = {
             "W stays whole": PISSA._replace(residual=lambda W, B, A, s: W),
             "s is forgotten in the residual": PISSA._replace(residual=lambda W, B, A, s: W - B @ A),
             "s is forgotten in the factors": PISSA._replace(factors=lambda W, r, s: pissa_factors(W, r, 1.0)),
+            "rows of U for its columns": PISSA._replace(
+                factors=partial(pissa_factors, columns=lambda U, r: U.T[:, :r])
+            ),
+            "columns of V as they stand for A's rows": PISSA._replace(
+                factors=partial(pissa_factors, rows=lambda Vt, r: Vt.T[:r])
+            ),
+            "the last singular values for the first": PISSA._replace(factors=last_factors),
+            "no roots": PISSA._replace(factors=partial(pissa_factors, powers=(1, 1))),
+            "a root in B alone": PISSA._replace(factors=partial(pissa_factors, powers=(0.5, 0))),
             "OLoRA's factors": PISSA._replace(factors=qr_factors),
             "the update has rank r": PISSA._replace(most_rank=lambda r: r),
             "the plus sign": PISSA._replace(as_lora=lambda B, A, B0, A0: (np.hstack([B, B0]), np.vstack([A, A0]))),

@@ -23,8 +23,9 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.gpu import answers as grid_answers
 from benchmarks.gpu import device as gpu
-from benchmarks.gpu import grid, pretrain, shapes, study, throughput, wall, weights
+from benchmarks.gpu import grid, places, pretrain, relatives, shapes, study, throughput, wall, weights
 from benchmarks.gpu.__main__ import PARTS, main
+from benchmarks.gpu.__main__ import SMALL as SMALL_PARTS
 from benchmarks.gpu.steps import optimiser_of, training_steps
 from lowrank_helpers.lora import add_lora
 from lowrank_helpers.training import ALL_LINEAR, GPT, GPTConfig, finetune, load_corpus, prepare
@@ -33,6 +34,7 @@ from lowrank_helpers.training.corpus import Batches
 ROOT = Path(__file__).resolve().parent.parent
 CPU = torch.device("cpu")
 SMALL = GPTConfig(context=32, width=32, heads=2, layers=2, hidden=64)
+BASE = weights.Base(SMALL, {}, "")  # of which only the name counts
 
 
 # ------------------------------------------------------------------------------------------------ all of it, tiny
@@ -67,7 +69,8 @@ def documents(folder):
 def test_every_part_runs_to_its_end(done):
     folder, code, lines = done
     assert (code, lines[-1]) == (0, "complete"), [line for line in lines if "FAILED" in line]
-    expected = {"pretrain": 3, "grid": 2 * 7 * (3 + 2), "wall": 4, "throughput": 2, "merge": 3, "switching": 4}
+    runs = {"grid": 2 * 8 * (3 + 2), "relatives": 6 * (3 + 2), "places": 7 * (3 + 2)}  # three rates, two seeds
+    expected = {"pretrain": 3, **runs, "wall": 4, "throughput": 2, "merge": 3, "switching": 4}
     found = {name: len(document["measurements"]) for name, document in documents(folder).items()}
     assert found == expected and len(lines) == sum(expected.values()) + 1
     assert {path.name for path in folder.iterdir()} == {f"gpu_{name}.json" for name in PARTS} | {"weights"}
@@ -76,7 +79,7 @@ def test_every_part_runs_to_its_end(done):
 @pytest.mark.parametrize("name", PARTS)
 def test_results_say_what_they_are(done, name):
     document = documents(done[0])[name]
-    assert document["device"].startswith("CPU") and document["driver"] is None and document["tiny"] is True
+    assert document["device"].startswith("CPU") and document["driver"] is None and document["variant"] == "tiny"
     assert document["versions"]["torch"] == torch.__version__ and document["versions"]["peft"]
     assert document["questions"] == list(PARTS[name].QUESTIONS) and document["seeds"] == list(PARTS[name].SEEDS)
     assert re.fullmatch(r"\d{4}-\d\d-\d\d", document["date"])
@@ -101,6 +104,21 @@ def test_the_grid_answers_its_questions(done):
     for found in document["answers"].values():
         assert set(found["within 2 %"]["excess by rank"]) == set(found["forgetting"]) == {"1", "2"}
         assert found["learning rate"]["factor"] > 0
+
+
+def test_the_relatives_are_held_against_lora():
+    def run(relative, seed, loss, rate=0.01):
+        return {"of": {"relative": relative, "seed": seed, "learning_rate": rate}, "target_loss": loss}
+
+    better = [run("PiSSA", seed, 1.5 + seed / 10 + 0.001 * seed, 0.003) for seed in (1, 2, 3)]
+    lora = [run("LoRA", seed, 1.6 + seed / 10) for seed in (1, 2, 3)]
+    mixed = [run("DoRA", 1, 1.6), run("DoRA", 2, 1.9), run("DoRA", 3, None)]  # the third diverged
+    tuning = [run("PiSSA", 0, 0.1, 0.1), {"of": {"relative": "DoRA", "seed": 1}, "error": "no"}]
+    found = grid_answers.relatives(tuning + better + lora + mixed)
+    assert found.keys() == {"PiSSA", "DoRA"}
+    assert found["PiSSA"]["rate"] == 0.003 and found["PiSSA"]["above LoRA"]["verdict"] == "better"
+    assert found["PiSSA"]["above LoRA"]["mean"] == pytest.approx(-0.098)
+    assert found["DoRA"]["above LoRA"]["verdict"] == "undecided" and found["DoRA"]["above LoRA"]["seeds"] == 2
 
 
 def test_the_grid_measures_what_it_says(done):
@@ -207,9 +225,9 @@ def part_of(*tasks, first_guess=1.0):
     return SimpleNamespace(run=run, QUESTIONS=("Why?",), SEEDS=(0,), FIRST_GUESS=first_guess)
 
 
-def go(part, out, *, results=None, tiny=True, remaining=lambda: 1e9):
+def go(part, out, *, results=None, variant="tiny", remaining=lambda: 1e9):
     return study.run_part(
-        "part", part, part.run(), device=CPU, tiny=tiny, out=out, results=results or out, remaining=remaining
+        "part", part, part.run(), device=CPU, variant=variant, out=out, results=results or out, remaining=remaining
     )
 
 
@@ -231,7 +249,7 @@ def test_the_result_is_sent_back_whether_measured_or_stored(tmp_path):
     part = part_of()
     for _ in range(2):
         assert study.run_part(
-            "part", part, run(), device=CPU, tiny=True, out=tmp_path, results=tmp_path, remaining=lambda: 1e9
+            "part", part, run(), device=CPU, variant="tiny", out=tmp_path, results=tmp_path, remaining=lambda: 1e9
         )
     assert log == [0, 1, 2] and sent == [0, 1, 4, 0, 1, 4]
 
@@ -301,17 +319,17 @@ def test_what_fails_is_recorded_and_tried_again(tmp_path, capsys):
 def test_committed_results_are_gone_on_from_and_left_alone(tmp_path):
     results, out, log = tmp_path / "data", tmp_path / "out", []
     tasks = [counted(number, log) for number in range(3)]
-    assert go(part_of(tasks[0]), results, tiny=False)
+    assert go(part_of(tasks[0]), results, variant="large")
     committed = (results / "gpu_part.json").read_bytes()
-    assert go(part_of(*tasks[:2]), out, results=results, tiny=False) and log == [0, 1]
-    assert go(part_of(*tasks), out, results=results, tiny=False) and log == [0, 1, 2]
+    assert go(part_of(*tasks[:2]), out, results=results, variant="large") and log == [0, 1]
+    assert go(part_of(*tasks), out, results=results, variant="large") and log == [0, 1, 2]
     assert (results / "gpu_part.json").read_bytes() == committed
     assert len(stored_in(out)["measurements"]) == 3
     assert go(part_of(*tasks), tmp_path / "tiny", results=results) and log == [0, 1, 2, 0, 1, 2]  # tiny: not read
 
 
 @pytest.mark.parametrize(
-    ("what", "other"), [("device", "NVIDIA H100"), ("versions", {"torch": "1.0"}), ("tiny", False)]
+    ("what", "other"), [("device", "NVIDIA H100"), ("versions", {"torch": "1.0"}), ("variant", "large")]
 )
 def test_two_devices_or_versions_do_not_mix(tmp_path, what, other):
     assert go(part_of(counted(0, [])), tmp_path)
@@ -337,10 +355,23 @@ def test_a_part_that_cannot_begin_leaves_the_others_alone(tmp_path, monkeypatch,
 
 def test_without_a_gpu_the_command_says_what_to_do(tmp_path):
     if torch.cuda.is_available():
-        assert gpu.study_device(tiny=False).type == "cuda"
+        assert gpu.study_device("large").type == "cuda"
         return
-    with pytest.raises(SystemExit, match=r"a GPU with bfloat16 is needed; there is no CUDA device\. Pass --tiny"):
+    with pytest.raises(
+        SystemExit, match=r"a GPU with bfloat16 is needed; there is no CUDA device\. On a CPU pass --small"
+    ):
         main(["--out", str(tmp_path)])
+
+
+def test_a_small_study_has_its_own_files_and_parts(tmp_path, monkeypatch, capsys):
+    for name in PARTS:
+        monkeypatch.setitem(PARTS, name, part_of(counted(3, [])))
+    assert main(["--small", "--out", str(tmp_path), "--results", str(tmp_path / "none")]) == 0
+    assert {path.name for path in tmp_path.iterdir()} == {f"cpu_{name}.json" for name in SMALL_PARTS}
+    assert json.loads((tmp_path / "cpu_grid.json").read_text("utf-8"))["variant"] == "small"
+    with pytest.raises(SystemExit):
+        main(["--small", "--tiny", "--out", str(tmp_path)])
+    assert "not allowed with argument" in capsys.readouterr().err
 
 
 def test_numbers_are_stored_with_six_digits_and_never_as_nan():
@@ -443,14 +474,18 @@ def test_the_steps_are_those_of_finetune(method):
 def test_a_run_that_diverges_is_a_result(monkeypatch):
     base = weights.Base(SMALL, GPT(SMALL).state_dict(), "digest")
     of = {"target": "book", "method": "full", "layers": None, "rank": None, "learning_rate": 1e30, "seed": 0}
-    assert grid._measure(CPU, base, of, True) == {"diverged": 2, "target_loss": None, "source_loss": None}
+    assert grid._measure(CPU, base, of, grid.EXTENTS["tiny"]) == {
+        "diverged": 2,
+        "target_loss": None,
+        "source_loss": None,
+    }
     assert all(bool(tensor.isfinite().all()) for tensor in base.state.values())  # the base is copied
 
 
 @pytest.mark.parametrize("best", [-9, -7, -6, -3, 0])
 def test_a_rate_is_tuned_until_both_neighbours_are_worse(best):
     tried = []
-    tuning = grid._tuned(CPU, weights.Base(SMALL, {}, ""), "book", {"method": "lora", "rank": 1}, -6, False)
+    tuning = grid.tuned(CPU, BASE, "book", {"method": "lora", "rank": 1}, -6, grid.EXTENTS["large"])
     task = next(tuning)
     with pytest.raises(StopIteration) as end:
         while True:
@@ -459,11 +494,11 @@ def test_a_rate_is_tuned_until_both_neighbours_are_worse(best):
             loss = math.inf if exponent > 1 else abs(exponent - best)
             task = tuning.send({"target_loss": None if math.isinf(loss) else loss})
     assert end.value.value == best and {best - 1, best, best + 1} <= set(tried)
-    assert len(set(tried)) == len(tried) <= grid.MOST_RATES
+    assert len(set(tried)) == len(tried) <= grid.EXTENTS["large"].rates
 
 
 def test_tuning_ends_where_everything_diverges():
-    tuning = grid._tuned(CPU, weights.Base(SMALL, {}, ""), "book", {"method": "lora"}, -6, False)
+    tuning = grid.tuned(CPU, BASE, "book", {"method": "lora"}, -6, grid.EXTENTS["large"])
     next(tuning)
     with pytest.raises(StopIteration) as end:
         for _ in range(100):
@@ -472,8 +507,8 @@ def test_tuning_ends_where_everything_diverges():
 
 
 def test_the_grid_goes_on_from_the_rate_of_the_rank_before(monkeypatch):
-    monkeypatch.setattr(grid, "load_base", lambda *_, **__: weights.Base(SMALL, {}, ""))
-    tasks = grid.run(CPU, tiny=False, out=Path(), weights=Path())
+    monkeypatch.setattr(grid, "load_base", lambda *_, **__: BASE)
+    tasks = grid.run(CPU, variant="large", out=Path(), weights=Path())
     asked, task = [], next(tasks)
     with pytest.raises(StopIteration):
         while True:
@@ -490,11 +525,68 @@ def test_the_grid_goes_on_from_the_rate_of_the_rank_before(monkeypatch):
 
 
 def test_the_grid_has_every_method_and_rank():
-    found = grid.configurations(tiny=False)
+    found = grid.configurations(grid.RANKS)
     assert len(found) == 18 and sum(entry["method"] == "lora" for entry in found) == 14
     assert found[0]["method"] == "full" and {entry["method"] for entry in found} == set(grid.START)
     assert [entry["rank"] for entry in found if entry["layers"] == "all"] == [1, 2, 4, 8, 16, 32, 64]
     assert grid.bottleneck(shapes.LARGER) == 38  # 8 · 78 848 / 16 384 = 38.5, and 38 is even
+
+
+def test_each_relative_is_tuned_from_the_same_rate_and_rerun(monkeypatch):
+    monkeypatch.setattr(relatives, "load_base", lambda *_, **__: BASE)
+    tasks = relatives.run(CPU, variant="large", out=Path(), weights=Path())
+    asked, task = [], next(tasks)
+    with pytest.raises(StopIteration):
+        while True:
+            asked.append(task.of)
+            task = tasks.send({"target_loss": abs(2 * math.log10(task.of["learning_rate"]) + 4)})
+    runs = [[of for of in asked if of["relative"] == name] for name in grid.RELATIVES]
+    assert [of for of_one in runs for of in of_one] == asked  # one after the other
+    for of_one in runs:
+        assert [of["learning_rate"] for of in of_one] == [grid.rate_of(k) for k in (-5, -4, -6, -3, -4, -4, -4)]
+        assert [of["seed"] for of in of_one] == [0, 0, 0, 0, 1, 2, 3]
+        assert {(of["target"], of["layers"], of["rank"]) for of in of_one} == {("book", "all", 8)}
+
+
+def test_the_places_have_equally_many_parameters_and_are_the_papers(monkeypatch):
+    monkeypatch.setattr(places, "load_base", lambda *_, **__: BASE)
+    assert {len(grid.projections(layers)) * rank for layers, rank in places.PLACES.items()} == {8}
+    tasks = places.run(CPU, variant="large", out=Path(), weights=Path())
+    asked, task = [], next(tasks)
+    with pytest.raises(StopIteration):
+        while True:
+            asked.append(task.of)
+            task = tasks.send({"target_loss": abs(2 * math.log10(task.of["learning_rate"]) + 4)})
+    assert list(dict.fromkeys((of["layers"], of["rank"]) for of in asked)) == list(places.PLACES.items())
+    assert len(asked) == 7 * (4 + 3) and grid.projections("all") == ALL_LINEAR
+
+
+@pytest.mark.parametrize("relative", grid.RELATIVES)
+def test_a_relative_is_the_one_it_is_called(monkeypatch, relative):
+    model, made = GPT(SMALL), {}
+
+    def look(model, optimiser, *_, **__):
+        made.update(layer=model.blocks[0].attention.q_proj, groups=optimiser.adamw.param_groups)
+        return iter(())
+
+    monkeypatch.setattr(grid, "training_steps", look)
+    monkeypatch.setattr(gpu, "now", lambda _: 1.0)
+    base = weights.Base(SMALL, model.state_dict(), "digest")
+    of = {"target": "book", "method": "lora", "layers": "all", "rank": 8, "relative": relative, "learning_rate": 1e-3}
+    with pytest.raises(ZeroDivisionError):  # no step, no time
+        grid._measure(CPU, base, {**of, "seed": 0}, grid.EXTENTS["tiny"])
+    W, layer = model.blocks[0].attention.q_proj.weight, made["layer"]
+    adapter = layer.adapter("default")
+    assert adapter.settings.scale == (32 / 8**0.5 if relative == "rsLoRA" else 4)
+    assert (adapter.magnitude is not None) == (relative == "DoRA")
+    moved = layer.weight.detach() - W
+    assert bool(moved.any()) == (relative in ("PiSSA", "OLoRA"))
+    if relative == "PiSSA":
+        assert torch.linalg.svdvals(layer.weight)[0] == pytest.approx(torch.linalg.svdvals(W)[8].item(), rel=1e-4)
+    by_rate = {group["times"]: group["params"] for group in made["groups"]}
+    assert set(by_rate) == ({1.0, 16.0} if relative == "LoRA+" else {1.0})
+    if relative == "LoRA+":
+        assert {p.shape[1] for p in by_rate[16.0]} == {8} and {p.shape[0] for p in by_rate[1.0]} == {8}
 
 
 @pytest.mark.parametrize("phase", ["forward", "backward", "optimiser"])
@@ -581,9 +673,9 @@ def test_weights_that_are_not_whole_are_refused(tmp_path, monkeypatch, harm):
 def test_weights_of_this_call_come_before_those_of_an_earlier_one(tmp_path):
     out, earlier = tmp_path / "out", tmp_path / "earlier"
     old = weights.save_weights(earlier, GPT(SMALL), {})
-    assert weights.load_base(CPU, tiny=False, out=out, weights=earlier).digest == old
+    assert weights.load_base(CPU, variant="large", out=out, weights=earlier).digest == old
     new = weights.save_weights(out / "weights", GPT(SMALL, seed=1), {})
-    assert weights.load_base(CPU, tiny=False, out=out, weights=earlier).digest == new != old
+    assert weights.load_base(CPU, variant="large", out=out, weights=earlier).digest == new != old
     with safetensors.safe_open(min(earlier.iterdir()), framework="pt") as file:
         assert json.loads(file.metadata()["config"]) == dataclasses.asdict(SMALL)
 
@@ -608,7 +700,7 @@ def test_weights_that_are_no_better_are_not_kept(tmp_path):
 
 def test_pretraining_stops_where_longer_is_no_better(tmp_path):
     for losses, lengths in (([3.0, 2.0, 1.0], 3), ([3.0, 2.0, 2.0], 3), ([2.0, 2.5], 2), ([2.0, None], 2)):
-        tasks = pretrain.run(CPU, tiny=True, out=tmp_path, weights=tmp_path)
+        tasks = pretrain.run(CPU, variant="tiny", out=tmp_path, weights=tmp_path)
         found = [next(tasks)]
         with pytest.raises(StopIteration):
             for loss in losses:

@@ -1,6 +1,6 @@
 """The command line of the study: which parts to do, where results go, and for how long.
 
-python -m benchmarks.gpu --out DIR [--results DIR] [--weights DIR] [--minutes 9] [--part NAME …] [--tiny]
+python -m benchmarks.gpu --out DIR [--results DIR] [--weights DIR] [--minutes 9] [--part NAME …] [--small | --tiny]
 """
 
 import argparse
@@ -8,18 +8,21 @@ import gc
 import time
 from pathlib import Path
 
-from benchmarks.gpu import BEGAN, grid, merge, pretrain, switching, throughput, wall
-from benchmarks.gpu.device import study_device
+from benchmarks.gpu import BEGAN, grid, merge, places, pretrain, relatives, switching, throughput, wall
+from benchmarks.gpu.device import Variant, study_device
 from benchmarks.gpu.study import run_part
 
 PARTS = {
     "pretrain": pretrain,
     "grid": grid,
+    "relatives": relatives,
+    "places": places,
     "wall": wall,
     "throughput": throughput,
     "merge": merge,
     "switching": switching,
 }
+SMALL = ("grid", "relatives", "places", "merge")  # the parts that a CPU can do with the base model of the book
 PACKAGE_DATA = Path(__file__).resolve().parents[2] / "lowrank_helpers" / "data"
 
 
@@ -31,17 +34,22 @@ def main(arguments: list[str] | None = None, began: float | None = None) -> int:
     parser.add_argument("--weights", type=Path, help="weights of an earlier call (default: those in OUT/weights)")
     parser.add_argument("--minutes", type=float, default=9.0, help="nothing starts that would end later (default: 9)")
     parser.add_argument("--part", nargs="+", choices=PARTS, default=list(PARTS), help="these parts alone")
-    parser.add_argument("--tiny", action="store_true", help="the same code on small models, on the CPU")
+    smaller = parser.add_mutually_exclusive_group()
+    smaller.add_argument(
+        "--small", action="store_true", help=f"{', '.join(SMALL)} on the book's base model, on the CPU"
+    )
+    smaller.add_argument("--tiny", action="store_true", help="the same code on small models, on the CPU, in a minute")
     given = parser.parse_args(arguments)
+    variant: Variant = "small" if given.small else "tiny" if given.tiny else "large"
     end = (time.monotonic() if began is None else began) + 60 * given.minutes
-    device = study_device(given.tiny)
+    device = study_device(variant)
     missing = []
-    for name in [part for part in PARTS if part in given.part]:
+    for name in [part for part in PARTS if part in given.part and (variant != "small" or part in SMALL)]:
         part = PARTS[name]
-        tasks = part.run(device, tiny=given.tiny, out=given.out, weights=given.weights or given.out / "weights")
+        tasks = part.run(device, variant=variant, out=given.out, weights=given.weights or given.out / "weights")
         try:
             complete = run_part(
-                name, part, tasks, device=device, tiny=given.tiny, out=given.out, results=given.results,
+                name, part, tasks, device=device, variant=variant, out=given.out, results=given.results,
                 remaining=lambda: end - time.monotonic(),
             )  # fmt: skip
         except Exception as error:  # the other parts do not depend on it

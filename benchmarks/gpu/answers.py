@@ -47,6 +47,32 @@ def answers(measurements: Sequence[Result]) -> Result:
     return found
 
 
+def relatives(measurements: Sequence[Result]) -> Result:
+    """Say for each relative of LoRA whether its target loss is lower than LoRA's, seed by seed, and at which rate.
+
+    Parameters
+    ----------
+    measurements : sequence of dict
+        Those of the part relatives. Failed ones do not count.
+
+    Returns
+    -------
+    dict
+        For each relative: its "rate", and how far its loss is from LoRA's on the same seed.
+    """
+    runs: dict[str, dict[int, Result]] = {}
+    for m in measurements:
+        if "error" not in m and m["target_loss"] is not None and m["of"]["seed"] != TUNING_SEED:
+            runs.setdefault(m["of"]["relative"], {})[m["of"]["seed"]] = m
+    lora = runs.pop("LoRA", {})
+    found = {}
+    for name, by_seed in runs.items():
+        differences = [by_seed[s]["target_loss"] - lora[s]["target_loss"] for s in sorted(by_seed.keys() & lora.keys())]
+        rate = next(iter(by_seed.values()))["of"]["learning_rate"]
+        found[name] = {"rate": rate, "above LoRA": _judged(differences, 0.0, "better", "worse")}
+    return found
+
+
 def _is(m: Result, method: str, rank: int | None) -> bool:
     return (m["of"]["method"], m["of"]["rank"]) == (method, rank) and m["of"]["layers"] in (None, "all")
 

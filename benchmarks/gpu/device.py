@@ -14,9 +14,12 @@ import time
 from collections.abc import Sequence
 from importlib import metadata
 from itertools import pairwise
+from typing import Literal
 
 import torch
 from torch import Tensor
+
+Variant = Literal["large", "small", "tiny"]  # the study's: for a GPU; on the book's base model, on a CPU; to try it
 
 
 def name_of(device: torch.device) -> str:
@@ -128,12 +131,12 @@ def _product_times(A: Tensor, B: Tensor, C: Tensor, repeats: int) -> list[float]
     return [start.elapsed_time(end) / 1e3 for start, end in pairwise(events)]
 
 
-def study_device(tiny: bool) -> torch.device:
-    """Return the GPU, or the CPU for a tiny study; an error where there is no GPU that could do it."""
-    if tiny:
+def study_device(variant: Variant) -> torch.device:
+    """Return the GPU, or the CPU for a smaller study; an error where there is no GPU that could do it."""
+    if variant != "large":
         return torch.device("cpu")
     if not torch.cuda.is_available() or torch.cuda.get_device_capability() < (8, 0):
         came = torch.cuda.get_device_name() if torch.cuda.is_available() else "no CUDA device"
-        sys.exit(f"benchmarks.gpu: a GPU with bfloat16 is needed; there is {came}. Pass --tiny to try it on the CPU.")
+        sys.exit(f"benchmarks.gpu: a GPU with bfloat16 is needed; there is {came}. On a CPU pass --small or --tiny.")
     torch.cuda.set_device(0)
     return torch.device("cuda", 0)

@@ -12,17 +12,18 @@ The third fixes the scale: α = 32, s = α / rank and Kaiming's A are theirs, an
 cannot favour one rank either.
 
 Held equal: the base, the sequences and their order (a seed draws the same for every method), 100 steps of 16 × 512
-tokens (about three times through a text), warm-up and cosine, AdamW without weight decay, clipping, float32 weights
-with bfloat16 products, no compiling. The bottleneck adapters have about as many parameters as LoRA of rank 8 on all
-layers. Rates lie on a grid of half decades; the best on seed 0 is taken when both of its neighbours are worse. Seeds
-1, 2 and 3, which had no part in that choice, give the results, their means and their intervals.
+tokens (about three times through a text; small: of 8 × 128, less than half of it), warm-up and cosine, AdamW without
+weight decay, clipping, float32 weights with bfloat16 products (on a CPU float32), no compiling. The bottleneck adapters
+have about as many parameters as LoRA of rank 8 on all layers. Rates lie on a grid of half decades; the best on seed 0
+is taken when both of its neighbours are worse. Seeds 1, 2 and 3, which had no part in that choice, give the results,
+their means and their intervals.
 """
 
 import math
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from functools import partial
 from pathlib import Path
-from typing import cast
+from typing import Any, NamedTuple, cast
 
 import safetensors.torch
 import torch
@@ -45,41 +46,64 @@ QUESTIONS = (
 )
 SEEDS = (0, 1, 2, 3)  # the first tunes the learning rate, the others give the results
 FIRST_GUESS = 0.06  # seconds for a step, measuring included
-STEPS, BATCH = 100, 16
 RANKS = (1, 2, 4, 8, 16, 32, 64)
 ALPHA, PROMPT_TOKENS = 32.0, 16
-LAYERS = {"all": ALL_LINEAR, "q, v": ("q_proj", "v_proj")}
-MOST_RATES = 10  # tried for one configuration
+LAYERS = ("all", "q, v")
+RELATIVES: dict[str, dict[str, Any]] = {  # of LoRA, for the part relatives: what `prepare` has to know
+    "LoRA": {},
+    "rsLoRA": {"scaling": "alpha/sqrt(rank)"},
+    "PiSSA": {"init": "pissa"},
+    "OLoRA": {"init": "olora"},
+    "DoRA": {"dora": True},
+    "LoRA+": {},
+}
+RATIO = 16.0  # of the learning rates of B and A in LoRA+, the one that its authors recommend
 START = {"full": -6, "last block": -6, "adapters": -5, "prompt": -3, "lora": -5}  # exponents: the rate is 10^(k/2)
 
 
-def run(device: torch.device, *, tiny: bool, out: Path, weights: Path) -> Tasks:
+class Extent(NamedTuple):
+    """How long a run is, and how many there are."""
+
+    steps: int
+    batch: int
+    context: int  # tokens of a sequence
+    ranks: tuple[int, ...]
+    results: tuple[int, ...]  # seeds
+    rates: int  # tried for a configuration at most
+    corpus: int | None  # its first so many tokens
+    held_out: int | None  # and of what the losses are measured on
+
+
+EXTENTS: dict[gpu.Variant, Extent] = {
+    "large": Extent(100, 16, 512, RANKS, SEEDS[1:], 10, None, None),
+    "small": Extent(100, 8, 128, (1, 2, 4, 8, 64), SEEDS[1:], 10, None, 16_001),
+    "tiny": Extent(2, 2, 32, (1, 2), SEEDS[1:3], 3, 257, 257),
+}
+
+
+def run(device: torch.device, *, variant: gpu.Variant, out: Path, weights: Path) -> Tasks:
     """Tune and rerun every configuration on the one text, then on the other."""
-    base = load_base(device, tiny=tiny, out=out, weights=weights)
+    base, extent = load_base(device, variant=variant, out=out, weights=weights), EXTENTS[variant]
     for target in ("book", "tkinter"):
         starts = dict(START)
-        for configuration in configurations(tiny):
-            method = configuration["method"]
-            best = yield from _tuned(device, base, target, configuration, starts[method], tiny)
-            if best is None:
-                continue
-            starts[method] = best  # of the next rank
-            for seed in SEEDS[1 : 3 if tiny else None]:
-                yield _task(device, base, target, configuration, best, seed, tiny)
+        for configuration in configurations(extent.ranks):
+            start = starts[configuration["method"]]
+            best = yield from tuned_and_rerun(device, base, target, configuration, start, extent)
+            starts[configuration["method"]] = start if best is None else best  # of the next rank
 
 
-def configurations(tiny: bool) -> list[Result]:
+def configurations(ranks: Sequence[int]) -> list[Result]:
     """Return the methods to compare, with LoRA's layers and ranks."""
-    lora = [
-        {"method": "lora", "layers": layers, "rank": rank}
-        for layers in LAYERS
-        for rank in ((1, 2) if tiny else RANKS)
-        if not tiny or (layers, rank) != ("q, v", 1)
-    ]
+    lora = [{"method": "lora", "layers": layers, "rank": rank} for layers in LAYERS for rank in ranks]
     others = [
         {"method": method, "layers": None, "rank": None} for method in ("full", "last block", "adapters", "prompt")
     ]
     return [others[0], *lora, *others[1:]]
+
+
+def projections(layers: str) -> tuple[str, ...]:
+    """Return the names of the layers that LoRA is put beside: "q, v" are q_proj and v_proj."""
+    return ALL_LINEAR if layers == "all" else tuple(f"{layer}_proj" for layer in layers.split(", "))
 
 
 def rate_of(exponent: int) -> float:
@@ -87,15 +111,25 @@ def rate_of(exponent: int) -> float:
     return float(f"{10 ** (exponent / 2):.4g}")
 
 
-def _tuned(
-    device: torch.device, base: Base, target: str, configuration: Result, start: int, tiny: bool
+def tuned_and_rerun(
+    device: torch.device, base: Base, target: str, configuration: Result, start: int, extent: Extent
+) -> Generator[Task, Result, int | None]:
+    """Find the best rate of a configuration on the first seed, then run the others at it."""
+    best = yield from tuned(device, base, target, configuration, start, extent)
+    for seed in () if best is None else extent.results:
+        yield _task(device, base, target, configuration, best, seed, extent)
+    return best
+
+
+def tuned(
+    device: torch.device, base: Base, target: str, configuration: Result, start: int, extent: Extent
 ) -> Generator[Task, Result, int | None]:
     """Find the best rate on the first seed: neighbours are tried until the best one has a worse one on each side."""
     losses: dict[int, float] = {}
     wanted = [start, start + 1, start - 1]
-    while wanted and len(losses) < (3 if tiny else MOST_RATES):
+    while wanted and len(losses) < extent.rates:
         exponent = wanted.pop(0)
-        result = yield _task(device, base, target, configuration, exponent, SEEDS[0], tiny)
+        result = yield _task(device, base, target, configuration, exponent, SEEDS[0], extent)
         found = result.get("target_loss")
         losses[exponent] = math.inf if found is None else found
         best = min(losses, key=lambda k: losses[k])
@@ -104,17 +138,16 @@ def _tuned(
 
 
 def _task(
-    device: torch.device, base: Base, target: str, configuration: Result, exponent: int, seed: int, tiny: bool
+    device: torch.device, base: Base, target: str, configuration: Result, exponent: int, seed: int, extent: Extent
 ) -> Task:  # fmt: skip
     of = {"base": base.digest, "target": target, **configuration, "learning_rate": rate_of(exponent), "seed": seed}
-    return Task(of, 2 if tiny else STEPS, partial(_measure, device, base, of, tiny))
+    return Task(of, extent.steps, partial(_measure, device, base, of, extent))
 
 
-def _measure(device: torch.device, base: Base, of: Result, tiny: bool) -> Result:
-    batch_size, context, steps = (2, 32, 2) if tiny else (BATCH, base.config.context, STEPS)
-    cut = slice(257 if tiny else None)
-    train, held_out = (load_corpus(of["target"], split)[cut] for split in ("train", "validation"))
-    source = load_corpus("source", "validation")[cut]
+def _measure(device: torch.device, base: Base, of: Result, extent: Extent) -> Result:
+    steps, batch_size, context = extent.steps, extent.batch, extent.context
+    train = load_corpus(of["target"], "train")[: extent.corpus]
+    held_out, source = (load_corpus(name, "validation")[: extent.held_out] for name in (of["target"], "source"))
     looked_at = (
         [steps] if of["seed"] == SEEDS[0] else sorted({math.ceil(steps * k / 30) for k in (1, 2, 4, 8, 15, 22, 30)})
     )
@@ -124,10 +157,13 @@ def _measure(device: torch.device, base: Base, of: Result, tiny: bool) -> Result
     losses = partial(_losses, model, held_out, source, context)
     path = [[0, *losses()]]
     prepare(
-        model, cast(Method, of["method"]), rank=of["rank"] or 1, alpha=ALPHA, targets=LAYERS[of["layers"] or "all"],
-        bottleneck=bottleneck(base.config), prompt_tokens=PROMPT_TOKENS, seed=of["seed"],
+        model, cast(Method, of["method"]), rank=of["rank"] or 1, alpha=ALPHA,
+        targets=projections(of["layers"] or "all"), bottleneck=bottleneck(base.config), prompt_tokens=PROMPT_TOKENS,
+        seed=of["seed"],
+        **RELATIVES[of.get("relative", "LoRA")],
     )  # fmt: skip
-    optimiser = optimiser_of(model, device, dtype_on(device, "auto"))
+    ratio = RATIO if of.get("relative") == "LoRA+" else 1.0
+    optimiser = optimiser_of(model, device, dtype_on(device, "auto"), ratio=ratio)
     gpu.reset_peak(device)
     highest, seconds, began = 0, 0.0, gpu.now(device)
     for step, loss in training_steps(

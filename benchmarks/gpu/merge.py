@@ -1,4 +1,4 @@
-"""Part 5: what merging costs in accuracy, for each dtype of the weights.
+"""Part 7: what merging costs in accuracy, for each dtype of the weights.
 
 An adapter of rank 16 on all linear layers is trained on the book's prose, in float32; then the base is rounded to a
 dtype, and s B A is merged into it and taken out again, as `merge_lora` and `unmerge_lora` do: computed in float64,
@@ -13,6 +13,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from benchmarks.gpu import device as gpu
 from benchmarks.gpu import grid
 from benchmarks.gpu.steps import optimiser_of, training_steps
 from benchmarks.gpu.study import Result, Task, Tasks
@@ -32,38 +33,36 @@ DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch
 RANK, RATE = 16, 1e-3
 
 
-def run(device: torch.device, *, tiny: bool, out: Path, weights: Path) -> Tasks:
+def run(device: torch.device, *, variant: gpu.Variant, out: Path, weights: Path) -> Tasks:
     """Train the adapter once it is needed, then measure in each dtype."""
-    base = load_base(device, tiny=tiny, out=out, weights=weights)
+    base = load_base(device, variant=variant, out=out, weights=weights)
     trained: list[GPT] = []
     for name in DTYPES:
         of = {"base": base.digest, "dtype": name, "rank": RANK, "learning_rate": RATE}
-        yield Task(of, 1.0, partial(_measure, device, base, trained, name, tiny))
+        yield Task(of, 1.0, partial(_measure, device, base, trained, name, grid.EXTENTS[variant]))
 
 
-def _adapted(device: torch.device, base: Base, tiny: bool) -> GPT:
+def _adapted(device: torch.device, base: Base, extent: grid.Extent) -> GPT:
     """Return the base with an adapter that was trained on the book's prose."""
-    batch_size, context, steps = (2, 64, 2) if tiny else (grid.BATCH, base.config.context, grid.STEPS)
     model = fresh(base)
     prepare(model, "lora", rank=RANK, alpha=grid.ALPHA, targets=ALL_LINEAR, seed=SEEDS[0])
     optimiser = optimiser_of(model, device, dtype_on(device, "auto"))
     for _ in training_steps(
-        model, optimiser, load_corpus("book", "train"), steps=steps, batch_size=batch_size, context=context,
-        learning_rate=RATE, seed=SEEDS[0],
+        model, optimiser, load_corpus("book", "train"), steps=extent.steps, batch_size=extent.batch,
+        context=extent.context, learning_rate=RATE, seed=SEEDS[0],
     ):  # fmt: skip
         pass
     return model.eval()
 
 
-def _measure(device: torch.device, base: Base, trained: list[GPT], name: str, tiny: bool) -> Result:
+def _measure(device: torch.device, base: Base, trained: list[GPT], name: str, extent: grid.Extent) -> Result:
     if not trained:
-        trained.append(_adapted(device, base, tiny))
+        trained.append(_adapted(device, base, extent))
     model = copy.deepcopy(trained[0])
     for path, parameter in model.named_parameters():
         if ".adapters." not in path:  # these stay in float32
             parameter.data = parameter.data.to(DTYPES[name])
-    text = load_corpus("book", "validation")[: 513 if tiny else None]
-    context = 64 if tiny else base.config.context
+    text, context = load_corpus("book", "validation")[: extent.held_out], extent.context
     rows = text[: 4 * context].reshape(4, context).long().to(device)
 
     before = [layer.weight.detach().clone() for layer in layers_of(model)]

@@ -34,9 +34,10 @@ EPOCHS = (6, 12, 24)
 SETTINGS = {"learning_rate": 1e-3, "final_learning_rate": 0.02, "weight_decay": 0.1, "seed": 0}
 
 
-def run(device: torch.device, *, tiny: bool, out: Path, weights: Path) -> Tasks:
+def run(device: torch.device, *, variant: gpu.Variant, out: Path, weights: Path) -> Tasks:
     """Train once for each length, until a longer run is no better."""
     del weights  # this part makes them
+    tiny = variant == "tiny"
     config = GPTConfig(context=64, width=32, heads=2, layers=2, hidden=64) if tiny else LARGER
     corpus, batch = standard_library("train")[: 2000 if tiny else None], 8 if tiny else 64
     best = float("inf")

@@ -18,10 +18,11 @@ from lowrank_helpers.training.schedule import learning_rate_at
 BETAS, CLIP, FINAL = (0.9, 0.95), 1.0, 0.1  # as in `finetune`
 
 
-def optimiser_of(model: nn.Module, device: torch.device, dtype: torch.dtype) -> Optimiser:
-    """Return AdamW on what requires a gradient, without weight decay."""
+def optimiser_of(model: nn.Module, device: torch.device, dtype: torch.dtype, *, ratio: float = 1.0) -> Optimiser:
+    """Return AdamW on what requires a gradient, without weight decay; LoRA's B at ``ratio`` times the others' rate."""
     trained = {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
-    return Optimiser(trained, device, dtype, weight_decay=0.0, betas=BETAS, clip=CLIP)
+    times = {name: ratio for name in trained if name.endswith(".B")} if ratio != 1.0 else {}
+    return Optimiser(trained, device, dtype, weight_decay=0.0, betas=BETAS, clip=CLIP, times=times)
 
 
 def training_steps(

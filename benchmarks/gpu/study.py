@@ -46,7 +46,7 @@ Tasks = Generator[Task, Result, None]
 
 
 def run_part(
-    name: str, part: ModuleType, tasks: Tasks, *, device: torch.device, tiny: bool, out: Path, results: Path,
+    name: str, part: ModuleType, tasks: Tasks, *, device: torch.device, variant: gpu.Variant, out: Path, results: Path,
     remaining: Callable[[], float],
 ) -> bool:  # fmt: skip
     """Make the measurements of a part that are missing, as far as the time allows; return whether none is missing.
@@ -56,7 +56,7 @@ def run_part(
     ValueError
         What is stored was measured on another device, or with other versions.
     """
-    document = begin(name, part, device=device, tiny=tiny, out=out, results=results)
+    document = begin(name, part, device=device, variant=variant, out=out, results=results)
     failed = False
     try:
         task = next(tasks)
@@ -74,7 +74,7 @@ def run_part(
                 keep(document, result)
                 if "answers" in vars(part):
                     document["answers"] = rounded(part.answers(document["measurements"]))
-                write(out / f"gpu_{name}.json", document)
+                write(out / file_of(name, variant), document)
                 print(f"{name}: {shown(task.of)} in {result['seconds']:.1f} s{ending(result)}", flush=True)
             task = tasks.send(result)
     except StopIteration:
@@ -84,7 +84,9 @@ def run_part(
         gpu.free()
 
 
-def begin(name: str, part: ModuleType, *, device: torch.device, tiny: bool, out: Path, results: Path) -> Result:
+def begin(
+    name: str, part: ModuleType, *, device: torch.device, variant: gpu.Variant, out: Path, results: Path
+) -> Result:
     """Return the document to add to: what is committed and what earlier calls left in ``out``, together."""
     document: Result = {
         "device": gpu.name_of(device),
@@ -92,16 +94,16 @@ def begin(name: str, part: ModuleType, *, device: torch.device, tiny: bool, out:
         "versions": gpu.versions(),
         "date": datetime.date.today().isoformat(),
         "seeds": list(part.SEEDS),
-        "tiny": tiny,
+        "variant": variant,
         "questions": list(part.QUESTIONS),
         "measurements": [],
     }
-    for folder in [out] if tiny else [results, out]:  # a tiny study leaves the figures of a GPU alone
-        path = folder / f"gpu_{name}.json"
+    for folder in [out] if variant == "tiny" else [results, out]:  # a tiny study leaves the stored figures alone
+        path = folder / file_of(name, variant)
         if not path.exists():
             continue
         found = json.loads(path.read_text("utf-8"))
-        for what in ("device", "versions", "tiny"):
+        for what in ("device", "versions", "variant"):
             if found[what] != document[what]:
                 raise ValueError(
                     f"benchmarks.gpu: {path} was measured with {what} = {found[what]!r}; this is {document[what]!r}, "
@@ -111,6 +113,11 @@ def begin(name: str, part: ModuleType, *, device: torch.device, tiny: bool, out:
         for result in found["measurements"]:
             keep(document, result)
     return document
+
+
+def file_of(name: str, variant: gpu.Variant) -> str:
+    """Return the name of the file with the results of a part."""
+    return f"{'cpu' if variant == 'small' else 'gpu'}_{name}.json"
 
 
 def stored(document: Result, of: Result) -> Result | None:

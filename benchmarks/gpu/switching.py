@@ -1,4 +1,4 @@
-"""Part 6: how long it takes to put another adapter into the place of the active one.
+"""Part 8: how long it takes to put another adapter into the place of the active one.
 
 Adapters of rank 8 and 64 on all linear layers of a Llama-shaped bfloat16 model of 1.06 billion parameters, 2 or 8 of
 them in memory. Three ways: `set_adapter`; taking the one out of the weights and merging the other; reading one from a
@@ -27,9 +27,10 @@ FIRST_GUESS = 30.0  # seconds for a rank and a number
 REPEATS = 7
 
 
-def run(device: torch.device, *, tiny: bool, out: Path, weights: Path) -> Tasks:
+def run(device: torch.device, *, variant: gpu.Variant, out: Path, weights: Path) -> Tasks:
     """Measure every rank and number of adapters."""
     del out, weights
+    tiny = variant == "tiny"
     for rank in (8, 64):
         for count in (2, 8):
             of = {"rank": rank, "adapters": count, "size": "1B"}

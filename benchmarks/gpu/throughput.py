@@ -1,4 +1,4 @@
-"""Part 4: tokens a second of this book's LoRA, of PEFT's, and of full fine-tuning, taking turns in one run.
+"""Part 6: tokens a second of this book's LoRA, of PEFT's, and of full fine-tuning, taking turns in one run.
 
 A Llama-shaped model of 1.06 billion parameters, sequences of 2048 tokens of source text. The four that take turns:
 
@@ -59,13 +59,13 @@ class Runner(NamedTuple):
     held: Callable[[], int]  # bytes of weights and optimiser, between steps
 
 
-def run(device: torch.device, *, tiny: bool, out: Path, weights: Path) -> Tasks:
+def run(device: torch.device, *, variant: gpu.Variant, out: Path, weights: Path) -> Tasks:
     """Measure eager, then compiled."""
     del out, weights
     gpu.cap_memory(device, CAP)
     try:
         for mode, work in (("eager", 1.0), ("compiled", 2.5)):
-            yield Task({"mode": mode, "size": "1B"}, work, partial(_measure, device, mode, tiny))
+            yield Task({"mode": mode, "size": "1B"}, work, partial(_measure, device, mode, variant == "tiny"))
     finally:
         gpu.cap_memory(device, float("inf"))
 

@@ -1,4 +1,4 @@
-"""Part 3: which model can still be trained in 80 GB, in full and with LoRA.
+"""Part 5: which model can still be trained in 80 GB, in full and with LoRA.
 
 Llama-shaped models with random weights, from 0.1 B to LLaMA-7B's own sizes, take three steps each on one sequence of
 2048 random tokens, since memory depends on shapes alone. Full fine-tuning keeps float32 weights, gradients and both
@@ -37,12 +37,12 @@ RANK, STEPS = 8, 3
 Method = Literal["full", "lora"]
 
 
-def run(device: torch.device, *, tiny: bool, out: Path, weights: Path) -> Tasks:
+def run(device: torch.device, *, variant: gpu.Variant, out: Path, weights: Path) -> Tasks:
     """Go up in size, each size in four ways."""
     del out, weights
     cap = gpu.cap_memory(device, CAP)
     try:
-        for size, config in {"0.1B": TINY}.items() if tiny else SHAPES.items():
+        for size, config in {"0.1B": TINY}.items() if variant == "tiny" else SHAPES.items():
             for method in ("lora", "full"):
                 for again in (True, False):
                     of = {"size": size, "method": method, "checkpoint_activations": again, "batch": 1}

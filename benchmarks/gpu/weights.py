@@ -12,7 +12,7 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
-from benchmarks.gpu.device import bytes_of
+from benchmarks.gpu.device import Variant, bytes_of
 from lowrank_helpers.training import GPT, GPTConfig, load_base_model
 
 SHARD = 15 * 2**20 - 2**16  # bytes of tensors in a file; the header takes less than the rest
@@ -84,9 +84,9 @@ def load_weights(folder: Path, device: torch.device) -> Base:
     return Base(config, {name: tensor.float().to(device) for name, tensor in state.items()}, common[0]["digest"])
 
 
-def load_base(device: torch.device, *, tiny: bool, out: Path, weights: Path) -> Base:
-    """Return the model to adapt: what this study trained; for a tiny one, the model that ships with the book."""
-    if tiny:
+def load_base(device: torch.device, *, variant: Variant, out: Path, weights: Path) -> Base:
+    """Return the model to adapt: what this study trained; for a smaller one, the model that ships with the book."""
+    if variant != "large":
         model = load_base_model()
         return Base(model.config, model.state_dict(), _digest(model.state_dict()))
     trained_now = out / "weights"

@@ -122,9 +122,9 @@ def initial_factors(W: Tensor, given: Settings, rng: torch.Generator) -> tuple[T
         if given.init == "pissa":
             U, sigma, Vt = torch.linalg.svd(V, full_matrices=False)
             root = (sigma[:r] / given.scale).sqrt()
-            return root[:, None] * Vt[:r], U[:, :r] * root
+            return (root[:, None] * Vt[:r]).contiguous(), (U[:, :r] * root).contiguous()
         Q, R = torch.linalg.qr(V)
-        return R[:r].clone(), Q[:, :r].clone()
+        return R[:r].clone(memory_format=torch.contiguous_format), Q[:, :r].clone(memory_format=torch.contiguous_format)
     A = torch.empty(r, n, device=rng.device)  # float32, so that a seed means the same A for every dtype
     if given.init == "kaiming":
         A.uniform_(-1 / math.sqrt(n), 1 / math.sqrt(n), generator=rng)  # Kaiming's bound with a = √5

@@ -1,6 +1,6 @@
 """A step of AdamW, in mixed precision and over several processes, and the state that it carries."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
@@ -14,7 +14,8 @@ class Optimiser:
     """AdamW (Loshchilov and Hutter 2019) on named parameters, with weight decay on matrices and none on vectors.
 
     The parameters keep the dtype they have, float32 as a rule. The products run in ``dtype`` under torch.autocast; in
-    float16 the loss is scaled up before the backward pass, so that small gradients do not become zero.
+    float16 the loss is scaled up before the backward pass, so that small gradients do not become zero. Each parameter
+    named in ``times`` is trained at so many times the learning rate of the others.
     """
 
     def __init__(
@@ -26,12 +27,14 @@ class Optimiser:
         weight_decay: float,
         betas: tuple[float, float],
         clip: float,
+        times: Mapping[str, float] | None = None,
     ) -> None:
         self.trained, self.device, self.dtype, self.clip = trained, device, dtype, clip
-        matrices = [parameter for parameter in trained.values() if parameter.ndim >= 2]
-        vectors = [parameter for parameter in trained.values() if parameter.ndim < 2]
-        decays = ((matrices, weight_decay), (vectors, 0.0))
-        groups = [{"params": group, "weight_decay": decay} for group, decay in decays if group]
+        alike: dict[tuple[float, float], list[nn.Parameter]] = {}
+        for name, parameter in trained.items():
+            decay = weight_decay if parameter.ndim >= 2 else 0.0
+            alike.setdefault((decay, (times or {}).get(name, 1.0)), []).append(parameter)
+        groups = [{"params": group, "weight_decay": decay, "times": factor} for (decay, factor), group in alike.items()]
         self.adamw = torch.optim.AdamW(groups, lr=0.0, betas=betas, fused=True)
         self.scaler = torch.amp.GradScaler(device.type, enabled=dtype == torch.float16)
 
@@ -62,7 +65,7 @@ class Optimiser:
     def step(self, learning_rate: float) -> None:
         """Take the step, and forget the gradient. In float16 one whose gradient overflowed is left out."""
         for group in self.adamw.param_groups:
-            group["lr"] = learning_rate
+            group["lr"] = learning_rate * group["times"]
         self.scaler.step(self.adamw)
         self.scaler.update()
         self.forget_gradient()

@@ -40,6 +40,7 @@ thm-als-step thm-nuclear-variational thm-soft-impute
 thm-logit-rank thm-mla-absorption thm-johnson-lindenstrauss
 thm-activation-aware
 thm-lora-gradient thm-lora-init thm-lora-merge thm-lora-floor thm-lora-gauge
+thm-chance-overlap thm-pissa
 """.split()
 
 

@@ -8,6 +8,9 @@ from hypothesis import settings
 for variable in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS"):
     os.environ.setdefault(variable, "1")
 
+# Models are looked for on this machine alone.
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+
 # The same examples on every run, and no failure because a machine is busy.
 settings.register_profile("book", deadline=None, derandomize=True)
 settings.load_profile("book")

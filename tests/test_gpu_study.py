@@ -7,13 +7,16 @@ import itertools
 import json
 import math
 import re
+import shutil
 import signal
 import subprocess
 import sys
 import warnings
 from pathlib import Path
 from types import SimpleNamespace
+from typing import NamedTuple
 
+import matplotlib.pyplot as plt
 import pytest
 import safetensors
 import scipy.stats
@@ -27,6 +30,7 @@ from benchmarks.gpu import grid, places, pretrain, relatives, shapes, study, thr
 from benchmarks.gpu.__main__ import PARTS, main
 from benchmarks.gpu.__main__ import SMALL as SMALL_PARTS
 from benchmarks.gpu.steps import optimiser_of, training_steps
+from lowrank_helpers import training
 from lowrank_helpers.lora import add_lora
 from lowrank_helpers.training import ALL_LINEAR, GPT, GPTConfig, finetune, load_corpus, prepare
 from lowrank_helpers.training.corpus import Batches
@@ -102,7 +106,7 @@ def test_the_grid_answers_its_questions(done):
     document = documents(done[0])["grid"]
     assert set(document["answers"]) == {"book", "tkinter"}
     for found in document["answers"].values():
-        assert set(found["within 2 %"]["excess by rank"]) == set(found["forgetting"]) == {"1", "2"}
+        assert set(found["within 2 %"]["excess by rank"]) == set(found["forgetting"]) == {"1", "8"}
         assert found["learning rate"]["factor"] > 0
 
 
@@ -128,8 +132,8 @@ def test_the_grid_measures_what_it_says(done):
     config = GPTConfig()
     assert by_method["full"]["trainable"] == shapes.parameters(config)
     assert by_method["prompt"]["trainable"] == 16 * config.width
-    assert {r["trainable"] for r in runs if (r["of"]["layers"], r["of"]["rank"]) == ("all", 2)} == {
-        shapes.lora_count(config, 2)
+    assert {r["trainable"] for r in runs if (r["of"]["layers"], r["of"]["rank"]) == ("all", 8)} == {
+        shapes.lora_count(config, 8)
     }
     half_unit = 2 * config.width * config.layers  # half of what one more unit of the bottleneck would add
     assert abs(by_method["adapters"]["trainable"] - shapes.lora_count(config, 8)) <= half_unit
@@ -837,3 +841,123 @@ def test_intervals_are_students():
         expected = scipy.stats.t.interval(0.95, count - 1, sum(some) / count, scipy.stats.sem(some))
         assert grid_answers.interval(some) == pytest.approx(expected, rel=1e-4)
     assert grid_answers.interval([1.0]) is None
+
+
+# ------------------------------------------------------------------------------------------------ what is stored
+
+
+def stored_studies():
+    return sorted((ROOT / "lowrank_helpers" / "data").glob("[cg]pu_*.json"))
+
+
+def expected_runs(name, extent):
+    """What a part runs: for each target the configurations."""
+    if name == "grid":
+        return [(target, of) for target in ("book",) for of in grid.configurations(extent.ranks)]
+    same = {"method": "lora", "layers": "all", "rank": relatives.RANK}
+    if name == "relatives":
+        return [("book", same | {"relative": relative}) for relative in grid.RELATIVES]
+    return [("book", same | {"layers": layers, "rank": rank}) for layers, rank in places.PLACES.items()]
+
+
+def test_the_small_study_is_there():
+    assert {path.name for path in stored_studies()} >= {f"cpu_{name}.json" for name in SMALL_PARTS}
+
+
+@pytest.mark.parametrize("path", stored_studies(), ids=lambda path: path.stem)
+def test_what_is_stored_is_whole_and_of_this_study(path):
+    kind, name = path.stem.split("_", 1)
+    document = json.loads(path.read_text("utf-8"))
+    assert document["variant"] == {"cpu": "small", "gpu": "large"}[kind]
+    assert document["questions"] == list(PARTS[name].QUESTIONS) and document["seeds"] == list(PARTS[name].SEEDS)
+    runs = document["measurements"]
+    assert runs and not [run for run in runs if "error" in run]
+    if "answers" in document:
+        assert document["answers"] == study.rounded(PARTS[name].answers(runs))
+    if kind == "cpu":
+        small = weights.load_base(CPU, variant="small", out=Path(), weights=Path())
+        assert {run["of"]["base"] for run in runs} == {small.digest}
+
+
+@pytest.mark.parametrize("name", ["grid", "relatives", "places"])
+def test_every_stored_rate_has_worse_neighbours_and_three_further_seeds(name):
+    document = json.loads((ROOT / "lowrank_helpers" / "data" / f"cpu_{name}.json").read_text("utf-8"))
+    extent, runs = grid.EXTENTS["small"], document["measurements"]
+    for target, of in expected_runs(name, extent):
+        here = [run for run in runs if {"target": target, **of}.items() <= run["of"].items()]
+        tried = {
+            round(2 * math.log10(run["of"]["learning_rate"])): run["target_loss"] or math.inf
+            for run in here
+            if run["of"]["seed"] == 0
+        }
+        best = min(tried, key=tried.get)
+        assert {best - 1, best + 1} <= tried.keys(), (target, of)
+        final = [run for run in here if run["of"]["seed"] > 0]
+        assert {run["of"]["seed"] for run in final} == set(extent.results)
+        assert {run["of"]["learning_rate"] for run in final} == {grid.rate_of(best)}
+
+
+# ------------------------------------------------------------------------------------------------ chapters 17 and 18
+
+
+class Files(NamedTuple):
+    """In the place of importlib.resources, for a chapter that reads results."""
+
+    root: Path
+
+    def files(self, package):
+        assert package == "lowrank_helpers"
+        return self.root
+
+
+def data_with_gpu(done, root):
+    """A folder like the package's with the stored results, and a tiny study's as if they came from a GPU."""
+    shutil.copytree(ROOT / "lowrank_helpers" / "data", root / "data", ignore=shutil.ignore_patterns("gpu_*"))
+    for name, document in documents(done[0]).items():
+        for result in document["measurements"]:
+            if "memory" in result:
+                result["memory"]["peak"] = 5 * 10**9  # which a CPU does not know
+        (root / "data" / f"gpu_{name}.json").write_text(json.dumps(document), "utf-8")
+    return Files(root)
+
+
+def cells_of(stem, changes):
+    """The code cells of a chapter, without its set-up cell, with words changed that must be there."""
+    cells = json.loads((ROOT / "chapters" / f"{stem}.ipynb").read_text("utf-8"))["cells"]
+    codes = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
+    assert "google.colab" in codes.pop(0)
+    whole = "\n# cell\n".join(code for code in codes if "%pip" not in code)
+    for old, new in changes.items():
+        assert whole.count(old) == 1, old
+        whole = whole.replace(old, new)
+    return whole.split("\n# cell\n")
+
+
+def test_chapter_17_runs_in_its_large_size_and_shows_what_a_gpu_measured(done, tmp_path, monkeypatch, capsys):
+    files = data_with_gpu(done, tmp_path)
+    short = {"steps": 2, "batch_size": 2, "context": 32}
+    pretrain_whole = training.pretrain
+    monkeypatch.setattr(
+        training, "pretrain", lambda model, corpus, **given: pretrain_whole(model, corpus[:5000], **{**given, **short})
+    )
+    changes = {
+        "LARGE = False": "LARGE = True",
+        "context=512, width=512, heads=8,\n                           layers=8, hidden=1408": (
+            "context=128, width=32, heads=2, layers=2, hidden=64"
+        ),
+        "(100, 16, 512) if LARGE": "(2, 2, 32) if LARGE",
+    }
+    here, figures = {"__name__": "chapter"}, []
+    monkeypatch.setattr(plt, "show", lambda: figures.append(plt.gcf()))
+    monkeypatch.setattr(training, "standard_library", lambda split: load_corpus("source", "validation"))
+    for code in cells_of("17_lora_training", changes):
+        exec(compile(code, "chapter 17", "exec"), here)
+        here["resources"] = files
+    shown = capsys.readouterr().out
+    assert here["base"].config.width == 32 and "not measured yet" not in shown
+    for words in ("gpu, target book", "gpu, tkinter, rank  8", "compiled, ours:", "'read': '"):
+        assert words in shown
+    assert [len(figure.axes) for figure in figures] == [2, 2, 1]  # ranks and forgetting on both; the wall
+    assert sum(line.get_marker() == "x" for line in figures[2].axes[0].lines) == 2  # full and LoRA, of 0.1 B
+    for figure in figures:
+        plt.close(figure)

@@ -77,7 +77,7 @@ class Extent(NamedTuple):
 EXTENTS: dict[gpu.Variant, Extent] = {
     "large": Extent(100, 16, 512, RANKS, SEEDS[1:], 10, None, None),
     "small": Extent(100, 8, 128, (1, 2, 4, 8, 64), SEEDS[1:], 10, None, 16_001),
-    "tiny": Extent(2, 2, 32, (1, 2), SEEDS[1:3], 3, 257, 257),
+    "tiny": Extent(2, 2, 32, (1, 8), SEEDS[1:3], 3, 257, 257),
 }
 
 

@@ -410,6 +410,17 @@ def speaks_between_code_cells(notebook: NotebookNode) -> list[str]:
     return [f"four code cells in a row from cell {match.start()}" for match in re.finditer("cccc+", kinds)]
 
 
+@rule
+def keeps_lists_together(notebook: NotebookNode) -> list[str]:
+    """A formula inside of a list is indented like its item; one that is not ends the list, and what follows runs on."""
+    broken = re.compile(r"^\$\$\n\n? {2,}\S.*", re.MULTILINE)
+    return [
+        f"cell {i}: {match.group().split()[1]} … follows a formula that has ended its list"
+        for i, cell in cells(notebook, "markdown")
+        for match in broken.finditer(cell.source)
+    ]
+
+
 def long_texts(notebook: NotebookNode) -> list[str]:
     """Text cells of more than 150 words; those with a directive, which cannot be split, may be longer."""
     return [

@@ -853,7 +853,7 @@ def stored_studies():
 def expected_runs(name, extent):
     """What a part runs: for each target the configurations."""
     if name == "grid":
-        return [(target, of) for target in ("book",) for of in grid.configurations(extent.ranks)]
+        return [(target, of) for target in ("book", "tkinter") for of in grid.configurations(extent.ranks)]
     same = {"method": "lora", "layers": "all", "rank": relatives.RANK}
     if name == "relatives":
         return [("book", same | {"relative": relative}) for relative in grid.RELATIVES]
@@ -957,7 +957,7 @@ def test_chapter_17_runs_in_its_large_size_and_shows_what_a_gpu_measured(done, t
     assert here["base"].config.width == 32 and "not measured yet" not in shown
     for words in ("gpu, target book", "gpu, tkinter, rank  8", "compiled, ours:", "'read': '"):
         assert words in shown
-    assert [len(figure.axes) for figure in figures] == [2, 2, 1]  # ranks and forgetting on both; the wall
+    assert [len(figure.axes) for figure in figures] == [4, 4, 1]  # ranks and forgetting, both sizes and texts; the wall
     assert sum(line.get_marker() == "x" for line in figures[2].axes[0].lines) == 2  # full and LoRA, of 0.1 B
     for figure in figures:
         plt.close(figure)

@@ -166,6 +166,15 @@ def test_the_keyboard_reaches_the_page(site, browser):
         assert any("search" in str(r) for r in reached) and any("theme-switch" in str(r) for r in reached)
 
 
+def test_the_calculator_on_its_page(site, browser):
+    with Visit(browser, site, "chapters/17_lora_training") as visit:
+        visit.until_math()
+        visit.page.get_by_label("Train").select_option("everything")
+        reading = visit.page.locator(".memory-calculator output").inner_text()
+        assert "107.8 GB for weights" in reading and "80 GB: too little" in reading
+        assert visit.foreign == []
+
+
 def test_the_slider_on_its_page(site, browser):
     with Visit(browser, site, "chapters/06_eckart_young") as visit:
         visit.until_math()

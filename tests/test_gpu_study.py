@@ -947,7 +947,7 @@ def test_chapter_17_runs_in_its_large_size_and_shows_what_a_gpu_measured(done, t
         ),
         "(100, 16, 512) if LARGE": "(2, 2, 32) if LARGE",
     }
-    here, figures = {"__name__": "chapter"}, []
+    here, figures = {"__name__": "chapter", "display": print}, []
     monkeypatch.setattr(plt, "show", lambda: figures.append(plt.gcf()))
     monkeypatch.setattr(training, "standard_library", lambda split: load_corpus("source", "validation"))
     for code in cells_of("17_lora_training", changes):

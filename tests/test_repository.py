@@ -64,6 +64,7 @@ MAY_IMPORT = {
     "exercises.*": "_checks exercises._answers",
     "plotting": "_checks",
     "slider": "_checks",
+    "memory": "_checks",
     "attention": "_checks",
     "lora": "lora.*",
     "lora.product": "",

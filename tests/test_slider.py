@@ -105,31 +105,6 @@ def test_page_is_small_the_same_each_time_and_has_no_ids(slider):
 # In a browser
 
 
-@pytest.fixture
-def show(browser, tmp_path):
-    """Show HTML in a fresh page that may ask for nothing; what it asked for or complained about fails the test."""
-    contexts, complaints, asked = [], [], []
-
-    def open_page(body, **options):
-        context = browser.new_context(**{"viewport": {"width": 800, "height": 900}, **options})
-        contexts.append(context)
-        page = context.new_page()
-        file = tmp_path / "page.html"
-        head = "<meta charset=utf-8><meta name=viewport content='width=device-width'><title>t</title>"
-        file.write_text(f"<!doctype html><html lang=en>{head}<body>{body}</body>", encoding="utf-8")
-        page.on("pageerror", lambda error: complaints.append(str(error)))
-        page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
-        page.on("request", lambda request: asked.append(request.url))
-        page.goto(file.as_uri())
-        return page
-
-    yield open_page
-    for context in contexts:
-        context.close()
-    assert complaints == []
-    assert [url for url in asked if not url.startswith("data:")] == [(tmp_path / "page.html").as_uri()]
-
-
 def pixels(page, which=0):
     """The canvas as an array (rows, columns, 3)."""
     url = page.evaluate("which => document.querySelectorAll('canvas')[which].toDataURL('image/png')", which)

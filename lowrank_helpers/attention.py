@@ -242,9 +242,15 @@ def rotate(x: Tensor, *, start: int = 0) -> Tensor:
     if x.shape[-1] % 2:
         raise ValueError(f"rotate: x must have an even last axis; got {x.shape[-1]}. Rotations turn pairs.")
     start = _checks.integer(start, 0, None, "rotate", "start")
+    return _turned(x, start)
+
+
+def _turned(x: Tensor, start: int = 0) -> Tensor:
+    """Do what `rotate` says, without its checks: for models, which call it in every layer."""
     T, half = x.shape[-2], x.shape[-1] // 2
-    rates = 10000.0 ** -(torch.arange(half, device=x.device, dtype=torch.float64) / max(half, 1))
-    angles = torch.outer(torch.arange(start, start + T, device=x.device, dtype=torch.float64), rates)
+    wide = torch.float32 if x.device.type == "mps" else torch.float64
+    rates = 10000.0 ** -(torch.arange(half, device=x.device, dtype=wide) / max(half, 1))
+    angles = torch.outer(torch.arange(start, start + T, device=x.device, dtype=wide), rates)
     cos, sin = angles.cos().to(x.dtype), angles.sin().to(x.dtype)
     first, second = x[..., :half], x[..., half:]
     return torch.cat([first * cos - second * sin, second * cos + first * sin], dim=-1)

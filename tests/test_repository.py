@@ -83,7 +83,7 @@ MAY_IMPORT = {
     " training.schedule",
     "training.losses": "",
     "training.methods": "_checks lora lora.start training.model",
-    "training.model": "_checks training.losses training.schedule",
+    "training.model": "_checks attention training.losses training.schedule",
     "training.optimiser": "_checks",
     "training.records": "_checks",
     "training.schedule": "_checks",

@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import lowrank_helpers
+from lowrank_helpers.attention import _turned
 from lowrank_helpers.training import GPT, GPTConfig
-from lowrank_helpers.training.model import _rotate
 from tests._matrices import PROPERTY
 
 SMALL = {"vocabulary": 50, "context": 12, "width": 24, "heads": 3, "layers": 2, "hidden": 40}
@@ -170,7 +170,7 @@ def test_a_prefix_has_the_logits_that_it_has_in_the_whole(positions):
 
 def test_rotations_keep_lengths_and_depend_on_differences_of_positions():
     q, k = drawn(8, seed=1), drawn(8, seed=2)
-    queries, keys = (_rotate(x.expand(1, 20, 8))[0] for x in (q, k))
+    queries, keys = (_turned(x.expand(1, 20, 8))[0] for x in (q, k))
     assert torch.equal(queries[0], q)  # position 0 is not turned
     assert torch.allclose(queries.norm(dim=1), q.norm().expand(20), atol=1e-6)
     products = queries @ keys.T

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from lowrank_helpers import _checks
+from lowrank_helpers.attention import _turned
 from lowrank_helpers.training.losses import chunked_cross_entropy
 from lowrank_helpers.training.schedule import own_random_state
 
@@ -102,23 +103,13 @@ class Attention(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         q, k, v = (self._split(project(x)) for project in (self.q_proj, self.k_proj, self.v_proj))
         if self.rotary:
-            q, k = _rotate(q), _rotate(k)
+            q, k = _turned(q), _turned(k)
         mixed = F.scaled_dot_product_attention(q, k, v, is_causal=True)
         return cast(Tensor, self.o_proj(mixed.transpose(1, 2).flatten(2)))
 
     def _split(self, x: Tensor) -> Tensor:
         """(batch, tokens, width) as (batch, heads, tokens, width of a head)."""
         return x.view(*x.shape[:-1], self.heads, -1).transpose(1, 2)
-
-
-def _rotate(x: Tensor) -> Tensor:
-    """Turn the pairs (x_i, x_{i+d/2}) of position t by the angle t / 10000^(2i/d) (Su et al. 2021, section 3.2.2)."""
-    tokens, half = x.shape[-2], x.shape[-1] // 2
-    rates = 10000.0 ** -(torch.arange(half, device=x.device) / half)
-    angles = torch.outer(torch.arange(tokens, device=x.device), rates)
-    cos, sin = angles.cos().to(x.dtype), angles.sin().to(x.dtype)
-    first, second = x[..., :half], x[..., half:]
-    return torch.cat([first * cos - second * sin, second * cos + first * sin], dim=-1)
 
 
 class FeedForward(nn.Module):

@@ -282,6 +282,16 @@ def test_torch_is_imported_for_networks_alone():
     assert {"lora.layer", "training.model"} <= needing  # they would be found
 
 
+@pytest.mark.parametrize("path", sorted((ROOT / "tests" / "claims").glob("ch*.py")), ids=lambda path: path.stem)
+def test_claims_are_read_without_torch(path):
+    """The ledger page imports them, and the book is built without torch: so it is imported in functions alone."""
+    top = ast.parse(path.read_text(encoding="utf-8")).body
+    named = [alias.name for node in top if isinstance(node, ast.Import) for alias in node.names]
+    named += [node.module or "" for node in top if isinstance(node, ast.ImportFrom)]
+    needing = {"torch", *(f"lowrank_helpers.{name}" for name in ("lora", "training", "attention"))}
+    assert not [name for name in named if name.split(".")[0] == "torch" or name in needing]
+
+
 @pytest.mark.parametrize(
     ("module", "unwanted"),
     [

@@ -5,8 +5,6 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
-import torch
-from torch.utils.flop_counter import FlopCounterMode
 
 from tests.claims import Claim, Folklore
 
@@ -37,6 +35,9 @@ def in_place(C, P, Q, out_shape=None, **options):
 
 def counted(work):
     """The operations in products of what this does, by torch's own counter."""
+    import torch  # the book is built without it
+    from torch.utils.flop_counter import FlopCounterMode
+
     with FlopCounterMode(display=False, custom_mapping={torch.ops.aten.addmm_: in_place}) as counter:
         work()
     return counter.get_total_flops()
@@ -44,6 +45,8 @@ def counted(work):
 
 def step(network, twice=False, between=False, unused=()):
     """A forward and a backward pass; with every weight used twice, products of activations between, or ends unused."""
+    import torch
+
     X = torch.ones(network.T, network.weights[0].n, requires_grad=network.input_trained)
     outputs = {-1: X}
     used = set()

@@ -510,15 +510,20 @@ def test_tuning_ends_where_everything_diverges():
     assert end.value.value is None
 
 
-def test_the_grid_goes_on_from_the_rate_of_the_rank_before(monkeypatch):
-    monkeypatch.setattr(grid, "load_base", lambda *_, **__: BASE)
-    tasks = grid.run(CPU, variant="large", out=Path(), weights=Path())
+def asked_of(part, best=lambda of: -4):
+    """The runs that a part asks for, when the loss is least at the rate 10^(best/2)."""
+    tasks = part.run(CPU, variant="large", out=Path(), weights=Path())
     asked, task = [], next(tasks)
     with pytest.raises(StopIteration):
         while True:
             asked.append(task.of)
-            best = -2 if task.of["method"] == "lora" else grid.START[task.of["method"]]
-            task = tasks.send({"target_loss": abs(2 * math.log10(task.of["learning_rate"]) - best)})
+            task = tasks.send({"target_loss": abs(2 * math.log10(task.of["learning_rate"]) - best(task.of))})
+    return asked
+
+
+def test_the_grid_goes_on_from_the_rate_of_the_rank_before(monkeypatch):
+    monkeypatch.setattr(grid, "load_base", lambda *_, **__: BASE)
+    asked = asked_of(grid, lambda of: -2 if of["method"] == "lora" else grid.START[of["method"]])
     books = [of for of in asked if of["target"] == "book"]
     assert asked == books + [{**of, "target": "tkinter"} for of in books]
     ranks = [[of for of in books if (of["layers"], of["rank"]) == ("all", rank)] for rank in grid.RANKS]
@@ -538,12 +543,7 @@ def test_the_grid_has_every_method_and_rank():
 
 def test_each_relative_is_tuned_from_the_same_rate_and_rerun(monkeypatch):
     monkeypatch.setattr(relatives, "load_base", lambda *_, **__: BASE)
-    tasks = relatives.run(CPU, variant="large", out=Path(), weights=Path())
-    asked, task = [], next(tasks)
-    with pytest.raises(StopIteration):
-        while True:
-            asked.append(task.of)
-            task = tasks.send({"target_loss": abs(2 * math.log10(task.of["learning_rate"]) + 4)})
+    asked = asked_of(relatives)
     runs = [[of for of in asked if of["relative"] == name] for name in grid.RELATIVES]
     assert [of for of_one in runs for of in of_one] == asked  # one after the other
     for of_one in runs:
@@ -555,12 +555,7 @@ def test_each_relative_is_tuned_from_the_same_rate_and_rerun(monkeypatch):
 def test_the_places_have_equally_many_parameters_and_are_the_papers(monkeypatch):
     monkeypatch.setattr(places, "load_base", lambda *_, **__: BASE)
     assert {len(grid.projections(layers)) * rank for layers, rank in places.PLACES.items()} == {8}
-    tasks = places.run(CPU, variant="large", out=Path(), weights=Path())
-    asked, task = [], next(tasks)
-    with pytest.raises(StopIteration):
-        while True:
-            asked.append(task.of)
-            task = tasks.send({"target_loss": abs(2 * math.log10(task.of["learning_rate"]) + 4)})
+    asked = asked_of(places)
     assert list(dict.fromkeys((of["layers"], of["rank"]) for of in asked)) == list(places.PLACES.items())
     assert len(asked) == 7 * (4 + 3) and grid.projections("all") == ALL_LINEAR
 

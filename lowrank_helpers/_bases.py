@@ -63,7 +63,8 @@ def _cholesky_qr(Y: Array, least: float, rough: bool) -> Array | None:
         if found is None or (again and not found.near):
             return None
         R, inverse, near = found
-        if not again and least > 0 and np.linalg.norm(inverse, 2) * least >= 1:  # ‖R⁻¹‖₂ = 1/σ_min(Y)
+        # ‖R⁻¹‖₂ = 1/σ_min(Y), and 0 if Y has no columns, for which numpy 2.0's norm is an error
+        if not again and least > 0 and np.linalg.svdvals(inverse).max(initial=0) * least >= 1:
             return None
         Y = Y @ inverse.astype(Y.dtype)
         if near or (rough and np.linalg.norm(R) * np.linalg.norm(inverse) < 1e6):

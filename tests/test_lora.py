@@ -385,6 +385,20 @@ def test_dora_takes_lengths_in_float32_also_under_autocast():
     assert near(*weights, 4 * EPS[torch.float32])  # the same numbers below 1, to rounding
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])  # of the base; the magnitude is in float32
+def test_dora_under_autocast_a_magnitude_moves_its_row_by_as_much(dtype):
+    """The factor of a row, here 1.01, rounds to 1.0078 in bfloat16; so it must be multiplied before the rounding."""
+    made, x = layer(8, 64, dtype=dtype, bias=False, dora=True), torch.randn(4096, 64)
+    with torch.autocast("cpu", torch.bfloat16), torch.no_grad():
+        before = made(x)
+        made.adapters["default"].magnitude.mul_(1.01)
+        after = made(x)
+    assert before.dtype == after.dtype == torch.bfloat16
+    before, after = before.double(), after.double()
+    moved = (before * after).sum(0) / before.square().sum(0) - 1  # of 4096 entries, whose own roundings average out
+    assert near(moved, torch.full_like(moved, 0.01), 5e-4)
+
+
 # ------------------------------------------------------------------------------------------------------ how it starts
 
 
@@ -808,6 +822,30 @@ def test_the_others_say_what_is_wrong_and_leave_the_model_alone(call, make, erro
     with pytest.raises(error, match=message):
         call(model)
     assert before is None or unchanged(model, before)
+
+
+@pytest.mark.parametrize("call", ["merge_lora", "add_lora"])
+def test_checking_for_tied_weights_takes_time_in_proportion_to_the_layers(monkeypatch, call):
+    """Twice as many layers visit twice as many modules; a search for each layer would visit four times as many."""
+    visits, plain = [], nn.Module.named_modules
+
+    def counted(*given, **options):
+        for found in plain(*given, **options):
+            visits.append(found)
+            yield found
+
+    numbers = []
+    for layers in (40, 80):
+        model = nn.Sequential(*(nn.Linear(4, 4) for _ in range(layers)))
+        options = {"alpha": 1, "targets": [str(i) for i in range(layers)], "init": "pissa"}  # writes into weights too
+        if call == "merge_lora":
+            add_lora(model, 1, **options)
+        with monkeypatch.context() as patch:
+            patch.setattr(nn.Module, "named_modules", counted)
+            merge_lora(model) if call == "merge_lora" else add_lora(model, 1, **options)
+        numbers.append(len(visits))
+        visits.clear()
+    assert 1.9 < numbers[1] / numbers[0] < 2.1
 
 
 def test_merging_is_refused_where_adapters_are_disabled():

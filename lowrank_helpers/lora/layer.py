@@ -183,8 +183,8 @@ class LoRALinear(nn.Module):
         if adapter.magnitude is None:
             return low_rank_linear(x, W, b, adapter.A, adapter.B, adapter.settings.scale, dropout)
         y = low_rank_linear(x, W, None, adapter.A, adapter.B, adapter.settings.scale, dropout)
-        y = y * self._row_scale(adapter).to(y.dtype)
-        return y if b is None else y + b.to(y.dtype)
+        scaled = y * self._row_scale(adapter)  # in float32 if y is narrower, and rounded once, with the bias
+        return (scaled if b is None else scaled + b).to(y.dtype)
 
     def _row_scale(self, adapter: Adapter) -> Tensor:
         """DoRA's factor of each row: its magnitude over the length of that row of W + s B A, held constant."""

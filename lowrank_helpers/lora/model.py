@@ -19,6 +19,7 @@ from lowrank_helpers.lora.places import (
     layers_of,
     listed,
     names_of,
+    owners_of,
     places_of,
 )
 from lowrank_helpers.lora.product import sample
@@ -91,9 +92,9 @@ def add_lora(
     check_model(model, "add_lora")
     given = start.settings("add_lora", rank, alpha, dropout, scaling, init, dora)
     start.check_name(name, "add_lora")
-    places = _targeted(model, targets, "add_lora")
+    places, owners = _targeted(model, targets, "add_lora"), owners_of(model)
     for place in places:
-        check_place(model, place, given, "add_lora")
+        check_place(place, given, "add_lora", owners)
     check_free(model, name, "add_lora")
     drawn = start.generator(rng, "add_lora")
     modules = dict.fromkeys(place.module for place in places)  # each once, though it may hang at two places
@@ -296,9 +297,9 @@ def load_lora(model: Model, folder: str | os.PathLike[str], *, name: str = "defa
             f"load_lora: model must have every layer of the adapter; it has no {unknown[0]!r}. "
             f"Its linear layers are: {listed(linear)}."
         )
-    given = {path: _settings_of(saved, path) for path in saved.layers}
+    given, owners = {path: _settings_of(saved, path) for path in saved.layers}, owners_of(model)
     for path in saved.layers:
-        check_place(model, there[path], given[path], "load_lora", any_rank=True)
+        check_place(there[path], given[path], "load_lora", owners, any_rank=True)
         _check_fits(there[path], saved)
     drawn = start.generator(0, "load_lora")
     adapters = {there[path].module: Adapter(base_of(there[path].module).weight, given[path], drawn) for path in given}

@@ -1,6 +1,6 @@
 """Where the linear layers of a model hang, and which of them can carry an adapter."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from torch import nn
@@ -72,8 +72,10 @@ def base_of(module: nn.Module) -> nn.Linear:
     return base
 
 
-def check_place(model: nn.Module, place: Place, given: Settings, function: str, *, any_rank: bool = False) -> None:
-    """Refuse a place whose layer cannot carry this adapter, or would not use it."""
+def check_place(
+    place: Place, given: Settings, function: str, owners: Mapping[int, list[nn.Module]], *, any_rank: bool = False
+) -> None:
+    """Refuse a place whose layer cannot carry this adapter, or would not use it; ``owners`` as from `owners_of`."""
     module = place.module.base if isinstance(place.module, LoRALinear) else place.module
     start.check_base(module, given, function, repr(place.path), any_rank=any_rank)
     if isinstance(place.module, LoRALinear) and (given.takes_from_base or place.module.A0 is not None):
@@ -87,15 +89,24 @@ def check_place(model: nn.Module, place: Place, given: Settings, function: str, 
             "weight itself in evaluation and would leave out the adapter. Use a block that calls its layers."
         )
     if given.takes_from_base:
-        check_alone(model, base_of(place.module), place.path, function)
+        check_alone(owners, base_of(place.module), place.path, function)
 
 
-def check_alone(model: nn.Module, base: nn.Linear, called: str, function: str) -> None:
+def owners_of(model: nn.Module) -> dict[int, list[nn.Module]]:
+    """The modules that have each parameter, by its id: one pass, which serves the checks of all layers."""
+    owners: dict[int, list[nn.Module]] = {}
+    for module in model.modules():
+        for key in {id(parameter) for parameter in module._parameters.values() if parameter is not None}:
+            owners.setdefault(key, []).append(module)
+    return owners
+
+
+def check_alone(owners: Mapping[int, list[nn.Module]], base: nn.Linear, called: str, function: str) -> None:
     """Refuse to write into a weight that another module has too."""
-    owners = [module for module in model.modules() if any(p is base.weight for p in module._parameters.values())]
-    if len(owners) > 1:
+    found = owners[id(base.weight)]
+    if len(found) > 1:
         raise ValueError(
-            f"{function}: the weight of {called} must be its own; it is tied to a {type(owners[0]).__name__}, which "
+            f"{function}: the weight of {called} must be its own; it is tied to a {type(found[0]).__name__}, which "
             "would change with it. Untie them first: layer.weight = torch.nn.Parameter(layer.weight.clone())."
         )
 

@@ -12,6 +12,8 @@ import signal
 import subprocess
 import sys
 import warnings
+import weakref
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import NamedTuple
@@ -22,23 +24,29 @@ import safetensors
 import scipy.stats
 import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_map_only
 from torch.utils.flop_counter import FlopCounterMode
+from torch.utils.weak import WeakIdKeyDictionary
 
+from benchmarks.gpu import __main__ as command
 from benchmarks.gpu import answers as grid_answers
 from benchmarks.gpu import device as gpu
-from benchmarks.gpu import grid, places, pretrain, relatives, shapes, study, throughput, wall, weights
+from benchmarks.gpu import grid, places, plan, pretrain, relatives, shapes, study, switching, throughput, wall, weights
 from benchmarks.gpu.__main__ import PARTS, main
 from benchmarks.gpu.__main__ import SMALL as SMALL_PARTS
 from benchmarks.gpu.steps import optimiser_of, training_steps
 from lowrank_helpers import training
-from lowrank_helpers.lora import add_lora
+from lowrank_helpers.lora import LoRALinear, add_lora
 from lowrank_helpers.training import ALL_LINEAR, GPT, GPTConfig, finetune, load_corpus, prepare
+from lowrank_helpers.training import losses as loss_functions
 from lowrank_helpers.training.corpus import Batches
 
 ROOT = Path(__file__).resolve().parent.parent
 CPU = torch.device("cpu")
 SMALL = GPTConfig(context=32, width=32, heads=2, layers=2, hidden=64)
 BASE = weights.Base(SMALL, {}, "")  # of which only the name counts
+NOWHERE = Path("/nowhere")
 
 
 # ------------------------------------------------------------------------------------------------ all of it, tiny
@@ -62,7 +70,7 @@ def done(tmp_path_factory):
         with warnings.catch_warnings():  # torch's own, at what it does itself while it traces
             warnings.filterwarnings("ignore", ".* should not be instantiated", DeprecationWarning)
             warnings.filterwarnings("ignore", "The .grad attribute of a Tensor that is not a leaf", UserWarning)
-            code = main(["--tiny", "--out", str(folder), "--minutes", "60"])
+            code = main(["--tiny", "--out", str(folder), "--minutes", "60", "--files", "9"])
     return folder, code, lines
 
 
@@ -74,9 +82,10 @@ def test_every_part_runs_to_its_end(done):
     folder, code, lines = done
     assert (code, lines[-1]) == (0, "complete"), [line for line in lines if "FAILED" in line]
     runs = {"grid": 2 * 8 * (3 + 2), "relatives": 6 * (3 + 2), "places": 7 * (3 + 2)}  # three rates, two seeds
-    expected = {"pretrain": 3, **runs, "wall": 4, "throughput": 2, "merge": 3, "switching": 4}
+    expected = {"wall": 4, "throughput": 2, "switching": 4, "pretrain": 2, **runs, "merge": 3}
     found = {name: len(document["measurements"]) for name, document in documents(folder).items()}
-    assert found == expected and len(lines) == sum(expected.values()) + 1
+    assert found == expected and len(lines) == 1 + sum(expected.values()) + 1  # the plan comes first
+    assert lines[0].startswith("plan, in seconds: wall ") and "s, parameters" in lines[1]
     assert {path.name for path in folder.iterdir()} == {f"gpu_{name}.json" for name in PARTS} | {"weights"}
 
 
@@ -84,11 +93,13 @@ def test_every_part_runs_to_its_end(done):
 def test_results_say_what_they_are(done, name):
     document = documents(done[0])[name]
     assert document["device"].startswith("CPU") and document["driver"] is None and document["variant"] == "tiny"
-    assert document["versions"]["torch"] == torch.__version__ and document["versions"]["peft"]
+    assert document["versions"]["torch"] == torch.__version__ and document["complete"] is True
+    assert ("peft" in document["versions"]) is (name == "throughput")
     assert document["questions"] == list(PARTS[name].QUESTIONS) and document["seeds"] == list(PARTS[name].SEEDS)
     assert re.fullmatch(r"\d{4}-\d\d-\d\d", document["date"])
     for result in document["measurements"]:
         assert {"of", "work", "seconds", "date", "driver"} <= set(result) and result["seconds"] > 0
+        assert result["versions"]["numpy"] and result["versions"]["peft"]
     of = [json.dumps(result["of"]) for result in document["measurements"]]
     assert len(set(of)) == len(of)
 
@@ -98,7 +109,9 @@ def test_a_second_call_measures_nothing(done, monkeypatch, capsys):
     before = {path: path.read_bytes() for path in folder.glob("*.json")}
     monkeypatch.setattr(study, "measured", lambda *_: pytest.fail("measured again"))
     assert main(["--tiny", "--out", str(folder)]) == 0
-    assert capsys.readouterr().out == "complete\n"
+    assert re.fullmatch(
+        r"plan, in seconds: (\w+ 0, )*merge 0; 0 in all, 53\d are left\ncomplete\n", capsys.readouterr().out
+    )
     assert {path: path.read_bytes() for path in folder.glob("*.json")} == before
 
 
@@ -154,7 +167,8 @@ def test_the_wall_splits_memory_as_the_arithmetic_does(done):
         expected, memory = run["expected"], run["memory"]
         assert run["phase"] == "done" and run["out_of_memory"] is False and run["cap"] is None
         assert (memory["weights"], memory["gradients"]) == (expected["weights"], expected["gradients"])
-        assert run["gradients_measured"] == expected["gradients"]
+        assert run["gradients_measured"] == expected["gradients"] and memory["copies"] == expected["copies"]
+        assert memory["activations"] is memory["peak"] is None
         assert 0 < memory["optimiser"] - expected["optimiser"] < 4 * 200
 
 
@@ -297,10 +311,10 @@ def test_nothing_starts_that_would_not_end_in_time(tmp_path, monkeypatch, capsys
     monkeypatch.setattr(study, "time", SimpleNamespace(monotonic=lambda: next(clock)))
     log = []
     tasks = [counted(0, log), counted(1, log, 2.0), counted(2, log, 3.0)]
-    first = 5 * study.MARGIN  # by the guess, for a work of one
-    assert not go(part_of(*tasks, first_guess=5.0), tmp_path, remaining=lambda: first - 0.1) and log == []
-    left = iter([first, 2 * first, 3 * first - 0.1, 3 * first - 0.1])
-    assert not go(part_of(*tasks, first_guess=5.0), tmp_path, remaining=lambda: next(left)) and log == [0, 1]
+    first = 5 * study.MARGIN  # by what was measured, for a work of one; a part's guess has its own margin
+    assert not go(part_of(*tasks, first_guess=4.9), tmp_path, remaining=lambda: 4.8) and log == []
+    left = iter([4.9, 2 * first, 3 * first - 0.1, 3 * first - 0.1])
+    assert not go(part_of(*tasks, first_guess=4.9), tmp_path, remaining=lambda: next(left)) and log == [0, 1]
     assert "part: number 2 would take 18 s; 18 s are left" in capsys.readouterr().out
     # Work 2 took as long as work 1 did, but the slower of the two rates is what counts.
     assert study.estimate(stored_in(tmp_path), 99.0, 3.0) == pytest.approx(3 * first)
@@ -333,7 +347,7 @@ def test_committed_results_are_gone_on_from_and_left_alone(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("what", "other"), [("device", "NVIDIA H100"), ("versions", {"torch": "1.0"}), ("variant", "large")]
+    ("what", "other"), [("device", "NVIDIA H100"), ("versions", {"torch": "1.0", "cuda": None}), ("variant", "large")]
 )
 def test_two_devices_or_versions_do_not_mix(tmp_path, what, other):
     assert go(part_of(counted(0, [])), tmp_path)
@@ -342,6 +356,34 @@ def test_two_devices_or_versions_do_not_mix(tmp_path, what, other):
     with pytest.raises(ValueError, match=rf"gpu_part.json was measured with {what} = .*Pass another --out"):
         go(part_of(counted(0, []), counted(1, [])), tmp_path)
     assert stored_in(tmp_path) == document
+
+
+def with_another(package, out):
+    """The stored results, as if they had been measured with another version of this package."""
+    document = stored_in(out)
+    for versions in (document["versions"], *(result["versions"] for result in document["measurements"])):
+        versions[package] = "0.1"
+    (out / "gpu_part.json").write_text(json.dumps(document), "utf-8")
+
+
+@pytest.mark.parametrize("package", ["python", "numpy", "triton", "transformers", "peft"])
+def test_versions_that_decide_nothing_are_noted_beside_each_result(tmp_path, package):
+    assert go(part_of(counted(0, [])), tmp_path)
+    with_another(package, tmp_path)
+    assert go(part_of(counted(0, []), counted(1, [])), tmp_path)
+    assert [run["versions"][package] for run in stored_in(tmp_path)["measurements"]] == ["0.1", gpu.versions()[package]]
+
+
+def test_throughput_depends_on_peft_as_well(tmp_path):
+    assert throughput.VERSIONS == ("peft",)
+    part = part_of(counted(0, []))
+    part.VERSIONS = throughput.VERSIONS
+    assert go(part, tmp_path)
+    with_another("numpy", tmp_path)
+    assert go(part, tmp_path)
+    with_another("peft", tmp_path)
+    with pytest.raises(ValueError, match=r"with versions = .*'peft': '0.1'"):
+        go(part, tmp_path)
 
 
 def test_a_part_that_cannot_begin_leaves_the_others_alone(tmp_path, monkeypatch, capsys):
@@ -383,6 +425,120 @@ def test_numbers_are_stored_with_six_digits_and_never_as_nan():
     assert study.rounded(value) == {"a": [0.333333, None, [None, 7]], "b": True, "c": None, "d": 123456789}
 
 
+# ------------------------------------------------------------------------------------- what a call may take and leave
+
+FIRST_CALL = ("wall", "throughput", "switching")
+
+
+@pytest.fixture
+def on_paper(monkeypatch):
+    """The large study without a GPU: a function that runs the command while every measurement takes what is planned."""
+
+    def call(out, *arguments, speed=1.0):
+        now, made = [plan.START], []
+
+        def measured(task, _):
+            guess = sys.modules[task.measure.func.__module__].FIRST_GUESS
+            now[0] += speed * task.work * guess
+            made.append(task.of)
+            stand_in = {"target_loss": 1.0, "validation": 1.0, "batch": 8}
+            return {"of": task.of, "work": task.work, "seconds": speed * task.work * guess, "versions": {}, **stand_in}
+
+        monkeypatch.setattr(study, "measured", measured)
+        for owner, name in ((study, "write"), (gpu, "free")):  # hundreds of times
+            monkeypatch.setattr(owner, name, lambda *_: None)
+        monkeypatch.setattr(command, "time", SimpleNamespace(monotonic=lambda: now[0]))
+        code = main(["--out", str(out), "--results", str(out / "none"), *arguments], began=0.0)
+        return code, now[0], made
+
+    monkeypatch.setattr(command, "study_device", lambda _: CPU)
+    monkeypatch.setattr(command, "load_base", lambda *_, **__: BASE)
+    monkeypatch.setattr(grid, "answers", lambda _: {})
+    monkeypatch.setattr(relatives, "answers", lambda _: {})
+    return call
+
+
+def test_the_parts_without_a_base_come_first_and_take_five_minutes(tmp_path, on_paper, capsys):
+    assert tuple(PARTS)[:3] == FIRST_CALL and tuple(PARTS)[3] == "pretrain"
+    code, end, made = on_paper(tmp_path, "--part", *reversed(FIRST_CALL), "--minutes", "5")
+    assert code == 0 and len(made) == 16 + 2 + 4 and end + command.LEAVING < 300
+    told = re.match(
+        r"plan, in seconds: wall (\d+), throughput (\d+), switching (\d+); (\d+) in all, 277 are left\n",
+        capsys.readouterr().out,
+    )
+    assert told and plan.START + int(told[4]) == pytest.approx(end, abs=1)
+    assert sum(int(number) for number in told.groups()[:3]) == pytest.approx(int(told[4]), abs=2)
+
+
+@pytest.mark.parametrize("speed", [0.3, 1.0])
+@pytest.mark.parametrize("minutes", [1, 5, 9])
+def test_a_call_ends_within_its_minutes(tmp_path, on_paper, minutes, speed):
+    """All parts in one call, and each alone."""
+    for number, parts in enumerate([list(PARTS), *([name] for name in PARTS)]):
+        code, end, made = on_paper(
+            tmp_path / str(number), "--part", *parts, "--minutes", str(minutes), "--files", "99", speed=speed
+        )
+        assert end + command.LEAVING <= 60 * minutes and (made or minutes == 1)
+        if code == 3:  # it did not stop long before, by the slowest measurement that it has
+            assert end > 60 * minutes - 1.2 * 113 - command.LEAVING
+
+
+def test_pretraining_fits_its_minutes(tmp_path, on_paper):
+    code, end, made = on_paper(tmp_path, "--part", "pretrain", "--minutes", "4.5")
+    assert code == 0 and [of["epochs"] for of in made] == [6, 12] and end < 4.5 * 60
+
+
+STUCK = """
+import sys, time
+from pathlib import Path
+from benchmarks.gpu.__main__ import PARTS, main
+from tests.test_gpu_study import counted, part_of
+tasks = [counted(0, []), counted(1, [])._replace(measure=lambda: time.sleep(600))]
+PARTS["merge"] = part_of(*tasks, first_guess=0.01)
+main(["--tiny", "--part", "merge", "--minutes", "0.1", "--out", sys.argv[1]])
+"""
+
+
+def test_a_measurement_that_does_not_end_is_ended(tmp_path):
+    ended = subprocess.run([sys.executable, "-c", STUCK, str(tmp_path)], cwd=ROOT, capture_output=True, text=True)
+    assert ended.returncode == 3 and ended.stdout.endswith("is lost; the same command goes on\n"), ended.stderr
+    document = json.loads((tmp_path / "gpu_merge.json").read_text("utf-8"))
+    assert [run["square"] for run in document["measurements"]] == [0] and document["complete"] is False
+
+
+def test_a_call_leaves_eight_files_at_most_and_the_next_one_has_the_rest(tmp_path, monkeypatch, capsys):
+    first, results, second = (tmp_path / name for name in ("first", "data", "second"))
+
+    def write_weights():
+        (first / "weights").mkdir(parents=True)
+        for file in pretrain.FILES:
+            (first / file).write_bytes(b"")
+        return {"validation": 1.0}
+
+    for name in PARTS:
+        monkeypatch.setitem(PARTS, name, part_of(counted(0, [])))
+    PARTS["pretrain"] = part_of(study.Task({"number": 0}, 1.0, write_weights))
+    PARTS["pretrain"].FILES = pretrain.FILES
+    monkeypatch.setattr(command, "study_device", lambda _: CPU)
+    monkeypatch.setattr(command, "foreseen_base", lambda *_: BASE)
+    assert main(["--out", str(first), "--results", str(results)]) == 3
+    assert sum(path.is_file() for path in first.rglob("*")) == 8
+    shown = capsys.readouterr().out
+    assert "places: OUT would hold 9 files, more than 8; name another\n" in shown
+    assert "missing: places, merge;" in shown
+    shutil.copytree(first, results, ignore=shutil.ignore_patterns("weights"))
+    assert main(["--out", str(second), "--results", str(results)]) == 0
+    assert {path.name for path in second.rglob("*")} == {"gpu_places.json", "gpu_merge.json"}
+
+
+def test_the_base_and_the_tree_travel_together():
+    """64 MiB may have to be enough for both, and 16 MiB for a file."""
+    names = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True).stdout.split(b"\0")
+    tree = sum((ROOT / name.decode()).stat().st_size for name in names if name and (ROOT / name.decode()).exists())
+    assert len(names) > 100 and tree + len(pretrain.FILES) * 15 * 2**20 < 64 * 2**20
+    assert 2 * shapes.parameters(shapes.LARGER) < len(pretrain.FILES) * weights.SHARD < len(pretrain.FILES) * 15 * 2**20
+
+
 def test_make_bench_leaves_the_study_alone_and_its_page_names_every_part():
     shown = subprocess.run(["make", "-n", "bench"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     assert "gpu" not in shown
@@ -394,9 +550,9 @@ def test_make_bench_leaves_the_study_alone_and_its_page_names_every_part():
 
 
 def test_sizes():
-    # Of each block 4 · 512² + 3 · 512 · 1408 and two norms; embeddings of bytes and places; the head; a norm.
-    block = 4 * 512**2 + 3 * 512 * 1408 + 2 * 512
-    assert shapes.parameters(shapes.LARGER) == 8 * block + 256 * 512 + 512 * 512 + 256 * 512 + 512 == 26_223_104
+    # Of each block 4 · 384² + 3 · 384 · 1024 and two norms; embeddings of bytes and places; the head; a norm.
+    block = 4 * 384**2 + 3 * 384 * 1024 + 2 * 384
+    assert shapes.parameters(shapes.LARGER) == 8 * block + 256 * 384 + 512 * 384 + 256 * 384 + 384 == 14_555_520
     assert shapes.parameters(shapes.SHAPES["7B"]) == 6_738_415_616  # Touvron et al. 2023; folklore, row 21
     found = {size: shapes.parameters(config) / 1e9 for size, config in shapes.SHAPES.items()}
     assert found == pytest.approx({"0.1B": 0.1, "1B": 1.0, "3B": 3.0, "7B": 7.0}, rel=0.35)
@@ -417,6 +573,112 @@ def test_bytes_of_seven_billion():
     assert round((lora["weights"] - 4 * 19_988_480) / 1e9, 2) == 13.48
     q_v = [shapes.expected_bytes(config, rank, ("q_proj", "v_proj"))["total"] for rank in (8, 16)]
     assert round((q_v[1] - q_v[0]) / 1e9, 3) == 0.067
+
+
+def model_of(method, config):
+    """A model as the wall trains it, on a CPU."""
+    model = shapes.random_model(config, CPU, torch.bfloat16 if method == "lora" else torch.float32)
+    return add_lora(model, 3, alpha=1, targets=ALL_LINEAR) if method == "lora" else model
+
+
+@pytest.mark.parametrize("again", [False, True])
+@pytest.mark.parametrize("method", ["full", "lora"])
+def test_autograd_keeps_rounded_copies_of_what_is_trained(method, again):
+    config = dataclasses.replace(SMALL, heads=1, hidden=80)
+    model = model_of(method, config)
+    model.checkpoint_activations = again
+    trained = [p for path, p in model.blocks.named_parameters() if p.requires_grad and p.ndim == 2]
+    of_the_model = {p.untyped_storage().data_ptr() for p in model.parameters()}
+    kept = {}
+
+    def keep(tensor):
+        shapes_of_trained = {tuple(p.shape) for p in trained} | {tuple(p.shape[::-1]) for p in trained}
+        place = tensor.untyped_storage().data_ptr()
+        if tensor.dtype == torch.bfloat16 and place not in of_the_model and tuple(tensor.shape) in shapes_of_trained:
+            kept[place] = tensor  # held on to, so that no other takes its place
+        return tensor
+
+    rows = torch.arange(24).reshape(2, 12)  # 22 tokens, which is no side of any matrix
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor), torch.autocast("cpu", torch.bfloat16):
+        model(rows[:, :-1], rows[:, 1:])
+    expected = shapes.expected_bytes(config, 3 if method == "lora" else None, again=again)["copies"]
+    assert gpu.bytes_of(list(kept.values())) == expected
+    assert expected == (0 if again else 2 * sum(p.numel() for p in trained))
+
+
+class Allocator(TorchDispatchMode):
+    """In the place of the GPU's: counts the bytes of all tensors that are made, as long as they live."""
+
+    def __init__(self):
+        super().__init__()
+        self.held = self.peak = 0
+        self.seen = WeakIdKeyDictionary()
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        made = function(*args, **(kwargs or {}))
+        tree_map_only(torch.Tensor, lambda tensor: self.count(tensor.untyped_storage()), made)
+        return made
+
+    def count(self, storage):
+        if storage not in self.seen:
+            self.seen[storage] = size = storage.nbytes()
+            self.held += size
+            self.peak = max(self.peak, self.held)
+            weakref.finalize(storage, self.drop, size)
+
+    def drop(self, size):
+        self.held -= size
+
+    def reset(self, _=None):
+        self.peak = self.held
+
+
+@pytest.fixture
+def allocator(monkeypatch):
+    mode = Allocator()
+    monkeypatch.setattr(gpu, "allocated", lambda _: mode.held)
+    monkeypatch.setattr(gpu, "peak", lambda _: mode.peak)
+    monkeypatch.setattr(gpu, "reset_peak", mode.reset)
+    monkeypatch.setattr(loss_functions, "_scratch", lambda entries, like: like.new_empty(entries))  # as on a GPU
+    return mode
+
+
+def test_the_wall_measures_what_the_arithmetic_foretells(allocator):
+    """The copies are gone when the gradients are there: a peak of 16 bytes a parameter, not 18."""
+    config = GPTConfig(64, 4, 128, heads=2, layers=3, hidden=256, positions="rotary")  # all weights, few activations
+    found = {}
+    with allocator:
+        for method in ("full", "lora"):
+            for again in (True, False):
+                found[method, again] = wall.measure_memory(CPU, config, method, again, None)
+    for run in found.values():
+        memory, expected = run["memory"], run["expected"]
+        assert run["kept_by_forward"] == memory["activations"] + expected["copies"]
+        assert 0 < memory["activations"] < 0.1 * expected["weights"]
+        assert expected["total"] == memory["weights"] + memory["gradients"] + expected["optimiser"]
+        passing = run["kept_by_forward"] + expected["gradients"]  # no more than this may come on top for a while
+        assert 0 <= memory["peak"] - expected["total"] < passing
+    full = [found["full", again] for again in (True, False)]
+    assert full[1]["expected"]["copies"] > 1.9 * full[1]["parameters"]
+    assert all(run["memory"]["peak"] - run["expected"]["total"] < 0.05 * full[1]["expected"]["copies"] for run in full)
+
+
+def test_what_cublas_keeps_for_itself_counts_in_no_row(allocator, monkeypatch):
+    """32 MiB in the first product of the forward pass, and as many in that of the backward pass, which has a thread."""
+    began, plain = set(), Allocator.__torch_dispatch__
+
+    def with_workspaces(self, function, types, args=(), kwargs=None):
+        in_backward = torch._C._current_graph_task_id() >= 0
+        if function in (torch.ops.aten.mm.default, torch.ops.aten.mm.out) and in_backward not in began:
+            began.add(in_backward)
+            self.held += 32 * 2**20
+            self.peak = max(self.peak, self.held)
+        return plain(self, function, types, args, kwargs)
+
+    monkeypatch.setattr(Allocator, "__torch_dispatch__", with_workspaces)
+    with allocator:
+        rows = [wall.measure_memory(CPU, shapes.TINY, "lora", True, None)["memory"] for _ in range(2)]
+    assert began == {True, False} and rows[0] == rows[1] and rows[0]["peak"] < 2**20
 
 
 def addmm_flops(_, a, b, **__):
@@ -512,7 +774,7 @@ def test_tuning_ends_where_everything_diverges():
 
 def asked_of(part, best=lambda of: -4):
     """The runs that a part asks for, when the loss is least at the rate 10^(best/2)."""
-    tasks = part.run(CPU, variant="large", out=Path(), weights=Path())
+    tasks = part.run(CPU, variant="large", out=NOWHERE, load_base=lambda: BASE)
     asked, task = [], next(tasks)
     with pytest.raises(StopIteration):
         while True:
@@ -521,8 +783,7 @@ def asked_of(part, best=lambda of: -4):
     return asked
 
 
-def test_the_grid_goes_on_from_the_rate_of_the_rank_before(monkeypatch):
-    monkeypatch.setattr(grid, "load_base", lambda *_, **__: BASE)
+def test_the_grid_goes_on_from_the_rate_of_the_rank_before():
     asked = asked_of(grid, lambda of: -2 if of["method"] == "lora" else grid.START[of["method"]])
     books = [of for of in asked if of["target"] == "book"]
     assert asked == books + [{**of, "target": "tkinter"} for of in books]
@@ -538,11 +799,10 @@ def test_the_grid_has_every_method_and_rank():
     assert len(found) == 18 and sum(entry["method"] == "lora" for entry in found) == 14
     assert found[0]["method"] == "full" and {entry["method"] for entry in found} == set(grid.START)
     assert [entry["rank"] for entry in found if entry["layers"] == "all"] == [1, 2, 4, 8, 16, 32, 64]
-    assert grid.bottleneck(shapes.LARGER) == 38  # 8 · 78 848 / 16 384 = 38.5, and 38 is even
+    assert grid.bottleneck(shapes.LARGER) == 38  # 8 · 58 368 / 12 288
 
 
-def test_each_relative_is_tuned_from_the_same_rate_and_rerun(monkeypatch):
-    monkeypatch.setattr(relatives, "load_base", lambda *_, **__: BASE)
+def test_each_relative_is_tuned_from_the_same_rate_and_rerun():
     asked = asked_of(relatives)
     runs = [[of for of in asked if of["relative"] == name] for name in grid.RELATIVES]
     assert [of for of_one in runs for of in of_one] == asked  # one after the other
@@ -552,8 +812,7 @@ def test_each_relative_is_tuned_from_the_same_rate_and_rerun(monkeypatch):
         assert {(of["target"], of["layers"], of["rank"]) for of in of_one} == {("book", "all", 8)}
 
 
-def test_the_places_have_equally_many_parameters_and_are_the_papers(monkeypatch):
-    monkeypatch.setattr(places, "load_base", lambda *_, **__: BASE)
+def test_the_places_have_equally_many_parameters_and_are_the_papers():
     assert {len(grid.projections(layers)) * rank for layers, rank in places.PLACES.items()} == {8}
     asked = asked_of(places)
     assert list(dict.fromkeys((of["layers"], of["rank"]) for of in asked)) == list(places.PLACES.items())
@@ -598,6 +857,7 @@ def test_running_out_of_memory_is_a_result(monkeypatch, phase):
         "backward": (torch.Tensor, "backward"),
         "optimiser": (torch.optim.AdamW, "step"),
     }[phase]
+    monkeypatch.setattr(gpu, "make_workspaces", lambda _: None)
     monkeypatch.setattr(owner, name, full)
     found = wall.measure_memory(CPU, shapes.TINY, "full", True, 10**9)
     assert (found["out_of_memory"], found["phase"], found["message"]) == (True, phase, "Tried to allocate 50 GiB.")
@@ -605,20 +865,28 @@ def test_running_out_of_memory_is_a_result(monkeypatch, phase):
 
 
 def test_the_largest_batch_that_fits_is_taken(monkeypatch):
-    sizes = []
+    """That of all four in turns: here memory ends when both hold their moments, after the first step of each."""
+    tried = []
 
-    def losses(_, __, size, ___):
-        sizes.append(size)
-        if size > 4:
+    def step(runner, _, size, number):
+        tried.append((runner, size, number))
+        if size > 2 and tried[-2:] == [("full", size, 0), ("ours", size, 1)]:
             raise torch.OutOfMemoryError("no")
+        return float(number)
 
-    monkeypatch.setattr(throughput, "make_runners", lambda *_: {"ours": None, "full": None})
-    monkeypatch.setattr(throughput, "_losses", losses)
-    assert throughput.largest_batch(CPU, shapes.TINY, None) == 4
-    assert sizes == [16, 8, 4, 4, 4, 4]  # both of them, twice
-    monkeypatch.setattr(throughput, "BATCHES", (16, 8))
-    with pytest.raises(RuntimeError, match="a batch of 8 × 64 tokens does not fit"):
-        throughput.largest_batch(CPU, shapes.TINY, None)
+    monkeypatch.setattr(throughput, "make_runners", lambda *_: {"ours": "ours", "full": "full"})
+    monkeypatch.setattr(throughput, "_step", step)
+    size, runners, losses = throughput.begun(CPU, shapes.TINY, None, (8, 4, 2, 1), 2, None)
+    assert size == 2 and set(runners) == {"ours", "full"} and losses == {"ours": [0.0, 1.0], "full": [0.0, 1.0]}
+    assert [size for _, size, _ in tried] == [8, 8, 8, 4, 4, 4, 2, 2, 2, 2]
+    with pytest.raises(RuntimeError, match="a batch of 4 × 64 tokens does not fit"):
+        throughput.begun(CPU, shapes.TINY, None, (8, 4), 2, None)
+
+
+def test_both_modes_take_the_same_batch():
+    tasks = throughput.run(CPU, variant="large", out=NOWHERE, load_base=None)
+    assert next(tasks).measure.args[2] == throughput.BATCHES
+    assert tasks.send({"batch": 4}).measure.args[2] == (4,)
 
 
 def test_a_peak_leaves_out_what_the_others_hold(monkeypatch):
@@ -632,6 +900,48 @@ def test_a_peak_leaves_out_what_the_others_hold(monkeypatch):
     assert steps == [0, 0, 1, 2]  # the first before the clock
 
 
+def test_reading_an_adapter_is_timed_beside_the_same_others_each_time(monkeypatch):
+    """What was read before is out of the model again, and merging does not meet it either."""
+    there = []
+
+    def counting(function):
+        def called(model, *given, **options):
+            layer = next(module for module in model.modules() if isinstance(module, LoRALinear))
+            there.append((function.__name__, len(layer.adapters)))
+            return function(model, *given, **options)
+
+        return called
+
+    for name in ("load_lora", "merge_lora"):
+        monkeypatch.setattr(switching, name, counting(getattr(switching, name)))
+    found = switching._measure(CPU, shapes.TINY, 2, 3, 2)
+    assert there == 3 * [("load_lora", 3)] + 3 * [("merge_lora", 3)]
+    assert {way: len(times) for way, times in found["all_seconds"].items()} == {"choose": 2, "read": 2, "merge": 2}
+
+
+def test_the_first_step_is_left_out_of_the_speed(monkeypatch):
+    """It takes a hundred seconds here, each later one a second, and measuring the losses ten."""
+    now = [0.0]
+
+    def steps(*_, **__):
+        for step in range(1, 6):
+            now[0] += 100.0 if step == 1 else 1.0
+            yield step, 2.0
+
+    def evaluate(*_, **__):
+        now[0] += 10.0
+        return 1.0
+
+    monkeypatch.setattr(grid, "training_steps", steps)
+    monkeypatch.setattr(grid, "evaluate", evaluate)
+    monkeypatch.setattr(gpu, "now", lambda _: now[0])
+    base = weights.Base(SMALL, GPT(SMALL).state_dict(), "digest")
+    of = {"target": "book", "method": "full", "layers": None, "rank": None, "learning_rate": 1e-3, "seed": 1}
+    found = grid._measure(CPU, base, of, grid.EXTENTS["tiny"]._replace(steps=5))
+    assert [step for step, *_ in found["path"]] == [0, 1, 2, 3, 4, 5]
+    assert found["tokens_per_second"] == 2 * 32  # a batch in a second
+
+
 def test_each_begins_a_round_in_its_turn():
     orders = [throughput.turn(["a", "b", "c"], number) for number in range(3)]
     assert orders == [["a", "b", "c"], ["b", "c", "a"], ["c", "a", "b"]]
@@ -641,7 +951,7 @@ def test_weights_come_back_in_small_files(tmp_path):
     model = GPT(shapes.LARGER)
     digest = weights.save_weights(tmp_path, model, {"steps": 3})
     files = sorted(tmp_path.iterdir())
-    assert [file.name for file in files] == [f"weights-{i}-of-4.safetensors" for i in (1, 2, 3, 4)]
+    assert [f"weights/{file.name}" for file in files] == list(pretrain.FILES) and len(files) == 2
     assert max(file.stat().st_size for file in files) <= 15 * 2**20
     base = weights.load_weights(tmp_path, CPU)
     assert (base.config, base.digest) == (shapes.LARGER, digest)
@@ -669,14 +979,45 @@ def test_weights_that_are_not_whole_are_refused(tmp_path, monkeypatch, harm):
         weights.load_weights(tmp_path, CPU)
 
 
-def test_weights_of_this_call_come_before_those_of_an_earlier_one(tmp_path):
-    out, earlier = tmp_path / "out", tmp_path / "earlier"
+def pretrained(folder, *losses_and_digests, complete=True):
+    """A record of pretraining, as far as `load_base` reads it; a run that was no better kept no weights."""
+    runs = [{"validation": loss} | ({"weights": digest} if digest else {}) for loss, digest in losses_and_digests]
+    folder.mkdir(exist_ok=True)
+    (folder / "gpu_pretrain.json").write_text(json.dumps({"complete": complete, "measurements": runs}), "utf-8")
+
+
+def test_the_base_is_the_best_of_a_complete_pretraining_wherever_its_weights_are(tmp_path):
+    out, results, earlier = (tmp_path / name for name in ("out", "results", "earlier"))
+    load = partial(weights.load_base, CPU, variant="large", out=out, results=results, weights=earlier)
+    with pytest.raises(ValueError, match=r"gpu_pretrain.json must say that pretraining is complete.*Run the part"):
+        load()
     old = weights.save_weights(earlier, GPT(SMALL), {})
-    assert weights.load_base(CPU, variant="large", out=out, weights=earlier).digest == old
+    pretrained(results, (2.0, old), complete=False)
+    with pytest.raises(ValueError, match="must say that pretraining is complete"):
+        load()
+    pretrained(results, (2.0, old), (2.1, None))
+    assert load().digest == old
     new = weights.save_weights(out / "weights", GPT(SMALL, seed=1), {})
-    assert weights.load_base(CPU, variant="large", out=out, weights=earlier).digest == new != old
+    assert load().digest == old != new  # what is in OUT is not recorded yet
+    pretrained(out, (2.0, old), (1.9, new))
+    assert load().digest == new
+    pretrained(out, (2.0, old), (1.9, "lost"))
+    with pytest.raises(ValueError, match=r"the best weights of pretraining, lost, must be in .*--weights"):
+        load()
     with safetensors.safe_open(min(earlier.iterdir()), framework="pt") as file:
         assert json.loads(file.metadata()["config"]) == dataclasses.asdict(SMALL)
+
+
+def test_no_part_starts_from_an_unfinished_base(tmp_path, monkeypatch, capsys):
+    digest = weights.save_weights(tmp_path / "weights", GPT(SMALL), {})
+    pretrained(tmp_path, (2.0, digest), complete=False)
+    monkeypatch.setattr(command, "study_device", lambda _: CPU)
+    monkeypatch.setattr(study, "measured", lambda *_: pytest.fail("measured on an unfinished base"))
+    parts = ["grid", "relatives", "places", "merge"]
+    assert main(["--out", str(tmp_path), "--results", str(NOWHERE), "--part", *parts]) == 3
+    shown = capsys.readouterr().out
+    for name in parts:
+        assert f"{name}: ValueError: load_base: gpu_pretrain.json must say that pretraining is complete" in shown
 
 
 def test_pretraining_goes_on_without_a_compiler(monkeypatch):
@@ -698,13 +1039,13 @@ def test_weights_that_are_no_better_are_not_kept(tmp_path):
 
 
 def test_pretraining_stops_where_longer_is_no_better(tmp_path):
-    for losses, lengths in (([3.0, 2.0, 1.0], 3), ([3.0, 2.0, 2.0], 3), ([2.0, 2.5], 2), ([2.0, None], 2)):
-        tasks = pretrain.run(CPU, variant="tiny", out=tmp_path, weights=tmp_path)
+    for losses, lengths in (([3.0, 2.0], 2), ([2.0, 2.5], 2), ([None], 1)):
+        tasks = pretrain.run(CPU, variant="tiny", out=tmp_path, load_base=None)
         found = [next(tasks)]
         with pytest.raises(StopIteration):
             for loss in losses:
                 found.append(tasks.send({"error": "no"} if loss is None else {"validation": loss}))
-        assert [task.of["epochs"] for task in found] == [6, 12, 24][:lengths]
+        assert [task.of["epochs"] for task in found] == [6, 12][:lengths]
 
 
 def test_speed_is_the_median_of_stretches():
@@ -716,7 +1057,27 @@ def test_speed_is_the_median_of_stretches():
 def test_the_device_tells_no_memory_on_a_cpu():
     assert (gpu.allocated(CPU), gpu.peak(CPU), gpu.cap_memory(CPU, 80e9), gpu.driver_of(CPU)) == (None,) * 4
     assert gpu.difference(None, 3) is None and gpu.difference(5, 3) == 2
-    assert gpu.matrix_rate(CPU, 32, 3) > 0 and gpu.versions()["triton" if torch.version.cuda else "torch"]
+    assert gpu.matrix_rate(CPU, 32, 3, warm_up=0.0) > 0 and gpu.versions()["triton" if torch.version.cuda else "torch"]
+
+
+def test_the_matrix_rate_is_measured_warm(monkeypatch):
+    """The first 400 products take ten times as long as those after half a second."""
+    now = [0.0]
+
+    def multiply(*_, **__):
+        now[0] += 1e-3 if now[0] < 0.4 else 1e-4
+
+    monkeypatch.setattr(torch, "mm", multiply)
+    monkeypatch.setattr(gpu.time, "perf_counter", lambda: now[0])
+    assert gpu.matrix_rate(CPU, 8) == pytest.approx(2 * 8**3 / 1e-4)
+    assert now[0] > 0.5
+
+
+def test_pretraining_measures_the_matrix_rate_before_and_after(done):
+    for run in documents(done[0])["pretrain"]["measurements"]:
+        speed = run["tokens_per_second"] * run["flops_per_token"]
+        assert len(run["matrix_rates"]) == 2
+        assert run["share_of_matrix_rate"] == pytest.approx(2 * speed / sum(run["matrix_rates"]), rel=1e-4)
 
 
 # ------------------------------------------------------------------------------------------------ answers
@@ -870,7 +1231,7 @@ def test_what_is_stored_is_whole_and_of_this_study(path):
     if "answers" in document:
         assert document["answers"] == study.rounded(PARTS[name].answers(runs))
     if kind == "cpu":
-        small = weights.load_base(CPU, variant="small", out=Path(), weights=Path())
+        small = weights.load_base(CPU, variant="small", out=NOWHERE, results=NOWHERE, weights=NOWHERE)
         assert {run["of"]["base"] for run in runs} == {small.digest}
 
 

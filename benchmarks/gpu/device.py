@@ -40,8 +40,9 @@ def driver_of(device: torch.device) -> str | None:
     return shown.split("\n")[0].strip() or None
 
 
+@functools.cache
 def versions() -> dict[str, str | None]:
-    """Return the versions of everything that the figures depend on."""
+    """Return the versions of everything that the figures may depend on."""
     found: dict[str, str | None] = {"python": platform.python_version(), "cuda": torch.version.cuda}
     for package in ("torch", "triton", "numpy", "safetensors", "peft", "transformers"):
         try:
@@ -63,6 +64,16 @@ def free() -> None:
     gc.collect()
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
+
+
+def make_workspaces(device: torch.device) -> None:
+    """Let cuBLAS take its workspaces, of the threads of the forward and of the backward pass, 32 MiB each on Hopper.
+
+    They come out of torch's allocator with the first product and are kept; without this they would count among what
+    the first model needs.
+    """
+    A = torch.ones(64, 64, device=device, dtype=torch.bfloat16, requires_grad=True)
+    (A @ A).sum().backward()  # type: ignore[no-untyped-call]
 
 
 def allocated(device: torch.device) -> int | None:
@@ -101,16 +112,19 @@ def cap_memory(device: torch.device, most: float) -> int | None:
     return int(fraction * total)
 
 
-def matrix_rate(device: torch.device, size: int, repeats: int = 20) -> float:
+def matrix_rate(device: torch.device, size: int, repeats: int = 20, *, warm_up: float = 0.5) -> float:
     """Return the rate of a square bfloat16 product of random normal matrices, in FLOP/s: the median, after a warm-up.
 
-    Random, because a product of zeros draws less power and runs faster than any that a model needs.
+    Random, because a product of zeros draws less power and runs faster than any that a model needs. The warm-up is of
+    so many seconds, because an idle device has a low clock and takes a while to leave it.
     """
     generator = torch.Generator(device).manual_seed(0)
     A, B = (torch.randn(size, size, device=device, generator=generator).to(torch.bfloat16) for _ in range(2))
     C = torch.empty_like(A)
-    for _ in range(10):
-        torch.mm(A, B, out=C)
+    began = now(device)
+    while now(device) < began + warm_up:
+        for _ in range(10):
+            torch.mm(A, B, out=C)
     return 2 * size**3 / statistics.median(_product_times(A, B, C, repeats))
 
 

@@ -1,4 +1,4 @@
-"""Part 7: what merging costs in accuracy, for each dtype of the weights.
+"""Part 8: what merging costs in accuracy, for each dtype of the weights.
 
 An adapter of rank 16 on all linear layers is trained on the book's prose, in float32; then the base is rounded to a
 dtype, and s B A is merged into it and taken out again, as `merge_lora` and `unmerge_lora` do: computed in float64,
@@ -17,7 +17,7 @@ from benchmarks.gpu import device as gpu
 from benchmarks.gpu import grid
 from benchmarks.gpu.steps import optimiser_of, training_steps
 from benchmarks.gpu.study import Result, Task, Tasks
-from benchmarks.gpu.weights import Base, fresh, load_base
+from benchmarks.gpu.weights import Base, LoadBase, fresh
 from lowrank_helpers.lora import LoRALinear, disable_lora, merge_lora, unmerge_lora
 from lowrank_helpers.training import ALL_LINEAR, GPT, evaluate, load_corpus, prepare
 from lowrank_helpers.training.schedule import dtype_on
@@ -33,9 +33,10 @@ DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch
 RANK, RATE = 16, 1e-3
 
 
-def run(device: torch.device, *, variant: gpu.Variant, out: Path, weights: Path) -> Tasks:
+def run(device: torch.device, *, variant: gpu.Variant, out: Path, load_base: LoadBase) -> Tasks:
     """Train the adapter once it is needed, then measure in each dtype."""
-    base = load_base(device, variant=variant, out=out, weights=weights)
+    del out
+    base = load_base()
     trained: list[GPT] = []
     for name in DTYPES:
         of = {"base": base.digest, "dtype": name, "rank": RANK, "learning_rate": RATE}

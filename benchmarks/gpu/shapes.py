@@ -4,6 +4,7 @@ The shape of 7 B is LLaMA-7B's (Touvron et al. 2023, arXiv:2302.13971, table 2, 
 vocabulary of 32000); the others have its proportions.
 """
 
+import functools
 import math
 from collections.abc import Sequence
 
@@ -11,7 +12,9 @@ import torch
 
 from lowrank_helpers.training import ALL_LINEAR, GPT, GPTConfig
 
-LARGER = GPTConfig(context=512, width=512, heads=8, layers=8, hidden=1408)  # the GPU's own base model, 26 M
+# The GPU's own base model, 14.6 M: in bfloat16 two files of 15 MiB at most, which together with what git tracks are far
+# below the 64 MiB that may have to travel to a GPU.
+LARGER = GPTConfig(context=512, width=384, heads=6, layers=8, hidden=1024)
 SHAPES = {
     "0.1B": GPTConfig(32000, 2048, 768, heads=12, layers=12, hidden=2048, positions="rotary"),
     "1B": GPTConfig(32000, 2048, 2048, heads=32, layers=18, hidden=5632, positions="rotary"),
@@ -21,6 +24,7 @@ SHAPES = {
 TINY = GPTConfig(512, 64, 32, heads=2, layers=2, hidden=64, positions="rotary")  # in place of any of them, on a CPU
 
 
+@functools.cache
 def parameters(config: GPTConfig) -> int:
     """Return how many parameters a model has."""
     with torch.device("meta"):
@@ -81,16 +85,24 @@ def flops_per_token(config: GPTConfig, tokens: int, *, rank: int | None = None, 
     return 4 * linear + 6 * lora_count(config, rank) + 3 * attention - 2 * 3 * (width * width + rank * width)
 
 
-def expected_bytes(config: GPTConfig, rank: int | None, targets: Sequence[str] = ALL_LINEAR) -> dict[str, int]:
-    """Return what weights, gradients and AdamW's moments take, by arithmetic; activations come on top.
+def expected_bytes(
+    config: GPTConfig, rank: int | None, targets: Sequence[str] = ALL_LINEAR, *, again: bool = False
+) -> dict[str, int]:
+    """Return what weights, gradients, AdamW's moments and rounded copies take, by arithmetic; activations come on top.
 
     Full fine-tuning in mixed precision: float32 weights, gradients and two moments, 16 bytes a parameter. LoRA: two
-    bytes for each frozen parameter, in bfloat16, and those 16 for each of its own.
+    bytes for each frozen parameter, in bfloat16, and those 16 for each of its own. "copies": what is trained in a
+    block's matrices is rounded to bfloat16 for the products, and autograd keeps that from the forward pass until the
+    backward pass comes by, 2 bytes each (the loss does not keep the head's; with activations computed ``again`` there
+    are none). The backward pass makes the gradients as it lets go of the copies, so the "total", which is held at once,
+    has the greater of the two, always the gradients.
     """
+    in_blocks = config.layers * sum(out * in_ for out, in_ in linear_shapes(config).values())
+    rounded = in_blocks if rank is None else lora_count(config, rank, targets)
     trained = parameters(config) if rank is None else lora_count(config, rank, targets)
     frozen = 0 if rank is None else parameters(config)
     found = {"weights": 2 * frozen + 4 * trained, "gradients": 4 * trained, "optimiser": 8 * trained}
-    return found | {"total": sum(found.values())}
+    return found | {"copies": 0 if again else 2 * rounded, "total": sum(found.values())}
 
 
 def random_model(config: GPTConfig, device: torch.device, dtype: torch.dtype, seed: int = 0) -> GPT:

@@ -3,6 +3,7 @@
 The parts are the trainer's own; a test asserts that both end in the same weights.
 """
 
+import functools
 import math
 from collections.abc import Iterator
 
@@ -10,11 +11,12 @@ import torch
 from torch import Tensor, nn
 
 from benchmarks.gpu.device import bytes_of
-from lowrank_helpers.training.corpus import Batches
+from lowrank_helpers.training.corpus import Batches, standard_library
 from lowrank_helpers.training.model import GPT
 from lowrank_helpers.training.optimiser import Optimiser
 from lowrank_helpers.training.schedule import learning_rate_at
 
+source_text = functools.cache(standard_library)  # a text in hundreds of files
 BETAS, CLIP, FINAL = (0.9, 0.95), 1.0, 0.1  # as in `finetune`
 
 
@@ -53,7 +55,8 @@ def training_steps(
 def memory_of(model: nn.Module, optimiser: Optimiser, peak: int | None) -> dict[str, int | None]:
     """Split the peak of a training run into bytes of weights, gradients, AdamW's state, and the rest: activations.
 
-    A gradient has the dtype of its parameter. Weights rounded for the products are among the activations.
+    A gradient has the dtype of its parameter. Weights rounded for the products are among the activations. These are a
+    little more than it says, as the peak may come before all gradients are there: by their bytes at most.
     """
     moments = [value for kept in optimiser.adamw.state.values() for value in kept.values()]
     trained = list(optimiser.trained.values())

@@ -19,6 +19,7 @@ import torch
 from benchmarks.gpu import device as gpu
 
 Result = dict[str, Any]
+VERSIONS = ("torch", "cuda")  # results of others do not stand in one file; a part may have further ones, its VERSIONS
 MARGIN = 1.2  # a task is taken to last this much longer than the ones before it did, for its work
 LATEST = 5  # of which so many count
 TOLD = 6  # numbers in a line
@@ -57,7 +58,7 @@ def run_part(
         What is stored was measured on another device, or with other versions.
     """
     document = begin(name, part, device=device, variant=variant, out=out, results=results)
-    failed = False
+    path, failed = out / file_of(name, variant), False
     try:
         task = next(tasks)
         while True:
@@ -72,30 +73,57 @@ def run_part(
                 result = measured(task, device)
                 failed |= "error" in result
                 keep(document, result)
+                document["complete"] = False
                 if "answers" in vars(part):
                     document["answers"] = rounded(part.answers(document["measurements"]))
-                write(out / file_of(name, variant), document)
+                write(path, document)
                 print(f"{name}: {shown(task.of)} in {result['seconds']:.1f} s{ending(result)}", flush=True)
             task = tasks.send(result)
     except StopIteration:
+        if path.exists() and not failed and not document["complete"]:
+            write(path, document | {"complete": True})
         return not failed
     finally:
         tasks.close()
         gpu.free()
 
 
+def planned(part: ModuleType, tasks: Tasks, document: Result) -> float:
+    """Return how many seconds the missing measurements of a part may take, if each one asked for is of no surprise."""
+    seconds = 0.0
+    try:
+        task = next(tasks)
+        while True:
+            result = stored(document, task.of)
+            if result is None:
+                seconds += estimate(document, part.FIRST_GUESS, task.work)
+            task = tasks.send(result or {"target_loss": 1.0, "validation": 1.0})
+    except StopIteration:
+        return seconds
+    finally:
+        tasks.close()
+
+
 def begin(
     name: str, part: ModuleType, *, device: torch.device, variant: gpu.Variant, out: Path, results: Path
 ) -> Result:
-    """Return the document to add to: what is committed and what earlier calls left in ``out``, together."""
+    """Return the document to add to: what is committed and what earlier calls left in ``out``, together.
+
+    Raises
+    ------
+    ValueError
+        What is stored was measured on another device, or with other versions of what decides about figures.
+    """
+    decisive = (*VERSIONS, *getattr(part, "VERSIONS", ()))
     document: Result = {
         "device": gpu.name_of(device),
         "driver": gpu.driver_of(device),
-        "versions": gpu.versions(),
+        "versions": {package: gpu.versions()[package] for package in decisive},
         "date": datetime.date.today().isoformat(),
         "seeds": list(part.SEEDS),
         "variant": variant,
         "questions": list(part.QUESTIONS),
+        "complete": False,
         "measurements": [],
     }
     for folder in [out] if variant == "tiny" else [results, out]:  # a tiny study leaves the stored figures alone
@@ -103,21 +131,29 @@ def begin(
         if not path.exists():
             continue
         found = json.loads(path.read_text("utf-8"))
+        compared = found | {"versions": {package: found["versions"].get(package) for package in decisive}}
         for what in ("device", "versions", "variant"):
-            if found[what] != document[what]:
+            if compared[what] != document[what]:
                 raise ValueError(
-                    f"benchmarks.gpu: {path} was measured with {what} = {found[what]!r}; this is {document[what]!r}, "
-                    "and one file holds one of them. Pass another --out and, by --results, a folder without it."
+                    f"benchmarks.gpu: {path} was measured with {what} = {compared[what]!r}; this is "
+                    f"{document[what]!r}, and one file holds one of them. "
+                    "Pass another --out and, by --results, a folder without it."
                 )
         document |= {what: found[what] for what in ("driver", "date")}
+        document["complete"] |= found.get("complete", False)
         for result in found["measurements"]:
-            keep(document, result)
+            keep(document, {"versions": found["versions"]} | result)
     return document
 
 
 def file_of(name: str, variant: gpu.Variant) -> str:
     """Return the name of the file with the results of a part."""
     return f"{'cpu' if variant == 'small' else 'gpu'}_{name}.json"
+
+
+def files_of(name: str, part: ModuleType, variant: gpu.Variant, out: Path) -> set[Path]:
+    """Return the files that a part writes."""
+    return {out / file for file in (file_of(name, variant), *getattr(part, "FILES", ()))}
 
 
 def stored(document: Result, of: Result) -> Result | None:
@@ -136,7 +172,7 @@ def estimate(document: Result, first_guess: float, work: float) -> float:
     """Return how many seconds a task may take: by the latest ones of its part, or by the part's first guess."""
     done = [result for result in document["measurements"] if "error" not in result][-LATEST:]
     rates = [result["seconds"] / result["work"] for result in done]
-    return work * MARGIN * max(rates, default=first_guess)
+    return work * (MARGIN * max(rates) if rates else first_guess)
 
 
 def measured(task: Task, device: torch.device) -> Result:
@@ -149,7 +185,8 @@ def measured(task: Task, device: torch.device) -> Result:
         result = {"error": f"{type(error).__name__}: {error}"[:2000]}
     seconds = time.monotonic() - began
     when = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-    about = {"work": task.work, "seconds": round(seconds, 3), "date": when, "driver": gpu.driver_of(device)}
+    about = {"work": task.work, "seconds": round(seconds, 3), "date": when}
+    about |= {"driver": gpu.driver_of(device), "versions": gpu.versions()}
     return {"of": task.of, **about, **result}
 
 

@@ -1,10 +1,10 @@
-"""Part 8: how long it takes to put another adapter into the place of the active one.
+"""Part 3: how long it takes to put another adapter into the place of the active one.
 
 Adapters of rank 8 and 64 on all linear layers of a Llama-shaped bfloat16 model of 1.06 billion parameters, 2 or 8 of
-them in memory. Three ways: `set_adapter`; taking the one out of the weights and merging the other; reading one from a
-file that the operating system has in its cache, with all checks. Held equal: model, adapters, the device idle before
-and after. Each turn takes another adapter than the one before; the first is a warm-up, and the results are medians of
-the others.
+them in memory. Three ways: `set_adapter`; reading one more from a file that the operating system has in its cache, with
+all checks; taking the one out of the weights and merging the other. Held equal: model, adapters (what was read is
+thrown away before the next turn), the device idle before and after. Each turn takes another adapter than the one
+before; the first is a warm-up, and the results are medians of the others.
 """
 
 import statistics
@@ -16,44 +16,54 @@ from pathlib import Path
 import torch
 
 from benchmarks.gpu import device as gpu
+from benchmarks.gpu.plan import DISK, MODEL
 from benchmarks.gpu.shapes import SHAPES, TINY, lora_count, random_model
 from benchmarks.gpu.study import Result, Task, Tasks
-from lowrank_helpers.lora import add_lora, load_lora, merge_lora, save_lora, set_adapter, unmerge_lora
-from lowrank_helpers.training import ALL_LINEAR, GPT
+from benchmarks.gpu.weights import LoadBase
+from lowrank_helpers.lora import LoRALinear, add_lora, load_lora, merge_lora, save_lora, set_adapter, unmerge_lora
+from lowrank_helpers.training import ALL_LINEAR, GPT, GPTConfig
 
 QUESTIONS = ("How long does it take to switch adapters: by choosing, by merging, by reading from disk?",)
 SEEDS = (0,)
-FIRST_GUESS = 30.0  # seconds for a rank and a number
-REPEATS = 7
+FIRST_GUESS = 1.0  # the work is in seconds
+REPEATS = 4
+ATTACH, MERGE = 0.4, 0.5  # seconds that one more adapter may take, its file apart, and another one's merge
 
 
-def run(device: torch.device, *, variant: gpu.Variant, out: Path, weights: Path) -> Tasks:
+def run(device: torch.device, *, variant: gpu.Variant, out: Path, load_base: LoadBase) -> Tasks:
     """Measure every rank and number of adapters."""
-    del out, weights
+    del out, load_base
     tiny = variant == "tiny"
+    config, repeats = TINY if tiny else SHAPES["1B"], 3 if tiny else REPEATS
     for rank in (8, 64):
         for count in (2, 8):
             of = {"rank": rank, "adapters": count, "size": "1B"}
-            yield Task(of, 1.0, partial(_measure, device, 2 if tiny else rank, count, tiny))
+            file = 4 * lora_count(config, rank) / DISK  # seconds to read it, or to write it
+            work = MODEL + ATTACH * count + file + (repeats + 1) * (ATTACH + file + MERGE)
+            yield Task(of, work, partial(_measure, device, config, 2 if tiny else rank, count, repeats))
 
 
-def _measure(device: torch.device, rank: int, count: int, tiny: bool) -> Result:
-    config = TINY if tiny else SHAPES["1B"]
+def _measure(device: torch.device, config: GPTConfig, rank: int, count: int, repeats: int) -> Result:
     model = random_model(config, device, torch.bfloat16).eval()
     names = [f"adapter {number}" for number in range(count)]
     for number, name in enumerate(names):
         add_lora(model, rank, alpha=16, targets=ALL_LINEAR, name=name, rng=number)
         _fill(model, name, number)
-    repeats = 3 if tiny else REPEATS
     with tempfile.TemporaryDirectory() as folder:
         path = Path(save_lora(model, Path(folder) / "adapter"))
         size = sum(file.stat().st_size for file in path.iterdir())
         ways: dict[str, Callable[[int], object]] = {
             "choose": lambda turn: set_adapter(model, names[turn % count]),
-            "read": lambda turn: load_lora(model, path, name=f"read {turn}"),
+            "read": lambda turn: load_lora(model, path, name="read"),
             "merge": lambda turn: _merge_other(model, names[turn % count]),
         }
-        times = {way: [_time(device, switch, turn) for turn in range(repeats + 1)][1:] for way, switch in ways.items()}
+        times: dict[str, list[float]] = {}
+        for way, switch in ways.items():
+            times[way] = []
+            for turn in range(repeats + 1):
+                times[way].append(_time(device, switch, turn))
+                _throw_away(model, "read", names[0])
+            del times[way][0]
     return {
         "entries_of_adapter": lora_count(config, rank),
         "bytes_on_disk": size,
@@ -76,6 +86,15 @@ def _merge_other(model: GPT, name: str) -> None:
         unmerge_lora(model)
     set_adapter(model, name)
     merge_lora(model)
+
+
+def _throw_away(model: GPT, name: str, instead: str) -> None:
+    """Take an adapter that was read out of the model, if it is there, and choose another one."""
+    layers = [module for module in model.modules() if isinstance(module, LoRALinear) and name in module.adapters]
+    for layer in layers:
+        del layer.adapters[name]
+    if layers:
+        set_adapter(model, instead)
 
 
 def _time(device: torch.device, switch: Callable[[int], object], turn: int) -> float:

@@ -1,4 +1,4 @@
-"""Part 5: which model can still be trained in 80 GB, in full and with LoRA.
+"""Part 1: which model can still be trained in 80 GB, in full and with LoRA.
 
 Llama-shaped models with random weights, from 0.1 B to LLaMA-7B's own sizes, take three steps each on one sequence of
 2048 random tokens, since memory depends on shapes alone. Full fine-tuning keeps float32 weights, gradients and both
@@ -7,6 +7,10 @@ linear layers keeps the base frozen in bfloat16. Each with and without forgettin
 Held equal: the sequence, the loss, which never holds all logits, the attention kernel, the optimiser, no compiling.
 torch may allocate 80 GB, or all that the device has if that is less; what it did have stands beside each result, as
 does the arithmetic. Running out of memory is a result: in which phase, and how much was held.
+
+Activations are what the forward pass leaves behind, less the rounded copies of the weights (`shapes.expected_bytes`).
+The peak less weights, gradients and moments would be too little: where it comes as the backward pass begins, there are
+no gradients yet. What cuBLAS keeps for itself is there before the first model is.
 """
 
 import statistics
@@ -18,9 +22,11 @@ import torch
 from torch import Tensor
 
 from benchmarks.gpu import device as gpu
+from benchmarks.gpu.plan import MEMORY, MODEL, step_seconds
 from benchmarks.gpu.shapes import SHAPES, TINY, expected_bytes, parameters, random_model
 from benchmarks.gpu.steps import memory_of, optimiser_of
 from benchmarks.gpu.study import Result, Task, Tasks
+from benchmarks.gpu.weights import LoadBase
 from lowrank_helpers.lora import add_lora
 from lowrank_helpers.training import ALL_LINEAR, GPT, GPTConfig
 from lowrank_helpers.training.optimiser import Optimiser
@@ -31,15 +37,15 @@ QUESTIONS = (
     "How much do activations fall, by LoRA and by computing them again?",
 )
 SEEDS = (0,)
-FIRST_GUESS = 6.0  # seconds for a billion parameters, or the start of a smaller model
+FIRST_GUESS = 1.0  # the work is in seconds
 CAP = 80e9
 RANK, STEPS = 8, 3
 Method = Literal["full", "lora"]
 
 
-def run(device: torch.device, *, variant: gpu.Variant, out: Path, weights: Path) -> Tasks:
+def run(device: torch.device, *, variant: gpu.Variant, out: Path, load_base: LoadBase) -> Tasks:
     """Go up in size, each size in four ways."""
-    del out, weights
+    del out, load_base
     cap = gpu.cap_memory(device, CAP)
     try:
         for size, config in {"0.1B": TINY}.items() if variant == "tiny" else SHAPES.items():
@@ -47,9 +53,17 @@ def run(device: torch.device, *, variant: gpu.Variant, out: Path, weights: Path)
                 for again in (True, False):
                     of = {"size": size, "method": method, "checkpoint_activations": again, "batch": 1}
                     measure = partial(measure_memory, device, config, method, again, cap)
-                    yield Task({**of, "context": config.context}, 1 + parameters(config) / 1e9, measure)
+                    yield Task({**of, "context": config.context}, _seconds(config, method, again), measure)
     finally:
         gpu.cap_memory(device, float("inf"))
+
+
+def _seconds(config: GPTConfig, method: Method, again: bool) -> float:
+    """Return how long a size and a method may take: the model, its memory to and fro, and the steps if it fits."""
+    rank = RANK if method == "lora" else None
+    memory = expected_bytes(config, rank)["total"]
+    steps = STEPS if memory < CAP else 1
+    return MODEL + 2 * min(CAP, memory) / MEMORY + steps * step_seconds(config, 1, rank=rank, again=again)
 
 
 def measure_memory(device: torch.device, config: GPTConfig, method: Method, again: bool, cap: int | None) -> Result:
@@ -57,10 +71,11 @@ def measure_memory(device: torch.device, config: GPTConfig, method: Method, agai
     done: Result = {
         "parameters": parameters(config),
         "cap": cap,
-        "expected": expected_bytes(config, RANK if method == "lora" else None),
+        "expected": expected_bytes(config, RANK if method == "lora" else None, again=again),
         "out_of_memory": False,
         "phase": "weights",
     }
+    gpu.make_workspaces(device)
     gpu.reset_peak(device)
     empty = gpu.allocated(device)
     try:
@@ -94,7 +109,9 @@ def _train(
         _step(model, optimiser, rows, device, done)
         times.append(gpu.now(device) - began)
     done |= {"phase": "done", "trainable": sum(p.numel() for p in optimiser.trained.values())}
-    done |= {"memory": memory_of(model, optimiser, gpu.difference(gpu.peak(device), empty))}
+    memory = memory_of(model, optimiser, gpu.difference(gpu.peak(device), empty))
+    copies = done["expected"]["copies"]
+    done["memory"] = memory | {"copies": copies, "activations": gpu.difference(done["kept_by_forward"], copies)}
     done |= {"tokens_per_second": config.context / statistics.median(times[1:])}
 
 

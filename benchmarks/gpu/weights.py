@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -13,6 +14,8 @@ import torch
 from torch import Tensor
 
 from benchmarks.gpu.device import Variant, bytes_of
+from benchmarks.gpu.shapes import LARGER
+from benchmarks.gpu.study import file_of
 from lowrank_helpers.training import GPT, GPTConfig, load_base_model
 
 SHARD = 15 * 2**20 - 2**16  # bytes of tensors in a file; the header takes less than the rest
@@ -24,6 +27,9 @@ class Base(NamedTuple):
     config: GPTConfig
     state: dict[str, Tensor]
     digest: str
+
+
+LoadBase = Callable[[], Base]
 
 
 def save_weights(folder: Path, model: GPT, about: dict[str, Any]) -> str:
@@ -84,13 +90,55 @@ def load_weights(folder: Path, device: torch.device) -> Base:
     return Base(config, {name: tensor.float().to(device) for name, tensor in state.items()}, common[0]["digest"])
 
 
-def load_base(device: torch.device, *, variant: Variant, out: Path, weights: Path) -> Base:
-    """Return the model to adapt: what this study trained; for a smaller one, the model that ships with the book."""
+def load_base(device: torch.device, *, variant: Variant, out: Path, results: Path, weights: Path) -> Base:
+    """Return the model to adapt: what this study trained; for a smaller one, the model that ships with the book.
+
+    Raises
+    ------
+    ValueError
+        Pretraining is not complete, or its best weights are in neither folder. With others nothing is measured: what
+        is measured from one base is of no use beside what is measured from another.
+    """
     if variant != "large":
-        model = load_base_model()
-        return Base(model.config, model.state_dict(), _digest(model.state_dict()))
-    trained_now = out / "weights"
-    return load_weights(trained_now if any(trained_now.glob("*.safetensors")) else weights, device)
+        return _base_of_the_book()
+    wanted = _best_of_pretraining([out, results])
+    for folder in (out / "weights", weights):
+        if any(folder.glob("weights-*.safetensors")):
+            base = load_weights(folder, device)
+            if base.digest == wanted:
+                return base
+    raise ValueError(
+        f"load_base: the best weights of pretraining, {wanted}, must be in {out / 'weights'} or {weights}; they are in "
+        "neither. Name the folder with them by --weights."
+    )
+
+
+def foreseen_base(variant: Variant, out: Path, results: Path) -> Base:
+    """Return the base as far as a plan of measurements needs it: its digest, which is empty before it is made."""
+    if variant != "large":
+        return _base_of_the_book()
+    try:
+        return Base(LARGER, {}, _best_of_pretraining([out, results]))
+    except ValueError:
+        return Base(LARGER, {}, "")
+
+
+def _base_of_the_book() -> Base:
+    model = load_base_model()
+    return Base(model.config, model.state_dict(), _digest(model.state_dict()))
+
+
+def _best_of_pretraining(folders: list[Path]) -> str:
+    """Return the digest of the weights with the lowest held-out loss."""
+    for path in (folder / file_of("pretrain", "large") for folder in folders):
+        document = json.loads(path.read_text("utf-8")) if path.exists() else {}
+        if document.get("complete"):
+            kept = [run for run in document["measurements"] if "weights" in run]
+            return str(min(kept, key=lambda run: run["validation"])["weights"])
+    raise ValueError(
+        f"load_base: {file_of('pretrain', 'large')} must say that pretraining is complete; "
+        f"it does so neither in {folders[0]} nor in {folders[1]}. Run the part pretrain first, until it is."
+    )
 
 
 def fresh(base: Base) -> GPT:

@@ -16,7 +16,14 @@ from pathlib import Path
 
 import pytest
 
+from tests import margins
 from tests.visit import HTML, ROOT, sources
+
+
+def pytest_sessionfinish(session):
+    """Leave what the ruler noted in the folder BOOK_MARGINS, a file for each process."""
+    if "BOOK_MARGINS" in os.environ and margins.seen:
+        margins.save(os.environ["BOOK_MARGINS"], str(os.getpid()))
 
 
 def build_if_stale():

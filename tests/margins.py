@@ -114,7 +114,8 @@ def narrowest(folders: list[str], count: int = 10) -> list[tuple[float, str, str
         for path in sorted(Path(folder).rglob("*.json")):
             for test, line, accepted, rejected in json.loads(path.read_text(encoding="utf-8")):
                 room = min(1 / accepted if accepted else np.inf, rejected)
-                rows[test, line] = min(room, rows.get((test, line), np.inf))
+                if not test.startswith("tests/test_margins.py"):  # which measures the ruler itself
+                    rows[test, line] = min(room, rows.get((test, line), np.inf))
     return sorted((room, *key) for key, room in rows.items())[:count]
 
 

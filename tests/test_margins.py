@@ -71,11 +71,11 @@ def test_what_was_measured_is_noted_and_the_narrowest_comes_first(monkeypatch, t
     monkeypatch.setattr(margins, "seen", {})
     for error in (0.01, 0.2, 8.0, 5.0):
         within(error, 1)
-    [(accepted, rejected)] = margins.seen.values()
-    assert (accepted, rejected) == (0.2, 5.0)
+    [((test, line), ratios)] = margins.seen.items()
+    assert "test_what_was_measured" in test and line.startswith("test_margins.py:") and ratios == (0.2, 5.0)
+    margins.seen["tests/test_svd.py::test_one", "test_svd.py:7"] = (0.1, 6.0)
     margins.save(str(tmp_path), "one")
-    [(room, test, line)] = margins.narrowest([str(tmp_path)])
-    assert room == 5.0 and "test_what_was_measured" in test and line.startswith("test_margins.py:")
+    assert margins.narrowest([str(tmp_path)]) == [(6.0, "tests/test_svd.py::test_one", "test_svd.py:7")]
 
 
 def small(node):

@@ -28,6 +28,7 @@ from lowrank_helpers.lora import (
 )
 from lowrank_helpers.svd import reconstruct, truncated_svd
 from tests._matrices import PROPERTY
+from tests.margins import close, within
 
 EPS = {dtype: torch.finfo(dtype).eps for dtype in (torch.float64, torch.float32, torch.bfloat16, torch.float16)}
 
@@ -110,7 +111,7 @@ def dense(x, W, b, A, B, s):
 
 
 def near(X, Y, bound):
-    return X.shape == Y.shape and bool((X.double() - Y.double()).abs().max() <= bound) if X.numel() else True
+    return close(X, Y, atol=bound)
 
 
 def snapshot(model):
@@ -149,7 +150,7 @@ def test_forward_and_gradients_are_those_of_the_sum(m, n, rank, leading, bias, d
     rank = min(rank, m, n)
     made = layer(m, n, rank, dtype=dtype, bias=bias, scaling=scaling, seed=seed, init="gaussian")
     W, b, A, B, s = parts(made)
-    assert s == pytest.approx(3.0 / (rank if scaling == "alpha/rank" else math.sqrt(rank)))
+    assert s == 3.0 / (rank if scaling == "alpha/rank" else math.sqrt(rank))
     rng = torch.Generator().manual_seed(seed)
     x = torch.randn(*leading, n, generator=rng).to(dtype)
     dy = torch.randn(*leading, m, generator=rng).to(dtype)
@@ -218,9 +219,8 @@ def test_an_unfrozen_base_gets_its_gradient():
     made.base.requires_grad_(True)
     x = torch.randn(3, 6, dtype=torch.float64)
     made(x).sum().backward()
-    assert torch.allclose(made.weight.grad, x.sum(0).expand(5, 6)) and torch.equal(
-        made.bias.grad, torch.full_like(made.bias, 3)
-    )
+    assert near(made.weight.grad, x.sum(0).expand(5, 6), 1e-14)  # the same three terms, in another order
+    assert torch.equal(made.bias.grad, torch.full_like(made.bias, 3))
 
 
 def test_two_derivatives_and_forward_mode_are_refused():
@@ -344,7 +344,7 @@ def test_dora_scales_the_rows_of_the_sum():
     made = layer(dtype=torch.float64, dora=True)
     adapter = made.adapters["default"]
     W, b, _, _, s = parts(made)
-    assert torch.allclose(adapter.magnitude, W.norm(dim=1))
+    assert near(adapter.magnitude, W.norm(dim=1), 1e-14)
     with torch.no_grad():
         adapter.magnitude.mul_(torch.linspace(0.5, 2, 5, dtype=torch.float64))
     x = torch.randn(2, 3, 6, dtype=torch.float64, requires_grad=True)
@@ -395,8 +395,7 @@ def test_A_has_its_distribution_and_B_is_zero(init):
     A = adapter.A.detach()
     spread = 1 / math.sqrt(3 * 400) if init == "kaiming" else 1 / 25
     # of 10 000 draws the standard deviation is off by 0.7 % at one sigma, the mean by 1 % of the spread
-    assert float(A.std()) == pytest.approx(spread, rel=0.03)
-    assert abs(float(A.mean())) < 0.04 * spread
+    assert close(float(A.std()), spread, rtol=0.04) and within(abs(float(A.mean())), 0.06 * spread)
     largest = float(A.abs().max())
     assert 0.999 / 20 < largest <= 1 / 20 if init == "kaiming" else 3 / 25 < largest < 6 / 25
     assert not adapter.B.any()

@@ -99,11 +99,8 @@ def measured_without_the_ruler(source):
             ordered = any(isinstance(op, ast.Lt | ast.LtE | ast.Gt | ast.GtE) for op in node.ops)
             if ordered and any(speaks_of_a_bound(side) for side in (node.left, *node.comparators)):
                 lines.append(node.lineno)
-        elif isinstance(node, ast.Call):
-            name = getattr(node.func, "attr", getattr(node.func, "id", ""))
-            own = isinstance(node.func, ast.Attribute) and getattr(node.func.value, "id", "") == "margins"
-            if name in COMPARERS and not own:
-                lines.append(node.lineno)
+        elif isinstance(node, ast.Name | ast.Attribute) and getattr(node, "attr", getattr(node, "id", "")) in COMPARERS:
+            lines.append(node.lineno)
     return lines
 
 
@@ -114,6 +111,7 @@ def measured_without_the_ruler(source):
         "assert abs(x - y) <= 100 * EPS * size",
         "assert np.finfo(float).eps * 3 > error",
         "assert np.allclose(x, y)",
+        "assert all(map(torch.allclose, found, exact))",
         "assert x == pytest.approx(1.0)",
         "torch.testing.assert_close(x, y)",
         "rank = (s > 1e-12 * s[0]).sum()",

@@ -29,6 +29,7 @@ PROJECT = SETTINGS["project"]
 MAY_IMPORT = {
     "__init__": "",
     "_checks": "",
+    "_normal": "",
     "_norms": "_checks",
     "_spectrum": "_checks _norms",
     "_download": "",
@@ -68,7 +69,7 @@ MAY_IMPORT = {
     "attention": "_checks",
     "lora": "lora.*",
     "lora.product": "",
-    "lora.start": "_checks",
+    "lora.start": "_checks _normal",
     "lora.layer": "lora.product lora.start",
     "lora.places": "lora.layer lora.start",
     "lora.switch": "_checks lora.layer lora.places",
@@ -82,8 +83,8 @@ MAY_IMPORT = {
     "training.loop": "_checks training.checkpoints training.corpus training.model training.optimiser training.records"
     " training.schedule",
     "training.losses": "",
-    "training.methods": "_checks lora lora.start training.model",
-    "training.model": "_checks attention training.losses training.schedule",
+    "training.methods": "_checks _normal lora lora.start training.model",
+    "training.model": "_checks _normal attention training.losses training.schedule",
     "training.optimiser": "_checks",
     "training.records": "_checks",
     "training.schedule": "_checks",
@@ -91,7 +92,7 @@ MAY_IMPORT = {
     " training.records training.schedule",
 }
 # Networks need torch; nothing else may, not even inside a function.
-MAY_IMPORT_TORCH = ["lora", "lora.*", "training", "training.*", "attention", "compression"]
+MAY_IMPORT_TORCH = ["_normal", "lora", "lora.*", "training", "training.*", "attention", "compression"]
 
 
 def name_of(path):

@@ -7,6 +7,7 @@ from torch import nn
 from lowrank_helpers.lora import LoRALinear
 from lowrank_helpers.training import ALL_LINEAR, GPT, GPTConfig, prepare
 from lowrank_helpers.training.methods import BottleneckAdapter, undone_on_error
+from tests.margins import close
 
 SIZES = GPTConfig(vocabulary=40, context=8, width=16, heads=2, layers=2, hidden=24)
 TOKENS = torch.arange(16).reshape(2, 8)
@@ -133,7 +134,7 @@ def test_what_is_taken_out_of_the_weights_is_in_the_adapter(init):
     before = model(TOKENS)
     prepare(model, "lora", rank=2, init=init)
     # W − s B A + s B A is rounded a few times, by 2⁻²⁴ of weights of about 1, through two blocks of sums of 24.
-    assert torch.allclose(model(TOKENS), before, atol=1e-4)
+    assert close(model(TOKENS), before, atol=1e-4)
     assert not torch.equal(model.blocks[0].attention.q_proj.weight, gpt().blocks[0].attention.q_proj.weight)
 
 
@@ -149,7 +150,7 @@ def test_an_adapter_is_that_of_houlsby():
     h = x @ layer.base.weight.T
     z = h @ layer.down.T
     gelu = z * (1 + torch.erf(z / 2**0.5)) / 2
-    assert torch.allclose(layer(x), h + gelu @ layer.up.T, atol=1e-5)  # float32, sums of 24
+    assert close(layer(x), h + gelu @ layer.up.T, atol=1e-5)  # float32, sums of 24
 
 
 def test_a_prompt_starts_as_embeddings_of_different_tokens():

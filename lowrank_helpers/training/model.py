@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from lowrank_helpers import _checks
+from lowrank_helpers._normal import normal
 from lowrank_helpers.attention import _turned
 from lowrank_helpers.training.losses import chunked_cross_entropy
 from lowrank_helpers.training.schedule import own_random_state
@@ -251,5 +252,4 @@ def _initialise(model: GPT, seed: int) -> None:
         std = (
             0.02 / math.sqrt(2 * model.config.layers) if name.endswith(("o_proj.weight", "down_proj.weight")) else 0.02
         )
-        drawn = torch.empty(weight.shape, dtype=torch.float32).normal_(std=std, generator=generator)
-        weight.copy_(drawn)
+        weight.copy_(normal(*weight.shape, std=std, generator=generator))

@@ -251,9 +251,10 @@ def test_initial_weights_are_normal_of_the_published_spread(tied):
             assert (weight == 1).all()
             continue
         std = 0.02 / math.sqrt(8) if name.endswith(("o_proj.weight", "down_proj.weight")) else 0.02
-        # Mean and spread of n numbers are off by std / √n and std / √(2n): eight times as much is allowed.
-        assert within(abs(weight.mean().item()), 8 * std / math.sqrt(weight.numel())), name
-        assert close(weight.std().item() / std, 1, atol=8 / math.sqrt(2 * weight.numel())), name
+        # Mean and spread of n numbers are off by std / √n and std / √(2n), in the worst of some thirty
+        # matrices by two or three times that; sixteen times are allowed.
+        assert within(abs(weight.mean().item()), 16 * std / math.sqrt(weight.numel())), name
+        assert close(weight.std().item() / std, 1, atol=16 / math.sqrt(2 * weight.numel())), name
 
 
 def test_a_seed_means_the_same_weights():
@@ -266,8 +267,9 @@ def test_initial_weights_are_those_that_the_base_model_started_from():
     file = Path(lowrank_helpers.__file__).parent / "data" / "base_model_initial.safetensors"
     frozen, made = safetensors.torch.load_file(file), GPT(GPTConfig(), seed=0).state_dict()
     assert frozen.keys() == made.keys()
-    for name, weight in made.items():  # the generator is exact; a normal number may differ in its last bits
-        assert close(frozen[name], weight, rtol=1e-5, atol=1e-8), name
+    for name, weight in made.items():
+        # The file was drawn by `normal_`: off by last bits, of a logarithm near 0 by all of it, whose root is 2⁻¹².
+        assert close(frozen[name], weight, atol=4 * 0.02 * 2**-12), name
 
 
 @pytest.mark.parametrize("device", ["cpu", "meta"])

@@ -99,7 +99,8 @@ def test_forward_and_gradients_agree(dtype, scaling, dora):
 def test_another_scale_would_not_agree():
     ours, other = pair(alpha=12)
     wrong = pair(alpha=12 * math.sqrt(3))[0]  # as if α/√r
-    assert near(ours(TOKENS), other(TOKENS), bound(torch.float32, other(TOKENS)))
+    # adapters three times as long as elsewhere stretch a rounding before them as much, in each of the two blocks
+    assert near(ours(TOKENS), other(TOKENS), 9 * bound(torch.float32, other(TOKENS)))
     assert not near(wrong(TOKENS), other(TOKENS), bound(torch.bfloat16, other(TOKENS)))
 
 

@@ -17,7 +17,7 @@ from torch.utils.checkpoint import checkpoint
 from lowrank_helpers import _checks
 from lowrank_helpers._normal import normal
 from lowrank_helpers.attention import _turned
-from lowrank_helpers.training.losses import chunked_cross_entropy
+from lowrank_helpers.training.losses import chunked_cross_entropy, cross_entropy_of
 from lowrank_helpers.training.schedule import own_random_state
 
 Positions = Literal["learned", "rotary"]
@@ -204,7 +204,10 @@ class GPT(nn.Module):
         h = self.hidden_states(tokens)
         if targets is None:
             return cast(Tensor, self.head(h))
-        return chunked_cross_entropy(h.flatten(0, 1), self.head.weight, targets.flatten())
+        h, targets = h.flatten(0, 1), targets.flatten()
+        if type(self.head) is nn.Linear and not (self.head._forward_hooks or self.head._forward_pre_hooks):
+            return chunked_cross_entropy(h, self.head.weight, targets)
+        return cross_entropy_of(self.head, h, targets, self.config.vocabulary)  # adapted: its weight is not all of it
 
     def hidden_states(self, tokens: Tensor) -> Tensor:
         """Return the normed output of the last block, shape (batch, T, width)."""

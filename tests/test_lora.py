@@ -3,7 +3,6 @@
 import copy
 import math
 import re
-import warnings
 
 import numpy as np
 import pytest
@@ -126,7 +125,7 @@ def unchanged(model, before):
     modules, tensors, layers = snapshot(model)
     return (modules, layers) == (before[0], before[2]) and all(
         (key, t.requires_grad) == (key0, grad0)
-        and t is t0
+        and (t is t0 or key.endswith(".merged"))  # a name, written anew into each state
         and (t.is_meta or torch.equal(t.nan_to_num(7), value0.nan_to_num(7)))
         for (key, t, _, _), (key0, t0, value0, grad0) in zip(tensors, before[1], strict=True)
     )
@@ -223,15 +222,89 @@ def test_an_unfrozen_base_gets_its_gradient():
     assert torch.equal(made.bias.grad, torch.full_like(made.bias, 3))
 
 
-def test_two_derivatives_and_forward_mode_are_refused():
-    made, x = layer(), torch.randn(3, 6, requires_grad=True)
-    for value in (made(x).square().sum(), made(x).sum()):  # of the second the gradient would pass for a constant
-        with pytest.raises(RuntimeError, match="LoRALinear: no second derivatives"):
-            torch.autograd.grad(value, x, create_graph=True)
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", category=DeprecationWarning)  # torch's own, where it is first used
-        with torch.autograd.forward_ad.dual_level(), pytest.raises((RuntimeError, NotImplementedError), match="jvp"):
-            made(torch.autograd.forward_ad.make_dual(x.detach(), x.detach()))
+def test_a_gradient_of_a_gradient_is_that_of_the_sum():
+    made = layer(dtype=torch.float64)
+    adapter, x = made.adapters["default"], torch.randn(3, 6, dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradgradcheck(lambda x, A, B: made(x), (x, adapter.A, adapter.B))
+    found = []
+    for y in (made(x), dense(x, made.weight, made.bias, adapter.A, adapter.B, adapter.settings.scale)):
+        (dx,) = torch.autograd.grad(y.square().sum(), x, create_graph=True)  # a gradient penalty
+        found.append(torch.autograd.grad(dx.square().sum(), (x, adapter.A, adapter.B)))
+    assert all(near(ours, plain, 1e-10 * float(plain.abs().max())) for ours, plain in zip(*found, strict=True))
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit.script.*:DeprecationWarning")  # torch's own, where it is first used
+@pytest.mark.parametrize("dora", [False, True])
+def test_torchs_function_transforms_run_through_it(dora):
+    made = layer(dtype=torch.float64, dora=dora)
+    plain, x = made.base, torch.randn(4, 6, dtype=torch.float64)
+    W = merge_lora(nn.Sequential(copy.deepcopy(made)))[0].weight  # the same function, as one layer
+    value = lambda z: made(z).tanh().sum()  # noqa: E731
+    oracle = lambda z: F.linear(z, W, plain.bias).tanh().sum()  # noqa: E731
+    for transform in (
+        torch.func.grad,
+        lambda f: torch.func.vmap(torch.func.grad(f)),
+        torch.func.vmap,
+        lambda f: lambda z: torch.func.jvp(f, (z,), (torch.ones_like(z),))[1],
+        torch.func.hessian,
+    ):
+        assert near(transform(value)(x), transform(oracle)(x), 1e-12)
+    with torch.autograd.forward_ad.dual_level():
+        duals = [f(torch.autograd.forward_ad.make_dual(x, torch.ones_like(x))) for f in (value, oracle)]
+        assert near(*(torch.autograd.forward_ad.unpack_dual(dual).tangent for dual in duals), 1e-12)
+
+
+def test_gradients_of_each_example_by_vmap():
+    model, x = with_lora(nn.Sequential(nn.Linear(6, 5)), targets=["0"], rng=0), torch.randn(4, 6)
+    fill(model)
+    weights = {key: p.detach() for key, p in model.named_parameters() if p.requires_grad}
+    one = torch.func.grad(lambda given, row: torch.func.functional_call(model, given, (row,)).square().sum())
+    found = torch.func.vmap(one, (None, 0))(weights, x)
+    for i, row in enumerate(x):
+        expected = torch.autograd.grad(model(row).square().sum(), lora_parameters(model))
+        assert all(near(found[key][i], grad, 1e-4) for key, grad in zip(weights, expected, strict=True))
+
+
+@pytest.mark.parametrize("dora", [False, True])
+def test_a_state_says_what_is_merged_in_its_weights(dora):
+    def model():
+        return fill(with_lora(tiny(torch.float64), dora=dora, rng=0))
+
+    merged, apart = merge_lora(model()), model()
+    y = apart(TOKENS)
+    for target, state in ((model(), merged.state_dict()), (merge_lora(model()), apart.state_dict())):
+        before = target(TOKENS)
+        with pytest.raises(RuntimeError, match=r"q_proj: the state must have merged what the model has.*merge_lora"):
+            target.load_state_dict(state)
+        assert near(target(TOKENS), before, 1e-12)
+    other = merge_lora(fill(with_lora(tiny(torch.float64, seed=3), dora=dora, rng=3), seed=8))
+    other.load_state_dict(merged.state_dict())
+    assert near(other(TOKENS), y, 1e-12) and near(unmerge_lora(other)(TOKENS), y, 1e-12)
+    assert not any(key.endswith("merged") for key in apart.state_dict())
+
+
+def tied_by_storage(model):
+    model.head.weight.data = model.embedding.weight.data[:5]
+    return model
+
+
+@pytest.mark.parametrize("call", ["pissa", "merge"])
+def test_a_weight_tied_by_its_memory_alone_is_not_written_into(call):
+    model = tied_by_storage(tiny())
+    before = model.embedding.weight.clone()
+    if call == "merge":
+        fill(with_lora(model, targets=["head"]))
+    with pytest.raises(ValueError, match="must be its own; it is tied to a Embedding"):
+        merge_lora(model) if call == "merge" else with_lora(model, targets=["head"], init="pissa")
+    assert torch.equal(model.embedding.weight, before)
+
+
+def test_parts_of_one_memory_that_do_not_overlap_are_not_tied():
+    model, fused = tiny(), torch.randn(24, 12)
+    model.blocks[0].q_proj.weight = nn.Parameter(fused[:12])
+    model.blocks[1].q_proj.weight = nn.Parameter(fused[12:])
+    y = fill(with_lora(model, rng=0))(TOKENS)
+    assert near(merge_lora(model)(TOKENS), y, 1e-4)
 
 
 def test_the_output_may_be_changed_in_place():
@@ -383,6 +456,22 @@ def test_dora_takes_lengths_in_float32_also_under_autocast():
         with torch.autocast("cpu", torch.bfloat16, enabled=amp):
             weights.append(merge_lora(model).blocks[0].q_proj.weight)
     assert near(*weights, 4 * EPS[torch.float32])  # the same numbers below 1, to rounding
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])  # of the base; the magnitude is in float32
+def test_dora_under_autocast_a_magnitude_moves_its_row_by_as_much(dtype):
+    """The factor of a row, here 1.01, rounds to 1.0078 in bfloat16; so it must be multiplied before the rounding."""
+    made, x = layer(8, 64, dtype=dtype, bias=False, dora=True), torch.randn(1000, 64)
+    adapter = made.adapters["default"]
+    with torch.autocast("cpu", torch.bfloat16), torch.no_grad():
+        adapter.magnitude.copy_(adapter.magnitude / made._row_scale(adapter))  # the rows' own lengths: the factor is 1
+        before = made(x)
+        adapter.magnitude.mul_(1.01)
+        after = made(x)
+    assert before.dtype == after.dtype == torch.bfloat16
+    for factor, least, most in ((1.01, 0.98, 1.0), (torch.tensor(1.01, dtype=torch.bfloat16).float(), 0.0, 0.8)):
+        share = float((after == (before.float() * factor).to(torch.bfloat16)).float().mean())
+        assert least <= share <= most
 
 
 # ------------------------------------------------------------------------------------------------------ how it starts
@@ -807,6 +896,30 @@ def test_the_others_say_what_is_wrong_and_leave_the_model_alone(call, make, erro
     with pytest.raises(error, match=message):
         call(model)
     assert before is None or unchanged(model, before)
+
+
+@pytest.mark.parametrize("call", ["merge_lora", "add_lora"])
+def test_checking_for_tied_weights_takes_time_in_proportion_to_the_layers(monkeypatch, call):
+    """Twice as many layers visit twice as many modules; a search for each layer would visit four times as many."""
+    visits, plain = [], nn.Module.named_modules
+
+    def counted(*given, **options):
+        for found in plain(*given, **options):
+            visits.append(found)
+            yield found
+
+    numbers = []
+    for layers in (40, 80):
+        model = nn.Sequential(*(nn.Linear(4, 4) for _ in range(layers)))
+        options = {"alpha": 1, "targets": [str(i) for i in range(layers)], "init": "pissa"}  # writes into weights too
+        if call == "merge_lora":
+            add_lora(model, 1, **options)
+        with monkeypatch.context() as patch:
+            patch.setattr(nn.Module, "named_modules", counted)
+            merge_lora(model) if call == "merge_lora" else add_lora(model, 1, **options)
+        numbers.append(len(visits))
+        visits.clear()
+    assert 1.9 < numbers[1] / numbers[0] < 2.1
 
 
 def test_merging_is_refused_where_adapters_are_disabled():

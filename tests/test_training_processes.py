@@ -11,7 +11,8 @@ import safetensors.torch
 import torch
 import torch.distributed as dist
 
-from lowrank_helpers.training import GPT, GPTConfig, finetune, pretrain
+from lowrank_helpers.training import GPT, GPTConfig, finetune, pretrain, schedule
+from lowrank_helpers.training.optimiser import Optimiser
 from tests.margins import close, within
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -167,3 +168,62 @@ def test_a_group_that_the_caller_has_joined_is_used_and_left_as_it_was():
     finally:
         dist.destroy_process_group()
     assert distance(alone.state_dict(), joined.state_dict()) == 0
+
+
+# ---------------------------------------------------------------------------------- on GPUs, with stand-ins for them
+
+
+@pytest.fixture
+def four_gpus(monkeypatch):
+    """The third of four processes on a machine with four GPUs; what was told to torch, in its order."""
+    told = []
+    for name, value in {"TORCHELASTIC_RUN_ID": "1", "LOCAL_RANK": "2", "WORLD_SIZE": "4"}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 4)
+    monkeypatch.setattr(torch.cuda, "set_device", lambda device: told.append(("set_device", device)))
+    monkeypatch.setattr(dist, "init_process_group", lambda backend, **given: told.append((backend, given)))
+    monkeypatch.setattr(dist, "is_initialized", lambda: len(told) == 2)
+    monkeypatch.setattr(dist, "get_rank", lambda: 2)
+    monkeypatch.setattr(dist, "get_world_size", lambda: 4)
+    monkeypatch.setattr(schedule.atexit, "register", lambda _: None)
+    return told
+
+
+def test_each_process_keeps_to_the_gpu_of_its_model(four_gpus):
+    """Without, NCCL's first message goes through GPU 0 in every process."""
+    device = torch.device("cuda", 2)
+    assert schedule.processes("pretrain", device) == (2, 4)
+    assert four_gpus == [("set_device", device), ("nccl", {"device_id": device})]
+
+
+def test_a_model_on_another_process_s_gpu_is_refused(four_gpus):
+    with pytest.raises(
+        ValueError, match=r"^pretrain: the model of process 2 must be on cuda:2; got cuda:0\. Call model\.to\(f\"cuda:"
+    ):
+        schedule.processes("pretrain", torch.device("cuda", 0))
+    assert four_gpus == []
+
+
+def test_a_process_that_sees_one_gpu_alone_has_it_as_its_first(four_gpus, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    assert schedule.processes("pretrain", torch.device("cuda", 0)) == (2, 4)
+
+
+def test_loss_and_gradients_are_averaged_in_one_message(monkeypatch):
+    model = gpt(torch.float32)
+    trained = dict(model.named_parameters())
+    optimiser = Optimiser(trained, torch.device("cpu"), torch.float32, weight_decay=0.0, betas=(0.9, 0.99), clip=1e9)
+    tokens = torch.tensor([list(TEXT[:9])])
+    loss = optimiser.add_gradient(model, tokens[:, :-1], tokens[:, 1:], share=1.0)
+    before = {name: parameter.grad.clone() for name, parameter in trained.items()}
+    messages = []
+
+    def all_reduce(tensor):  # the other process has three times the loss and the gradients
+        messages.append(tensor.numel())
+        tensor *= 4
+
+    monkeypatch.setattr(dist, "all_reduce", all_reduce)
+    mean, _ = optimiser.clip_gradient(loss.clone(), 2)
+    assert messages == [1 + sum(parameter.numel() for parameter in trained.values())]
+    assert mean == 2 * float(loss)
+    assert all(torch.equal(trained[name].grad, 2 * gradient) for name, gradient in before.items())

@@ -1,6 +1,7 @@
 """The adapters of a whole model: put in, saved, loaded."""
 
 import os
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TypeVar
@@ -19,9 +20,10 @@ from lowrank_helpers.lora.places import (
     layers_of,
     listed,
     names_of,
+    owners_of,
     places_of,
 )
-from lowrank_helpers.lora.product import sample
+from lowrank_helpers.lora.product import sample, with_bias
 from lowrank_helpers.lora.start import Adapter, Init, Scaling, Settings
 
 Model = TypeVar("Model", bound=nn.Module)
@@ -91,9 +93,9 @@ def add_lora(
     check_model(model, "add_lora")
     given = start.settings("add_lora", rank, alpha, dropout, scaling, init, dora)
     start.check_name(name, "add_lora")
-    places = _targeted(model, targets, "add_lora")
+    places, owners = _targeted(model, targets, "add_lora"), owners_of(model)
     for place in places:
-        check_place(model, place, given, "add_lora")
+        check_place(place, given, "add_lora", owners)
     check_free(model, name, "add_lora")
     drawn = start.generator(rng, "add_lora")
     modules = dict.fromkeys(place.module for place in places)  # each once, though it may hang at two places
@@ -192,6 +194,12 @@ def save_lora(model: nn.Module, folder: str | os.PathLike[str], *, name: str | N
     found = {
         p.path: p.module for p in places_of(model) if isinstance(p.module, LoRALinear) and name in p.module.adapters
     }
+    if len(set(found.values())) < len(found):
+        warnings.warn(
+            "save_lora: a layer hangs at two places of the model; load_lora adapts it at both, PEFT at the first only. "
+            "For PEFT, merge the adapter and save the model.",
+            stacklevel=2,
+        )
     kinds = {(s.dropout, s.scaling, s.dora) for s in (layer.adapter(name).settings for layer in found.values())}
     if len(kinds) > 1:
         raise ValueError(
@@ -296,9 +304,9 @@ def load_lora(model: Model, folder: str | os.PathLike[str], *, name: str = "defa
             f"load_lora: model must have every layer of the adapter; it has no {unknown[0]!r}. "
             f"Its linear layers are: {listed(linear)}."
         )
-    given = {path: _settings_of(saved, path) for path in saved.layers}
+    given, owners = {path: _settings_of(saved, path) for path in saved.layers}, owners_of(model)
     for path in saved.layers:
-        check_place(model, there[path], given[path], "load_lora", any_rank=True)
+        check_place(there[path], given[path], "load_lora", owners, any_rank=True)
         _check_fits(there[path], saved)
     drawn = start.generator(0, "load_lora")
     adapters = {there[path].module: Adapter(base_of(there[path].module).weight, given[path], drawn) for path in given}
@@ -327,10 +335,18 @@ def _check_fits(place: Place, saved: files.SavedAdapter) -> None:
             f"load_lora: the adapter must be of the layer's shape {tuple(base.weight.shape)}; got "
             f"{(len(layer.B), layer.A.shape[1])} for {place.path!r}. Load it on the model that it was trained on."
         )
+    if layer.weight is not None and (
+        isinstance(place.module, LoRALinear) or not torch.equal(layer.weight.to(base.weight), base.weight)
+    ):
+        raise ValueError(
+            f"load_lora: the base must be the one that the adapter was trained on; the adapter brings a weight for "
+            f"{place.path!r}, which is another one or has adapters already. Load the base's own weights first, or "
+            "save the adapter in PEFT with save_embedding_layers=False."
+        )
     known = saved.base.get(place.path)
     if known is None:
         return
-    now = place.module.sample() if isinstance(place.module, LoRALinear) else sample(base.weight)
+    now = place.module.sample() if isinstance(place.module, LoRALinear) else with_bias(sample(base.weight), base)
     then = torch.tensor(known.entries, dtype=torch.float32)
     if known.dtype == _dtype(base):
         same = torch.equal(now.cpu(), then)

@@ -16,6 +16,7 @@ from lowrank_helpers.lora.places import (
     layers_of,
     listed,
     names_of,
+    owners_of,
     places_of,
 )
 
@@ -98,9 +99,9 @@ def merge_lora(model: Model, *, unload: bool = False) -> Model:
         check_model(model, "merge_lora")
     if not all(layer.enabled for layer in layers):
         raise ValueError("merge_lora: adapters must be enabled; got a model inside disable_lora. Merge outside of it.")
-    active = [layer for layer in layers if layer.active is not None]
+    active, owners = [layer for layer in layers if layer.active is not None], owners_of(model)
     for layer in active:
-        check_alone(model, layer.base, f"a layer ({layer.out_features}, {layer.in_features})", "merge_lora")
+        check_alone(owners, layer.base, f"a layer ({layer.out_features}, {layer.in_features})", "merge_lora")
         if not all(bool(torch.isfinite(p).all()) for p in layer.adapter(layer.active or "").parameters()):
             raise ValueError(
                 f"merge_lora: the adapter {layer.active!r} must be finite; got NaN or infinite entries, which would "

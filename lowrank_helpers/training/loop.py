@@ -70,7 +70,7 @@ def run(function: str, model: GPT, tokens: Tensor, plan: Plan, habits: Habits, a
     resumed = _resume(function, optimiser, settings, habits.folder)
     batches = Batches(tokens, plan.context, plan.seed)
     forward = torch.compile(model) if habits.compile else model
-    place, count = processes(device)
+    place, count = processes(function, device)
     with _training(model, optimiser), own_random_state(device), _memory_error_explained(function, plan):
         log = Log(habits.folder if place == 0 else None, resumed)
         bar = tqdm(total=plan.steps, initial=resumed, disable=place > 0 or not habits.progress, unit="step")

@@ -50,17 +50,23 @@ class Optimiser:
         return loss.detach()
 
     def clip_gradient(self, loss: Tensor, processes: int) -> tuple[float, float]:
-        """Average loss and gradient over the processes, clip the gradient; return the loss and the norm before."""
+        """Average loss and gradient over the processes, clip the gradient; return the loss and the norm before.
+
+        Of several processes the tensors travel in one message, as a message for each would wait for each; that needs
+        the bytes of the gradients once more. A GPU is waited for once: the caller has to know both numbers to go on.
+        """
         gradients = [parameter.grad for parameter in self.trained.values() if parameter.grad is not None]
         if processes > 1:
             tensors = [loss, *gradients]
-            for work in [dist.all_reduce(tensor, async_op=True) for tensor in tensors]:
-                work.wait()
-            for tensor in tensors:
-                tensor /= processes
+            message = torch.cat([tensor.flatten() for tensor in tensors])
+            dist.all_reduce(message)
+            message /= processes
+            for tensor, mean in zip(tensors, torch.split(message, [t.numel() for t in tensors]), strict=True):
+                tensor.copy_(mean.view_as(tensor))
         self.scaler.unscale_(self.adamw)
         norm = nn.utils.clip_grad_norm_(self.trained.values(), self.clip)
-        return float(loss), float(norm)
+        found, length = torch.stack((loss, norm)).tolist()
+        return found, length
 
     def step(self, learning_rate: float) -> None:
         """Take the step, and forget the gradient. In float16 one whose gradient overflowed is left out."""

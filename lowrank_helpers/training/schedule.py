@@ -82,15 +82,26 @@ def process_count() -> int:
     return int(os.environ["WORLD_SIZE"]) if "TORCHELASTIC_RUN_ID" in os.environ else 1
 
 
-def processes(device: torch.device) -> tuple[int, int]:
+def processes(function: str, device: torch.device) -> tuple[int, int]:
     """Join the processes that torchrun started, if it did; give this one's place and their number.
 
-    They stay joined until they end: what a first group leaves in torchrun's store would lead a second one astray.
+    They stay joined until they end: what a first group leaves in torchrun's store would lead a second one astray. A
+    process that sees one GPU alone, by CUDA_VISIBLE_DEVICES, has it as cuda:0, whatever its place.
     """
     if not dist.is_available():
         return 0, 1
     if "TORCHELASTIC_RUN_ID" in os.environ and not dist.is_initialized():
-        dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
+        if device.type == "cuda":
+            place = int(os.environ["LOCAL_RANK"])
+            if torch.cuda.device_count() > 1 and device.index != place:
+                raise ValueError(
+                    f"{function}: the model of process {place} must be on cuda:{place}; got {device}. "
+                    "Call model.to(f\"cuda:{os.environ['LOCAL_RANK']}\") first."
+                )
+            torch.cuda.set_device(device)
+            dist.init_process_group("nccl", device_id=device)
+        else:
+            dist.init_process_group("gloo")
         atexit.register(_leave)
     return (dist.get_rank(), dist.get_world_size()) if dist.is_initialized() else (0, 1)
 

@@ -45,6 +45,7 @@ def pretrain(
     A run with a ``folder`` can be killed at any moment: the same call, with a model made in the same way, goes on from
     the last checkpoint, and on a CPU ends in the same weights to the bit. Under ``torchrun`` each process takes an
     equal part of every batch, and gradients are averaged; the weights differ from one process's by rounding alone.
+    On GPUs each process puts its model on its own, ``model.to(f"cuda:{os.environ['LOCAL_RANK']}")``, and NCCL averages.
 
     Parameters
     ----------

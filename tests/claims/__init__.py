@@ -33,10 +33,10 @@ class Claim(NamedTuple):
     mutants: Mapping[str, Any]
 
 
-def rank(A, rtol=1e-10):
-    """The rank of A where none of its singular values is near rtol σ₁; where one is, it raises."""
+def rank(A, rtol=1e-10, size=None):
+    """The rank of A: how many singular values are above rtol times the size, σ₁ by default; it raises near there."""
     s = np.linalg.svd(A, compute_uv=False) if A.size else np.zeros(0)
-    return int(above(s, rtol * s.max(initial=0.0)).sum())
+    return int(above(s, rtol * (s.max(initial=0.0) if size is None else size)).sum())
 
 
 class Folklore(NamedTuple):

@@ -26,7 +26,7 @@ KARATE = datasets.load("karate").adjacency
 def close(X, Y, scale=1.0):
     """Equal up to rounding, of matrices whose size is about the scale."""
     X, Y = np.asarray(X, dtype=float), np.asarray(Y, dtype=float)
-    return X.shape == Y.shape and margins.close(X, Y, atol=200 * EPS * max(1, *X.shape) * max(1.0, scale))
+    return X.shape == Y.shape and margins.close(X, Y, atol=200 * EPS * max((1, *X.shape)) * max(1.0, scale))
 
 
 def size(A):

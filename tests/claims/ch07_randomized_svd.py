@@ -216,7 +216,7 @@ def power_of_doubled_gap(s, r, ell, q):
 
 def krylov_claim(code, s, m, n, r, ell, q):
     bound = code(s, r, ell, q)
-    errors: list[float] = []
+    errors = []
     for A, Q, B in draws(s, m, n, ell, lambda A, Omega: krylov(A, Omega, q)):
         errors.extend(squared_error(A, Q @ truncated(B, r)))
     return mean_at_most(errors, bound, np.sum(s**2))

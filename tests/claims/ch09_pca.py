@@ -341,9 +341,7 @@ CLAIMS = {
             "unique if the next value is 0, as for the approximation": changed(
                 unique=lambda X, r: gap(values(X), r, X.shape[1]) or not above(values(X)[r], 1e-9)
             ),
-            "unique only with a gap, for r = n too": changed(
-                unique=lambda X, r: gap(values(X), r, n=None)
-            ),
+            "unique only with a gap, for r = n too": changed(unique=lambda X, r: gap(values(X), r, n=None)),
         },
     ),
     "prop-uncentred": Claim(

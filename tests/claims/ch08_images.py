@@ -39,7 +39,7 @@ def rows(M, r):
             direction = rest[i] / np.linalg.norm(rest[i])
             rest = rest - np.outer(rest @ direction, direction)
     others = np.delete(np.arange(len(M)), places)
-    T = np.linalg.lstsq(M[places].T, M[others].T)[0].T if r else np.zeros((len(M), 0))
+    T = np.linalg.lstsq(M[places].T, M[others].T, rcond=1e-9)[0].T if r else np.zeros((len(M), 0))
     return places, M[places], T
 
 
@@ -93,7 +93,7 @@ def columns_of_vt(M, r):
 
 
 def first_rows(M, r):
-    T = np.linalg.lstsq(M[:r].T, M[r:].T)[0].T if r else np.zeros((len(M), 0))
+    T = np.linalg.lstsq(M[:r].T, M[r:].T, rcond=1e-9)[0].T if r else np.zeros((len(M), 0))
     return list(range(r)), M[:r], T
 
 

@@ -69,7 +69,7 @@ def als_complete(
     max_iterations : int, default 100
         At least 1.
     tolerance : float, default 1e-6
-        Stop when the objective falls by no more than this share of itself.
+        Stop when the objective falls by no more than this share of itself, from 0 and below 1.
     rng : None, int or Generator, default 0
         Of the random block that the start is computed from.
     progress : bool, optional
@@ -119,7 +119,7 @@ def als_complete(
     weighted = _checks.flag(weighted, "als_complete", "weighted")
     omega = _checks.number(implicit_features, "als_complete", "implicit_features", least=0.0)
     max_iterations = _checks.integer(max_iterations, 1, None, "als_complete", "max_iterations")
-    tolerance = _checks.number(tolerance, "als_complete", "tolerance", least=0.0)
+    tolerance = _checks.number(tolerance, "als_complete", "tolerance", least=0.0, below=1.0)
     generator = _checks.generator(rng, "als_complete")
     if penalty == 0 and omega > 0:
         raise ValueError(

@@ -55,7 +55,8 @@ def soft_impute(
     max_iterations : int, default 1000
         At least 1.
     tolerance : float, default 1e-4
-        Stop when the duality gap is at most this share of the objective: so close is it to its minimum.
+        Stop when the duality gap is at most this share of the objective, above 0 and below 1: so close is it to its
+        minimum.
     rng : None, int or Generator, default 0
         Of the random vectors that subspace iteration starts from.
     progress : bool, optional
@@ -101,7 +102,7 @@ def soft_impute(
     seen = observations(A, "soft_impute")
     penalty = _checks.number(penalty, "soft_impute", "penalty", above=0.0, step="For no penalty use als_complete.")
     max_iterations = _checks.integer(max_iterations, 1, None, "soft_impute", "max_iterations")
-    tolerance = _checks.number(tolerance, "soft_impute", "tolerance", above=0.0)
+    tolerance = _checks.number(tolerance, "soft_impute", "tolerance", above=0.0, below=1.0)
     generator = _checks.generator(rng, "soft_impute")
     if start is not None and not isinstance(start, Completion):
         raise TypeError(

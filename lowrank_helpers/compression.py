@@ -11,7 +11,7 @@ import numpy as np
 import scipy.linalg
 from numpy.typing import ArrayLike
 
-from lowrank_helpers import _checks
+from lowrank_helpers import _checks, _extra
 from lowrank_helpers._checks import Array
 from lowrank_helpers.linalg import break_even_rank as break_even_rank
 from lowrank_helpers.svd import truncated_svd
@@ -218,9 +218,11 @@ def factor_linear(
     >>> bool(torch.allclose(pair(x), layer(x), atol=1e-6))
     True
     """
-    import torch
-    from torch import nn
-
+    try:
+        import torch
+        from torch import nn
+    except ModuleNotFoundError as error:
+        raise _extra.advice(error, "factor_linear") from None
     if type(layer) is not nn.Linear:
         raise TypeError(
             f"factor_linear: layer must be a torch.nn.Linear itself, not a subclass; got {type(layer).__name__}. "

@@ -186,7 +186,7 @@ def test_sgd_in_float32_interrupted_and_misused(monkeypatch):
         sgd_complete(A, 2, batch_size=0)
     with pytest.raises(ValueError, match="sgd_complete: learning_rate must be finite and above 0"):
         sgd_complete(A, 2, learning_rate=0)
-    with pytest.raises(ValueError, match="sgd_complete: tolerance must be .* below 1; got 1"):
+    with pytest.raises(ValueError, match=r"sgd_complete: tolerance must be .* below 1; got 1"):
         sgd_complete(A, 2, tolerance=1)
     monkeypatch.setattr("lowrank_helpers.completion.sgd.steps", interrupted)
     result = sgd_complete(A, 2, tolerance=0, learning_rate=0.001, rng=0)

@@ -52,7 +52,7 @@ def implicit_als(
         At least 1.
     tolerance : float, optional
         From 0 and below 1: stop when the objective falls by no more than this share of itself, and warn if it does not.
-        By default all iterations are made, and that counts as converged: rankings settle long before the objective does.
+        By default all iterations are made, which counts as converged: rankings settle long before the objective does.
     rng : None, int or Generator
         Of the start.
     progress : bool, optional

@@ -1,9 +1,13 @@
 """The package as others take it: without the extra, by the names of its modules, and as a wheel."""
 
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+
+import lowrank_helpers
 
 # Run first in a process of its own: what it names cannot be imported there.
 HIDE = """
@@ -57,3 +61,44 @@ except ImportError as error:
 
 def test_another_missing_module_is_not_blamed_on_the_extra():
     assert run("import lowrank_helpers.training", ["numpy"])[1] == "ModuleNotFoundError: No module named 'numpy'"
+
+
+# ---------------------------------------------------------------------------------------------- modules by their names
+
+FOLDER = Path(lowrank_helpers.__file__).parent
+PUBLIC = {path.stem for path in FOLDER.glob("[!_]*.py")} | {path.parent.name for path in FOLDER.glob("*/__init__.py")}
+
+
+def test_the_docstring_has_a_line_for_every_module():
+    lines = re.findall(r"^(\w+)  +(\w.*)$", lowrank_helpers.__doc__, re.MULTILINE)
+    assert {name for name, _ in lines} == PUBLIC and len(lines) == len(PUBLIC)
+    assert {name for name, says in lines if says.endswith("(extra: torch)")} == {"attention", "lora", "training"}
+
+
+def test_type_checkers_see_every_module():
+    source = Path(lowrank_helpers.__file__).read_text(encoding="utf-8")
+    assert set(re.findall(r"^    from lowrank_helpers import (\w+) as \1$", source, re.MULTILINE)) == PUBLIC
+
+
+def test_modules_are_attributes_and_are_imported_when_used():
+    code = f"""
+import lowrank_helpers as lr
+print(set(dir(lr)) == {PUBLIC | {"__version__"}!r})
+print(len(sys.modules.keys() & {{"numpy", "scipy", "torch", "matplotlib", "lowrank_helpers.svd"}}))
+print(lr.svd.truncated_svd([[3.0, 0.0], [0.0, 2.0]], 1).s, hasattr(lr, "nothing"))
+lr.svdd
+"""
+    printed, error = run(code)
+    assert printed == "True\n0\n[3.] False"
+    assert error.startswith("AttributeError: module 'lowrank_helpers' has no attribute 'svdd'")
+
+
+def test_help_works_and_completion_too_without_torch():
+    code = """
+import inspect, pydoc
+import lowrank_helpers as lr
+print("svd             the singular value decomposition" in pydoc.render_doc(lr), hasattr(lr, "lora"))
+lr.lora
+"""
+    error = "AttributeError: lowrank_helpers.lora: torch must be installed; it is not. It comes with the extra torch: "
+    assert run(code, ["torch"]) == ("True False", error + 'pip install "lowrank_helpers[torch]".')

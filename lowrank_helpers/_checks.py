@@ -10,12 +10,15 @@ import operator
 import sys
 from collections.abc import Sequence
 from numbers import Real
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 Array: TypeAlias = NDArray[np.floating[Any]]
+
+# For type checkers: what takes an NDArray[F] returns an NDArray[F], and float64 for lists and integers.
+F = TypeVar("F", bound=np.floating[Any])
 
 
 def _real_array(value: object, function: str, name: str) -> Array:

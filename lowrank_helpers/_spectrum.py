@@ -1,19 +1,23 @@
 """What singular values tell: the functions of `svd` that need nothing else, to be imported from there."""
 
-from typing import Literal, TypeAlias, get_args
+from typing import Any, Literal, TypeAlias, get_args, overload
 
 import numpy as np
 import scipy.linalg
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from lowrank_helpers import _checks
-from lowrank_helpers._checks import Array
+from lowrank_helpers._checks import Array, F
 from lowrank_helpers._norms import vector_norm
 
 Norm: TypeAlias = Literal["frobenius", "spectral", "nuclear"]
 
 
-def energy(s: ArrayLike) -> Array:
+@overload
+def energy(s: NDArray[F]) -> NDArray[F]: ...
+@overload
+def energy(s: ArrayLike) -> NDArray[np.float64]: ...
+def energy(s: ArrayLike) -> NDArray[Any]:
     """Return the share of the energy Σ σᵢ² that the first r singular values hold, for r = 1, …, p.
 
     The relative Frobenius error of the truncation to rank r is the root of 1 less this share: 90 % of the energy

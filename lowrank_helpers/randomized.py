@@ -10,17 +10,36 @@ turns, slow each other down.
 """
 
 import math
+from typing import Any, overload
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from lowrank_helpers import _checks
 from lowrank_helpers._bases import basis, largest_entry, orthonormal, thin_svd
-from lowrank_helpers._checks import Array
+from lowrank_helpers._checks import Array, F
 from lowrank_helpers._products import Matrix, Products, read
 from lowrank_helpers.svd import SVDFactors
 
 
+@overload
+def randomized_svd(
+    A: NDArray[F],
+    rank: int,
+    *,
+    oversample: int = ...,
+    power_iterations: int = ...,
+    rng: int | np.random.Generator | None = ...,
+) -> SVDFactors[F]: ...
+@overload
+def randomized_svd(
+    A: Matrix,
+    rank: int,
+    *,
+    oversample: int = ...,
+    power_iterations: int = ...,
+    rng: int | np.random.Generator | None = ...,
+) -> SVDFactors[Any]: ...
 def randomized_svd(
     A: Matrix,
     rank: int,
@@ -28,7 +47,7 @@ def randomized_svd(
     oversample: int = 10,
     power_iterations: int = 2,
     rng: int | np.random.Generator | None = None,
-) -> SVDFactors:
+) -> SVDFactors[Any]:
     """Approximate the leading singular triples of A by projecting A onto the range of A Ω, Ω random.
 
     Ω is n×ℓ with standard normal entries, ℓ = r + oversample. Q is an orthonormal basis of the range of
@@ -91,7 +110,7 @@ def randomized_svd(
     return _subspace_iteration(products, r, min(r + p, *products.shape), q, generator)
 
 
-def _subspace_iteration(A: Products, rank: int, columns: int, q: int, rng: np.random.Generator) -> SVDFactors:
+def _subspace_iteration(A: Products, rank: int, columns: int, q: int, rng: np.random.Generator) -> SVDFactors[Any]:
     """Take Q from (A Aᵀ)^q A Ω, and the factors from Aᵀ Q."""
     Omega = rng.standard_normal((A.shape[1], columns), dtype=A.dtype)
     Q = basis(A.times(Omega), rough=q > 0)
@@ -101,6 +120,24 @@ def _subspace_iteration(A: Products, rank: int, columns: int, q: int, rng: np.ra
     return _factors(Q, A.transposed_times(Q), rank, rng)
 
 
+@overload
+def block_krylov_svd(
+    A: NDArray[F],
+    rank: int,
+    *,
+    block: int | None = ...,
+    steps: int = ...,
+    rng: int | np.random.Generator | None = ...,
+) -> SVDFactors[F]: ...
+@overload
+def block_krylov_svd(
+    A: Matrix,
+    rank: int,
+    *,
+    block: int | None = ...,
+    steps: int = ...,
+    rng: int | np.random.Generator | None = ...,
+) -> SVDFactors[Any]: ...
 def block_krylov_svd(
     A: Matrix,
     rank: int,
@@ -108,7 +145,7 @@ def block_krylov_svd(
     block: int | None = None,
     steps: int = 6,
     rng: int | np.random.Generator | None = None,
-) -> SVDFactors:
+) -> SVDFactors[Any]:
     """Approximate the leading singular triples of A by projecting A onto a block Krylov space.
 
     The space is spanned by A Ω, (A Aᵀ) A Ω, …, (A Aᵀ)^{t−1} A Ω, where Ω has b standard normal columns and t = steps.
@@ -184,7 +221,7 @@ def block_krylov_svd(
     return SVDFactors(np.ascontiguousarray(Vt.T), s, np.ascontiguousarray(U.T))
 
 
-def _block_krylov(A: Products, rank: int, block: int, steps: int, rng: np.random.Generator) -> SVDFactors:
+def _block_krylov(A: Products, rank: int, block: int, steps: int, rng: np.random.Generator) -> SVDFactors[Any]:
     """Collect the orthonormal basis P of the Krylov space and T = Aᵀ P, block by block; the factors are T's."""
     m, n = A.shape
     room = min(steps * block, m + block)
@@ -273,7 +310,7 @@ def estimate_error(A: Matrix, Q: ArrayLike, *, probes: int = 10, rng: int | np.r
     return 10 * math.sqrt(2 / math.pi) * float(np.linalg.norm(residuals, axis=0).max())
 
 
-def _factors(Q: Array, T: Array, rank: int, rng: np.random.Generator) -> SVDFactors:
+def _factors(Q: Array, T: Array, rank: int, rng: np.random.Generator) -> SVDFactors[Any]:
     """Truncate Q Qᵀ A, given T = Aᵀ Q = V diag(s) Yᵀ: it is Q Y diag(s) Vᵀ."""
     V, s, Yt = thin_svd(T, rank)
     U, V = _completed(Q @ Yt.T, rank, rng), _completed(V, rank, rng)

@@ -41,7 +41,7 @@ def als_complete(
     tolerance: float = 1e-6,
     rng: int | np.random.Generator | None = 0,
     progress: bool | None = None,
-) -> Completion:
+) -> Completion[Any]:
     """Complete a table by alternating least squares: rows given columns, columns given rows, each in closed form.
 
     The objective is Σ (a_ij − μ − b_i − c_j − (WH)_ij)² over the seen entries, plus penalty · Σ_i ν_i (‖w_i‖² + b_i²)
@@ -141,7 +141,7 @@ def _als(
     tolerance: float,
     rng: np.random.Generator,
     progress: bool | None,
-) -> Completion:
+) -> Completion[Any]:
     mean = float(seen.values.mean(dtype=np.float64)) if biases else 0.0
     centred = seen.values - seen.values.dtype.type(mean)
     by_row, by_column = _sides(seen, centred, penalty, weighted)

@@ -31,7 +31,7 @@ def implicit_als(
     tolerance: float | None = None,
     rng: int | np.random.Generator | None = None,
     progress: bool | None = None,
-) -> Completion:
+) -> Completion[Any]:
     """Factorise a table of counts as preferences with confidences.
 
     The preference is p_ij = 1 where C_ij > 0, else 0, and every entry counts: the objective is
@@ -125,7 +125,7 @@ def _implicit(
     tolerance: float | None,
     rng: np.random.Generator,
     progress: bool | None,
-) -> Completion:
+) -> Completion[Any]:
     (m, n), dtype = seen.shape, seen.values.dtype
     extra = dtype.type(confidence) * seen.values  # c − 1
     sides = [(seen.pattern(extra), seen.pattern(1 + extra))]

@@ -24,7 +24,7 @@ def sgd_complete(
     tolerance: float = 1e-3,
     rng: int | np.random.Generator | None = None,
     progress: bool | None = None,
-) -> Completion:
+) -> Completion[Any]:
     """Complete a table by stochastic gradient descent over the seen entries.
 
     For a seen entry with residual e = a_ij − μ − b_i − c_j − w_iᵀh_j the step is w_i += η (e h_j − λ w_i),
@@ -107,7 +107,7 @@ def _sgd(
     tolerance: float,
     rng: np.random.Generator,
     progress: bool | None,
-) -> Completion:
+) -> Completion[Any]:
     (m, n), dtype = seen.shape, seen.values.dtype
     W, Ht = (0.1 * rng.standard_normal((size, r)).astype(dtype) for size in (m, n))
     b, c = np.zeros(m, dtype=dtype), np.zeros(n, dtype=dtype)

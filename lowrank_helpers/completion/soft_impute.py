@@ -30,12 +30,12 @@ def soft_impute(
     A: Any,
     penalty: float,
     *,
-    start: Completion | None = None,
+    start: Completion[Any] | None = None,
     max_iterations: int = 1000,
     tolerance: float = 1e-4,
     rng: int | np.random.Generator | None = 0,
     progress: bool | None = None,
-) -> Completion:
+) -> Completion[Any]:
     """Complete a table by the nuclear norm: minimise ½ Σ (a_ij − x_ij)² over the seen entries + λ ‖X‖_*.
 
     The convex problem has no bad local minima and needs no rank. Each iteration fills the unseen entries with those of
@@ -124,7 +124,7 @@ def soft_impute_path(
     tolerance: float = 1e-4,
     rng: int | np.random.Generator | None = 0,
     progress: bool | None = None,
-) -> list[Completion]:
+) -> list[Completion[Any]]:
     """Complete a table for several penalties, each starting from the result before.
 
     Parameters
@@ -155,7 +155,7 @@ def soft_impute_path(
     values = list(penalties)
     if not values:
         raise ValueError("soft_impute_path: penalties must not be empty; got none. Pass at least one number above 0.")
-    results: list[Completion] = []
+    results: list[Completion[Any]] = []
     for penalty in values:
         before = results[-1] if results else None
         results.append(
@@ -175,12 +175,12 @@ def soft_impute_path(
 def _soft_impute(
     seen: Observations,
     penalty: float,
-    start: Completion | None,
+    start: Completion[Any] | None,
     max_iterations: int,
     tolerance: float,
     rng: np.random.Generator,
     progress: bool | None,
-) -> Completion:
+) -> Completion[Any]:
     now = before = _zero(seen, rng) if start is None else _restart(seen, start, rng)
     if start is None:
         now = before = _descended(seen, now, penalty, rng)
@@ -235,7 +235,7 @@ def _descended(seen: Observations, X: _Factors, penalty: float, rng: np.random.G
     return X
 
 
-def _restart(seen: Observations, start: Completion, rng: np.random.Generator) -> _Factors:
+def _restart(seen: Observations, start: Completion[Any], rng: np.random.Generator) -> _Factors:
     """Begin with the result for another penalty."""
     dtype = seen.values.dtype
     if len(start.H) == 0:

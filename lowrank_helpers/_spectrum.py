@@ -7,7 +7,7 @@ import scipy.linalg
 from numpy.typing import ArrayLike, NDArray
 
 from lowrank_helpers import _checks
-from lowrank_helpers._checks import Array, F
+from lowrank_helpers._checks import Array, F, Float64
 from lowrank_helpers._norms import vector_norm
 
 Norm: TypeAlias = Literal["frobenius", "spectral", "nuclear"]
@@ -16,7 +16,7 @@ Norm: TypeAlias = Literal["frobenius", "spectral", "nuclear"]
 @overload
 def energy(s: NDArray[F]) -> NDArray[F]: ...
 @overload
-def energy(s: ArrayLike) -> NDArray[np.float64]: ...
+def energy(s: Float64) -> NDArray[np.float64]: ...
 def energy(s: ArrayLike) -> NDArray[Any]:
     """Return the share of the energy Σ σᵢ² that the first r singular values hold, for r = 1, …, p.
 

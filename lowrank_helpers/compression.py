@@ -12,7 +12,7 @@ import scipy.linalg
 from numpy.typing import ArrayLike, NDArray
 
 from lowrank_helpers import _checks, _extra
-from lowrank_helpers._checks import Array, F
+from lowrank_helpers._checks import Array, F, Float64
 from lowrank_helpers.linalg import break_even_rank as break_even_rank
 from lowrank_helpers.svd import truncated_svd
 
@@ -46,7 +46,7 @@ def activation_aware_factor(
 ) -> ActivationAwareFactors[F]: ...
 @overload
 def activation_aware_factor(
-    W: ArrayLike, rank: int, *, inputs: ArrayLike | None = ..., gram: ArrayLike | None = ...
+    W: Float64, rank: int, *, inputs: ArrayLike | None = ..., gram: ArrayLike | None = ...
 ) -> ActivationAwareFactors[np.float64]: ...
 def activation_aware_factor(
     W: ArrayLike, rank: int, *, inputs: ArrayLike | None = None, gram: ArrayLike | None = None
@@ -241,7 +241,7 @@ def factor_linear(
         raise ValueError(
             "factor_linear: layer must hold numbers; got a weight on the meta device. Load the model's weights first."
         )
-    W = _checks.matrix(weight.detach().double().cpu().numpy(), "factor_linear", "the weight")
+    W: NDArray[Any] = _checks.matrix(weight.detach().double().cpu().numpy(), "factor_linear", "the weight")
     r = _checks.rank(rank, W.shape, "factor_linear", of="the weight")
     if inputs is None and gram is None:
         U, s, Vt = truncated_svd(W, r)

@@ -13,7 +13,7 @@ import scipy.linalg
 from numpy.typing import ArrayLike, NDArray
 
 from lowrank_helpers import _checks
-from lowrank_helpers._checks import Array, F
+from lowrank_helpers._checks import Array, F, Float64
 from lowrank_helpers._norms import frobenius_norm as frobenius_norm
 from lowrank_helpers._norms import nuclear_norm as nuclear_norm
 from lowrank_helpers._norms import spectral_norm as spectral_norm
@@ -78,7 +78,7 @@ def numerical_rank(A: ArrayLike, *, rtol: float | None = None) -> int:
 @overload
 def rank_factorization(A: NDArray[F], *, rtol: float | None = ...) -> RankFactorization[F]: ...
 @overload
-def rank_factorization(A: ArrayLike, *, rtol: float | None = ...) -> RankFactorization[np.float64]: ...
+def rank_factorization(A: Float64, *, rtol: float | None = ...) -> RankFactorization[np.float64]: ...
 def rank_factorization(A: ArrayLike, *, rtol: float | None = None) -> RankFactorization[Any]:
     """Factor A = C R, m×r times r×n, by rank-one elimination with complete pivoting.
 
@@ -152,7 +152,7 @@ def _longest(A: Array) -> float:
 @overload
 def pinv(A: NDArray[F], *, rtol: float | None = ...) -> NDArray[F]: ...
 @overload
-def pinv(A: ArrayLike, *, rtol: float | None = ...) -> NDArray[np.float64]: ...
+def pinv(A: Float64, *, rtol: float | None = ...) -> NDArray[np.float64]: ...
 def pinv(A: ArrayLike, *, rtol: float | None = None) -> NDArray[Any]:
     """Return the Moore–Penrose pseudo-inverse A⁺.
 
@@ -207,7 +207,9 @@ def _minimum_norm(A: Array, M: Array, rtol: float) -> Array:
 @overload
 def lstsq(A: NDArray[F], M: NDArray[F], *, rtol: float | None = ...) -> NDArray[F]: ...
 @overload
-def lstsq(A: ArrayLike, M: ArrayLike, *, rtol: float | None = ...) -> NDArray[np.float64]: ...
+def lstsq(A: ArrayLike, M: Float64, *, rtol: float | None = ...) -> NDArray[np.float64]: ...
+@overload
+def lstsq(A: Float64, M: ArrayLike, *, rtol: float | None = ...) -> NDArray[np.float64]: ...
 def lstsq(A: ArrayLike, M: ArrayLike, *, rtol: float | None = None) -> NDArray[Any]:
     """Return A⁺ M: the X of least norm among all X that minimise ‖A X − M‖_F.
 
@@ -252,7 +254,9 @@ def lstsq(A: ArrayLike, M: ArrayLike, *, rtol: float | None = None) -> NDArray[A
 @overload
 def tikhonov(A: NDArray[F], M: NDArray[F], lam: float) -> NDArray[F]: ...
 @overload
-def tikhonov(A: ArrayLike, M: ArrayLike, lam: float) -> NDArray[np.float64]: ...
+def tikhonov(A: ArrayLike, M: Float64, lam: float) -> NDArray[np.float64]: ...
+@overload
+def tikhonov(A: Float64, M: ArrayLike, lam: float) -> NDArray[np.float64]: ...
 def tikhonov(A: ArrayLike, M: ArrayLike, lam: float) -> NDArray[Any]:
     """Return the one X that minimises ‖A X − M‖²_F + lam ‖X‖²_F.
 

@@ -17,28 +17,22 @@ from numpy.typing import ArrayLike, NDArray
 
 from lowrank_helpers import _checks
 from lowrank_helpers._bases import basis, largest_entry, orthonormal, thin_svd
-from lowrank_helpers._checks import Array, F
-from lowrank_helpers._products import Matrix, Products, read
+from lowrank_helpers._checks import Array, F, Float64, Seed
+from lowrank_helpers._products import Matrix, Operator, Products, Sparse, read
 from lowrank_helpers.svd import SVDFactors
 
 
 @overload
 def randomized_svd(
-    A: NDArray[F],
-    rank: int,
-    *,
-    oversample: int = ...,
-    power_iterations: int = ...,
-    rng: int | np.random.Generator | None = ...,
+    A: NDArray[F], rank: int, *, oversample: int = ..., power_iterations: int = ..., rng: Seed = ...
 ) -> SVDFactors[F]: ...
 @overload
 def randomized_svd(
-    A: Matrix,
-    rank: int,
-    *,
-    oversample: int = ...,
-    power_iterations: int = ...,
-    rng: int | np.random.Generator | None = ...,
+    A: Float64, rank: int, *, oversample: int = ..., power_iterations: int = ..., rng: Seed = ...
+) -> SVDFactors[np.float64]: ...
+@overload
+def randomized_svd(
+    A: Sparse | Operator, rank: int, *, oversample: int = ..., power_iterations: int = ..., rng: Seed = ...
 ) -> SVDFactors[Any]: ...
 def randomized_svd(
     A: Matrix,
@@ -46,7 +40,7 @@ def randomized_svd(
     *,
     oversample: int = 10,
     power_iterations: int = 2,
-    rng: int | np.random.Generator | None = None,
+    rng: Seed = None,
 ) -> SVDFactors[Any]:
     """Approximate the leading singular triples of A by projecting A onto the range of A Ω, Ω random.
 
@@ -122,21 +116,15 @@ def _subspace_iteration(A: Products, rank: int, columns: int, q: int, rng: np.ra
 
 @overload
 def block_krylov_svd(
-    A: NDArray[F],
-    rank: int,
-    *,
-    block: int | None = ...,
-    steps: int = ...,
-    rng: int | np.random.Generator | None = ...,
+    A: NDArray[F], rank: int, *, block: int | None = ..., steps: int = ..., rng: Seed = ...
 ) -> SVDFactors[F]: ...
 @overload
 def block_krylov_svd(
-    A: Matrix,
-    rank: int,
-    *,
-    block: int | None = ...,
-    steps: int = ...,
-    rng: int | np.random.Generator | None = ...,
+    A: Float64, rank: int, *, block: int | None = ..., steps: int = ..., rng: Seed = ...
+) -> SVDFactors[np.float64]: ...
+@overload
+def block_krylov_svd(
+    A: Sparse | Operator, rank: int, *, block: int | None = ..., steps: int = ..., rng: Seed = ...
 ) -> SVDFactors[Any]: ...
 def block_krylov_svd(
     A: Matrix,
@@ -144,7 +132,7 @@ def block_krylov_svd(
     *,
     block: int | None = None,
     steps: int = 6,
-    rng: int | np.random.Generator | None = None,
+    rng: Seed = None,
 ) -> SVDFactors[Any]:
     """Approximate the leading singular triples of A by projecting A onto a block Krylov space.
 
@@ -252,7 +240,7 @@ def _new_directions(P: Array, W: Array, largest: float) -> Array:
     return orthonormal(new, 0.5)  # where W added nothing, next to nothing is left now
 
 
-def estimate_error(A: Matrix, Q: ArrayLike, *, probes: int = 10, rng: int | np.random.Generator | None = None) -> float:
+def estimate_error(A: Matrix, Q: ArrayLike, *, probes: int = 10, rng: Seed = None) -> float:
     """Bound ‖A − Q Qᵀ A‖₂ from a few products of A with random vectors.
 
     The bound is 10 (2/π)^½ times the largest of ‖(I − Q Qᵀ) A ωᵢ‖, ωᵢ standard normal vectors that Q must not depend

@@ -14,7 +14,7 @@ import scipy.linalg
 from numpy.typing import ArrayLike, NDArray
 
 from lowrank_helpers import _checks
-from lowrank_helpers._checks import Array, F
+from lowrank_helpers._checks import Array, F, Float64
 from lowrank_helpers._spectrum import energy as energy
 from lowrank_helpers._spectrum import ky_fan_norm as ky_fan_norm
 from lowrank_helpers._spectrum import rank_for_error as rank_for_error
@@ -68,7 +68,7 @@ class WorkedSVD(NamedTuple, Generic[F]):
 @overload
 def truncated_svd(A: NDArray[F], rank: int) -> SVDFactors[F]: ...
 @overload
-def truncated_svd(A: ArrayLike, rank: int) -> SVDFactors[np.float64]: ...
+def truncated_svd(A: Float64, rank: int) -> SVDFactors[np.float64]: ...
 def truncated_svd(A: ArrayLike, rank: int) -> SVDFactors[Any]:
     """Return the leading singular triples of A, the factors of a best approximation of this rank.
 
@@ -199,7 +199,7 @@ def fix_signs(factors: SVDFactors[F]) -> SVDFactors[F]:
 @overload
 def jacobi_svd(A: NDArray[F], *, tol: float | None = ..., max_sweeps: int = ...) -> SVDFactors[F]: ...
 @overload
-def jacobi_svd(A: ArrayLike, *, tol: float | None = ..., max_sweeps: int = ...) -> SVDFactors[np.float64]: ...
+def jacobi_svd(A: Float64, *, tol: float | None = ..., max_sweeps: int = ...) -> SVDFactors[np.float64]: ...
 def jacobi_svd(A: ArrayLike, *, tol: float | None = None, max_sweeps: int = 60) -> SVDFactors[Any]:
     """Compute the thin SVD by one-sided Jacobi rotations (Hestenes), from scratch.
 
@@ -324,7 +324,7 @@ def _completed(U: Array, columns: int) -> Array:
 @overload
 def worked_svd(A: NDArray[F]) -> WorkedSVD[F]: ...
 @overload
-def worked_svd(A: ArrayLike) -> WorkedSVD[np.float64]: ...
+def worked_svd(A: Float64) -> WorkedSVD[np.float64]: ...
 def worked_svd(A: ArrayLike) -> WorkedSVD[Any]:
     """Work out the full SVD of an m×2 matrix as on paper, and return every step.
 

@@ -44,7 +44,7 @@ MAY_IMPORT = {
     "randomized": "_bases _checks _products svd",
     "factor": "factor.*",
     "factor.pca": "_checks svd",
-    "factor.lsa": "_bases _checks randomized svd",
+    "factor.lsa": "_bases _checks _products randomized svd",
     "factor.optimal": "_checks",
     "factor.robust": "_checks",
     "factor.nmf": "_checks factor._nmf_hals factor._nmf_multiplicative factor._nmf_start",
@@ -171,7 +171,9 @@ def test_versions_agree():
     citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
     changes = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
     assert PROJECT["version"] == lowrank_helpers.__version__ == citation["version"]
-    assert re.search(r"^## (\S+)", changes, re.MULTILINE)[1] == PROJECT["version"]
+    version, date = re.search(r"^## (\S+) \((.*)\)$", changes, re.MULTILINE).groups()
+    assert version == PROJECT["version"]
+    assert date == citation.get("date-released", "unreleased")
 
 
 @pytest.mark.parametrize("name", ["lora", "training", "attention", "compression"])
@@ -340,12 +342,14 @@ def test_ci_has_the_documented_commands():
 
 
 def test_the_address_stands_in_one_place():
-    """In _config.yml, from where `make colab` stamps it into the chapters."""
+    """In _config.yml, from where `make colab` stamps it into the chapters; and pyproject.toml cannot read it there."""
     files = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()
     account = repository_url().split("/")[3]
     texts = [f for f in files if f.endswith((".md", ".cff", ".py", ".toml", ".yml", ".txt")) and (ROOT / f).exists()]
     holding = {f for f in texts if account in (ROOT / f).read_text(encoding="utf-8")}
-    assert holding == {"_config.yml"}
+    assert holding == {"_config.yml", "pyproject.toml"}
+    assert PROJECT["urls"]["Repository"] == repository_url()
+    assert all(url.startswith(f"{repository_url()}/") for url in [*PROJECT["urls"].values()][1:])
 
 
 # ------------------------------------------------------------------------------------------------ measured figures

@@ -13,11 +13,12 @@ from numpy.typing import ArrayLike, NDArray
 
 from lowrank_helpers import _checks
 from lowrank_helpers._bases import thin_svd
-from lowrank_helpers._checks import Array, F
+from lowrank_helpers._checks import Array, F, Float64, Seed
+from lowrank_helpers._products import Sparse
 from lowrank_helpers.randomized import block_krylov_svd
 from lowrank_helpers.svd import SVDFactors, fix_signs
 
-Texts: TypeAlias = ArrayLike | scipy.sparse.sparray | scipy.sparse.spmatrix
+Texts: TypeAlias = ArrayLike | Sparse
 
 
 class LatentSpace(NamedTuple, Generic[F]):
@@ -40,12 +41,12 @@ class LatentSpace(NamedTuple, Generic[F]):
 
 
 @overload
-def lsa(
-    X: NDArray[F], rank: int, *, steps: int = ..., rng: int | np.random.Generator | None = ...
-) -> LatentSpace[F]: ...
+def lsa(X: NDArray[F], rank: int, *, steps: int = ..., rng: Seed = ...) -> LatentSpace[F]: ...
 @overload
-def lsa(X: Texts, rank: int, *, steps: int = ..., rng: int | np.random.Generator | None = ...) -> LatentSpace[Any]: ...
-def lsa(X: Texts, rank: int, *, steps: int = 16, rng: int | np.random.Generator | None = None) -> LatentSpace[Any]:
+def lsa(X: Float64, rank: int, *, steps: int = ..., rng: Seed = ...) -> LatentSpace[np.float64]: ...
+@overload
+def lsa(X: Sparse, rank: int, *, steps: int = ..., rng: Seed = ...) -> LatentSpace[Any]: ...
+def lsa(X: Texts, rank: int, *, steps: int = 16, rng: Seed = None) -> LatentSpace[Any]:
     """Place documents and terms in a space of few dimensions, by a truncated SVD of their sparse matrix.
 
     X stays sparse: it is only multiplied, by `randomized.block_krylov_svd`. It is not centred, and its weights are
@@ -116,7 +117,9 @@ def lsa(X: Texts, rank: int, *, steps: int = 16, rng: int | np.random.Generator 
 @overload
 def fold_in(space: LatentSpace[F], X: NDArray[F]) -> NDArray[F]: ...
 @overload
-def fold_in(space: LatentSpace[Any], X: Texts) -> NDArray[Any]: ...
+def fold_in(space: LatentSpace[Any], X: Float64) -> NDArray[np.float64]: ...
+@overload
+def fold_in(space: LatentSpace[Any], X: Sparse) -> NDArray[Any]: ...
 def fold_in(space: LatentSpace[Any], X: Texts) -> NDArray[Any]:
     """Return the places of other documents in a latent space: X V, which leaves the space as it is.
 

@@ -12,7 +12,7 @@ import scipy.linalg
 from numpy.typing import ArrayLike, NDArray
 
 from lowrank_helpers import _checks
-from lowrank_helpers._checks import Array, F
+from lowrank_helpers._checks import Array, F, Float64
 from lowrank_helpers.svd import SVDFactors, fix_signs
 
 
@@ -53,7 +53,7 @@ def pca(
 ) -> PCAResult[F]: ...
 @overload
 def pca(
-    X: ArrayLike, rank: int | None = ..., *, center: bool = ..., scale: bool = ..., whiten: bool = ...
+    X: Float64, rank: int | None = ..., *, center: bool = ..., scale: bool = ..., whiten: bool = ...
 ) -> PCAResult[np.float64]: ...
 def pca(
     X: ArrayLike, rank: int | None = None, *, center: bool = True, scale: bool = False, whiten: bool = False

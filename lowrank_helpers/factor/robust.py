@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from tqdm.std import tqdm
 
 from lowrank_helpers import _checks
-from lowrank_helpers._checks import Array, F
+from lowrank_helpers._checks import Array, F, Float64
 
 _RELAXATION = 1.6  # between 0 and 2; above 1 it saves about a third of the iterations
 
@@ -55,7 +55,7 @@ class RobustPCAResult(Generic[F]):
 @overload
 def singular_value_threshold(A: NDArray[F], level: float) -> NDArray[F]: ...
 @overload
-def singular_value_threshold(A: ArrayLike, level: float) -> NDArray[np.float64]: ...
+def singular_value_threshold(A: Float64, level: float) -> NDArray[np.float64]: ...
 def singular_value_threshold(A: ArrayLike, level: float) -> NDArray[Any]:
     """Lower all singular values of A by the level, those below it to zero.
 
@@ -111,7 +111,7 @@ def robust_pca(
 ) -> RobustPCAResult[F]: ...
 @overload
 def robust_pca(
-    A: ArrayLike,
+    A: Float64,
     *,
     penalty: float | None = ...,
     tolerance: float = ...,

@@ -10,12 +10,20 @@ import operator
 import sys
 from collections.abc import Sequence
 from numbers import Real
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 Array: TypeAlias = NDArray[np.floating[Any]]
+
+# For type checkers: results have the dtype of an NDArray[F], and are float64 for what is read as Float64. The two are
+# overloads, and no ArrayLike is among them: it would take a float32 array wherever float64 is expected of the result.
+F = TypeVar("F", bound=np.floating[Any])
+_Exact: TypeAlias = NDArray[np.float64 | np.integer[Any] | np.bool_]
+Float64: TypeAlias = _Exact | Sequence[_Exact] | Sequence[float] | Sequence[Sequence[float]]
+
+Seed: TypeAlias = int | np.random.Generator | None  # what `generator` reads
 
 
 def _real_array(value: object, function: str, name: str) -> Array:

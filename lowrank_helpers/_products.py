@@ -1,7 +1,7 @@
 """What the randomised methods need of a matrix, dense, sparse or an operator: its products with a few columns."""
 
 from collections.abc import Callable
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple, Protocol, TypeAlias
 
 import numpy as np
 import scipy.sparse
@@ -11,7 +11,21 @@ from scipy.sparse.linalg import LinearOperator
 from lowrank_helpers import _checks
 from lowrank_helpers._checks import Array
 
-Matrix: TypeAlias = ArrayLike | LinearOperator | Any  # Any: a scipy.sparse matrix or array, which have no common type
+
+class Sparse(Protocol):
+    """A scipy.sparse matrix or array: they have no common type."""
+
+    def tocsr(self) -> Any: ...
+
+
+class Operator(Protocol):
+    """A LinearOperator, also for type checkers that do not know scipy's types."""
+
+    def matmat(self, X: Any, /) -> Any: ...
+    def rmatmat(self, X: Any, /) -> Any: ...
+
+
+Matrix: TypeAlias = ArrayLike | Sparse | Operator
 
 
 class Products(NamedTuple):

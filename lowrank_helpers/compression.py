@@ -5,14 +5,14 @@ W ≈ A B. The matrix functions take and return numpy arrays; `factor_linear` is
 when it is called.
 """
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, overload
 
 import numpy as np
 import scipy.linalg
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
-from lowrank_helpers import _checks
-from lowrank_helpers._checks import Array
+from lowrank_helpers import _checks, _extra
+from lowrank_helpers._checks import Array, F, Float64
 from lowrank_helpers.linalg import break_even_rank as break_even_rank
 from lowrank_helpers.svd import truncated_svd
 
@@ -20,16 +20,16 @@ if TYPE_CHECKING:
     from torch import nn
 
 
-class ActivationAwareFactors(NamedTuple):
+class ActivationAwareFactors(NamedTuple, Generic[F]):
     """Factors of a weight that keep what it does to its inputs: A (out, rank), B (rank, in), W ≈ A B.
 
     ``s`` holds the singular values of W X, at most min(out, in) of them: the squared error of rank r is the sum of
     their squares from the (r + 1)th on.
     """
 
-    A: Array
-    B: Array
-    s: Array
+    A: NDArray[F]
+    B: NDArray[F]
+    s: NDArray[F]
 
 
 class LayerCost(NamedTuple):
@@ -40,9 +40,17 @@ class LayerCost(NamedTuple):
     intensity: float
 
 
+@overload
+def activation_aware_factor(
+    W: NDArray[F], rank: int, *, inputs: NDArray[F] | None = ..., gram: NDArray[F] | None = ...
+) -> ActivationAwareFactors[F]: ...
+@overload
+def activation_aware_factor(
+    W: Float64, rank: int, *, inputs: ArrayLike | None = ..., gram: ArrayLike | None = ...
+) -> ActivationAwareFactors[np.float64]: ...
 def activation_aware_factor(
     W: ArrayLike, rank: int, *, inputs: ArrayLike | None = None, gram: ArrayLike | None = None
-) -> ActivationAwareFactors:
+) -> ActivationAwareFactors[Any]:
     """Return the factors of rank r that change the outputs of a layer least on given inputs.
 
     With the inputs as the columns of X, A B minimises ‖(W − Z) X‖_F over all Z of rank at most r: A holds the first r
@@ -218,9 +226,11 @@ def factor_linear(
     >>> bool(torch.allclose(pair(x), layer(x), atol=1e-6))
     True
     """
-    import torch
-    from torch import nn
-
+    try:
+        import torch
+        from torch import nn
+    except ModuleNotFoundError as error:
+        raise _extra.advice(error, "factor_linear") from None
     if type(layer) is not nn.Linear:
         raise TypeError(
             f"factor_linear: layer must be a torch.nn.Linear itself, not a subclass; got {type(layer).__name__}. "
@@ -231,7 +241,7 @@ def factor_linear(
         raise ValueError(
             "factor_linear: layer must hold numbers; got a weight on the meta device. Load the model's weights first."
         )
-    W = _checks.matrix(weight.detach().double().cpu().numpy(), "factor_linear", "the weight")
+    W: NDArray[Any] = _checks.matrix(weight.detach().double().cpu().numpy(), "factor_linear", "the weight")
     r = _checks.rank(rank, W.shape, "factor_linear", of="the weight")
     if inputs is None and gram is None:
         U, s, Vt = truncated_svd(W, r)

@@ -6,14 +6,14 @@ and booleans are computed in ``float64``. Norms are Python floats. The norms tha
 """
 
 import math
-from typing import NamedTuple
+from typing import Any, Generic, NamedTuple, overload
 
 import numpy as np
 import scipy.linalg
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from lowrank_helpers import _checks
-from lowrank_helpers._checks import Array
+from lowrank_helpers._checks import Array, F, Float64
 from lowrank_helpers._norms import frobenius_norm as frobenius_norm
 from lowrank_helpers._norms import nuclear_norm as nuclear_norm
 from lowrank_helpers._norms import spectral_norm as spectral_norm
@@ -21,7 +21,7 @@ from lowrank_helpers._norms import vector_norm as vector_norm
 from lowrank_helpers.factorizations import householder_qr, solve_lower, solve_upper
 
 
-class RankFactorization(NamedTuple):
+class RankFactorization(NamedTuple, Generic[F]):
     """Rank factorisation A = C R of an m×n matrix of rank r.
 
     Attributes
@@ -32,8 +32,8 @@ class RankFactorization(NamedTuple):
         Independent rows, which span the row space of A.
     """
 
-    C: Array
-    R: Array
+    C: NDArray[F]
+    R: NDArray[F]
 
 
 def numerical_rank(A: ArrayLike, *, rtol: float | None = None) -> int:
@@ -75,7 +75,11 @@ def numerical_rank(A: ArrayLike, *, rtol: float | None = None) -> int:
     return int((s > rtol * s[0]).sum())
 
 
-def rank_factorization(A: ArrayLike, *, rtol: float | None = None) -> RankFactorization:
+@overload
+def rank_factorization(A: NDArray[F], *, rtol: float | None = ...) -> RankFactorization[F]: ...
+@overload
+def rank_factorization(A: Float64, *, rtol: float | None = ...) -> RankFactorization[np.float64]: ...
+def rank_factorization(A: ArrayLike, *, rtol: float | None = None) -> RankFactorization[Any]:
     """Factor A = C R, m×r times r×n, by rank-one elimination with complete pivoting.
 
     Each step takes the largest entry of what is left, E, as its pivot E[i, j], and subtracts column j times
@@ -117,7 +121,7 @@ def rank_factorization(A: ArrayLike, *, rtol: float | None = None) -> RankFactor
     return _rank_one_elimination(A, _checks.relative_tolerance(rtol, A, "rank_factorization"))
 
 
-def _rank_one_elimination(A: Array, rtol: float) -> RankFactorization:
+def _rank_one_elimination(A: Array, rtol: float) -> RankFactorization[Any]:
     m, n = A.shape
     E = A.copy()
     columns, rows = [], []
@@ -145,7 +149,11 @@ def _longest(A: Array) -> float:
     return largest * math.sqrt(max(squares.sum(axis=0).max(), squares.sum(axis=1).max()))
 
 
-def pinv(A: ArrayLike, *, rtol: float | None = None) -> Array:
+@overload
+def pinv(A: NDArray[F], *, rtol: float | None = ...) -> NDArray[F]: ...
+@overload
+def pinv(A: Float64, *, rtol: float | None = ...) -> NDArray[np.float64]: ...
+def pinv(A: ArrayLike, *, rtol: float | None = None) -> NDArray[Any]:
     """Return the Moore–Penrose pseudo-inverse A⁺.
 
     From a rank factorisation A = C R follows A⁺ = R⁺ C⁺. With the QR factorisations C = Q S and Rᵀ = P T it
@@ -196,7 +204,13 @@ def _minimum_norm(A: Array, M: Array, rtol: float) -> Array:
     return X
 
 
-def lstsq(A: ArrayLike, M: ArrayLike, *, rtol: float | None = None) -> Array:
+@overload
+def lstsq(A: NDArray[F], M: NDArray[F], *, rtol: float | None = ...) -> NDArray[F]: ...
+@overload
+def lstsq(A: ArrayLike, M: Float64, *, rtol: float | None = ...) -> NDArray[np.float64]: ...
+@overload
+def lstsq(A: Float64, M: ArrayLike, *, rtol: float | None = ...) -> NDArray[np.float64]: ...
+def lstsq(A: ArrayLike, M: ArrayLike, *, rtol: float | None = None) -> NDArray[Any]:
     """Return A⁺ M: the X of least norm among all X that minimise ‖A X − M‖_F.
 
     Computed as in `pinv`, without forming A⁺. Full column rank, full row rank or neither, it is one formula.
@@ -237,7 +251,13 @@ def lstsq(A: ArrayLike, M: ArrayLike, *, rtol: float | None = None) -> Array:
     return _minimum_norm(A, M, _checks.relative_tolerance(rtol, A, "lstsq"))
 
 
-def tikhonov(A: ArrayLike, M: ArrayLike, lam: float) -> Array:
+@overload
+def tikhonov(A: NDArray[F], M: NDArray[F], lam: float) -> NDArray[F]: ...
+@overload
+def tikhonov(A: ArrayLike, M: Float64, lam: float) -> NDArray[np.float64]: ...
+@overload
+def tikhonov(A: Float64, M: ArrayLike, lam: float) -> NDArray[np.float64]: ...
+def tikhonov(A: ArrayLike, M: ArrayLike, lam: float) -> NDArray[Any]:
     """Return the one X that minimises ‖A X − M‖²_F + lam ‖X‖²_F.
 
     This is the least-squares problem of A stacked on √lam I, with M stacked on zeros; AᵀA + lam I is not

@@ -62,6 +62,12 @@ def above(values: Any, threshold: Any) -> np.ndarray:
     return np.asarray(ratios >= 1)
 
 
+def rank(A: Any, cut: float | None = None) -> int:
+    """The number of singular values above the cut, 1e-9 of the largest if none is given, where none is near it."""
+    s = np.linalg.svd(A, compute_uv=False)
+    return int(above(s, 1e-9 * s.max(initial=0.0) if cut is None else cut).sum())
+
+
 def rejects(check: Callable[..., bool], *case: Any) -> bool:
     """Whether the check says no, clearly: what is too close to call is not a no."""
     try:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from tests import margins
-from tests.margins import TooClose, above, close, rejects, within
+from tests.margins import TooClose, above, close, rank, rejects, within
 
 TESTS = Path(__file__).parent
 COMPARERS = {
@@ -60,6 +60,13 @@ def test_above_wants_a_gap():
     for values in ([5.0, 0.3], [3.0, 0.1]):
         with pytest.raises(TooClose, match="of the threshold"):
             above(values, 1)
+
+
+def test_a_rank_wants_a_gap():
+    A = np.diag([4.0, 1.0, 1e-3, 0.0])
+    assert rank(A) == 3 and rank(A, cut=0.1) == 2 and rank(np.zeros((2, 3))) == 0 and rank(np.zeros((0, 3))) == 0
+    with pytest.raises(TooClose):
+        rank(A, cut=1e-3)
 
 
 def test_a_check_that_cannot_tell_does_not_reject():

@@ -26,7 +26,7 @@ def pytest_runtestloop(session):
 
     try:
         found()
-    except LookupError as error:
+    except (LookupError, ValueError) as error:
         session.shouldstop = str(error)  # from a worker, xdist takes this to the terminal
         if hasattr(session.config, "workerinput"):
             return True

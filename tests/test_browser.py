@@ -14,8 +14,6 @@ from playwright.sync_api import Error
 from tests.visit import ROOT
 from tools import browser as tool
 
-NONE_HERE = "The tests of the pages need a browser, and none here opens a page: "
-
 
 def write_command(file, line):
     file.write_text(f"#!/bin/sh\n{line}\n", encoding="utf-8")
@@ -115,7 +113,7 @@ def test_one_that_opens_no_file_is_passed_over(bare):
             return started[-1]
 
     playwright = type("Playwright", (), {"chromium": Type()})
-    with pytest.raises(LookupError, match=NONE_HERE):
+    with pytest.raises(LookupError, match=tool.NONE + tool.CURE):
         tool.start(playwright)
     assert len(started) == 2 and all(browser.closed for browser in started)  # Playwright's own build is the second
 
@@ -163,49 +161,63 @@ def test_playwright_fetches_its_own_build_once():
 
 
 @pytest.mark.parametrize(
-    ("downloads", "sudo", "cured_by", "ran"),
+    ("fails", "sudo", "cured_by", "ran"),
     [
-        (True, None, "install --only-shell chromium", ["fetch"]),
-        (True, [], "install-deps chromium", ["fetch", "libraries"]),
-        (True, None, "nothing", ["fetch"]),
-        (False, [], "apt-get install", ["fetch", "update", "chromium"]),
-        (False, ["sudo", "--non-interactive"], "apt-get install", ["fetch", "update", "chromium"]),
-        (False, ["sudo", "--non-interactive"], "nothing", ["fetch", "update", "chromium"]),
-        (False, None, "nothing", ["fetch"]),
+        ("", None, "fetch", "fetch"),
+        ("", [], "fetch", "version fetch"),
+        ("", [], "libraries", "version fetch libraries"),
+        ("", [], "", "version fetch libraries"),
+        ("", None, "", "fetch"),
+        ("fetch", [], "chromium", "version fetch update chromium"),
+        ("fetch", ["sudo", "--non-interactive"], "chromium", "version fetch update chromium"),
+        ("fetch", ["sudo", "--non-interactive"], "", "version fetch update chromium"),
+        ("fetch", None, "", "fetch"),
+        ("version", [], "driver", "version update driver"),
+        ("version", [], "fetch", "version update driver fetch"),
+        ("version", [], "", "version update driver fetch libraries"),
     ],
 )
-def test_ways_to_get_one(monkeypatch, capsys, downloads, sudo, cured_by, ran):
+def test_ways_to_get_one(monkeypatch, capsys, fails, sudo, cured_by, ran):
     """What is tried, and in which order: each command is only noted."""
-    commands = []
+    done = []
+    apt = " ".join([*(sudo or []), "env DEBIAN_FRONTEND=noninteractive apt-get install"])
+    name_of = {
+        f"{sys.executable} -m playwright --version": "version",
+        f"{sys.executable} -m playwright install --only-shell chromium": "fetch",
+        f"{sys.executable} -m playwright install-deps chromium": "libraries",
+        " ".join([*(sudo or []), "apt-get update --quiet"]): "update",
+        f"{apt} --yes --quiet --no-install-recommends libatomic1": "driver",
+        f"{apt} --yes --quiet --no-install-recommends chromium fonts-liberation": "chromium",
+    }
 
     def run(*command):
-        commands.append(" ".join(command))
-        return downloads or "playwright" not in command
+        done.append(name_of[" ".join(command)])
+        return done[-1] != fails
 
     def found():
-        if commands and cured_by in commands[-1]:
+        if cured_by in done:
             return "a browser"
-        raise LookupError("none")
+        raise LookupError(tool.NONE + tool.CURE)
 
-    monkeypatch.delenv("CHROMIUM", raising=False)
     monkeypatch.setattr(tool, "run", run)
     monkeypatch.setattr(tool, "found", found)
     monkeypatch.setattr(tool, "as_root", lambda: sudo)
-    prefix = " ".join([*(sudo or []), ""])
-    known = {
-        "fetch": f"{sys.executable} -m playwright install --only-shell chromium",
-        "libraries": f"{sys.executable} -m playwright install-deps chromium",
-        "update": f"{prefix}apt-get update --quiet",
-        "chromium": f"{prefix}env DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends"
-        " chromium fonts-liberation",
-    }
-    if cured_by == "nothing":
-        with pytest.raises(SystemExit, match=NONE_HERE + "run `.venv/bin/playwright install --with-deps"):
-            tool.main()
-    else:
+    if cured_by:
         tool.main()
         assert capsys.readouterr().out.endswith("The pages are tested in a browser.\n")
-    assert commands == [known[name] for name in ran]
+    else:
+        with pytest.raises(SystemExit) as ended:
+            tool.main()
+        assert str(ended.value) == tool.NONE + tool.ADVICE[tool.NONE]
+    assert done == ran.split()
+
+
+def test_playwright_that_does_not_start_is_one_sentence(bare, monkeypatch):
+    """So it is on a bare Debian, whose shared libraries are too few for the program inside Playwright."""
+    monkeypatch.setenv("PLAYWRIGHT_NODEJS_PATH", write_command(bare / "node", "exit 1"))
+    status, printed, complaints = ask()
+    assert status == 1 and complaints == [tool.DRIVER + tool.ADVICE[tool.DRIVER]]
+    assert printed[-1].endswith("-m playwright install --only-shell chromium")
 
 
 def test_commands_are_shown_before_they_run(capfd):
@@ -251,7 +263,7 @@ PAGE = "tests/test_slider.py"
 def test_without_a_browser_tests_of_pages_end_before_they_begin(workers):
     done = pytest_here("-n", workers, UNIT, PAGE)
     assert done.returncode == 2 and "no tests ran" in done.stdout
-    assert (done.stdout + done.stderr).count(NONE_HERE + "`make browser` gets one.") == 1
+    assert (done.stdout + done.stderr).count(tool.NONE + tool.CURE) == 1
 
 
 @pytest.mark.usefixtures("bare")

@@ -8,6 +8,7 @@ CHROMIUM decides where it is set. Else Chromium, Chrome or Edge count where the 
 build of Chromium in the user's cache. One that opens no file is passed over: Ubuntu's snap sees a /tmp of its own.
 """
 
+import contextlib
 import os
 import shlex
 import shutil
@@ -24,12 +25,16 @@ APPLICATIONS = [
 ]
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 PLAYWRIGHT = [sys.executable, "-m", "playwright"]
-INSTALL = ["env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "install", "--yes", "--no-install-recommends"]
-NONE = "The tests of the pages need a browser, and none here opens a page"
-ADVICE = (
-    "run `.venv/bin/playwright install --with-deps --only-shell chromium`, which may ask for your password, or install "
-    "Chromium or Chrome (Debian: sudo apt install chromium), or set CHROMIUM to where one is."
-)
+
+# What may be wrong: the end of the sentence for somebody who runs tests, and where this command could not help.
+NONE = "The tests of the pages need a browser, and none here opens a page: "
+DRIVER = "Playwright, which drives the browser for the tests of the pages, does not start here: "
+CURE = "`make browser` gets what is missing."
+ADVICE = {
+    NONE: "run `.venv/bin/playwright install --with-deps --only-shell chromium`, which may ask for your password, or "
+    "install Chromium or Chrome (Debian: sudo apt install chromium), or set CHROMIUM to where one is.",
+    DRIVER: "it says above what it lacks (Debian and Ubuntu: sudo apt install libatomic1).",
+}
 
 
 def installed() -> list[str]:
@@ -54,7 +59,10 @@ def opens_a_file(browser: Browser) -> bool:
 
 
 def start(playwright: Playwright) -> tuple[Browser, str]:
-    """Start the first browser that works, without a window, and say which; LookupError where none does."""
+    """Start the first browser that works, without a window, and say which.
+
+    LookupError where none works, ValueError where CHROMIUM names one that does not.
+    """
     named = os.environ.get("CHROMIUM")
     for path in [shutil.which(named) or named] if named else [*installed(), None]:
         try:
@@ -65,15 +73,21 @@ def start(playwright: Playwright) -> tuple[Browser, str]:
             return browser, path or "Playwright's own build"
         browser.close()
     if named:
-        raise LookupError(f"CHROMIUM is set to {named}, which is no browser that opens a page: correct or unset it.")
-    raise LookupError(f"{NONE}: `make browser` gets one.")
+        raise ValueError(f"CHROMIUM is set to {named}, which is no browser that opens a page: correct or unset it.")
+    raise LookupError(NONE + CURE)
 
 
 def found() -> str:
-    """The browser that works, in words; LookupError where none does."""
-    with sync_playwright() as playwright:
+    """The browser that works, in words; errors as from `start`, and LookupError where Playwright itself fails."""
+    try:
+        playwright = sync_playwright().start()
+    except Exception as error:  # Playwright raises no narrower one where its program ends at once
+        raise LookupError(DRIVER + CURE) from error
+    try:
         browser, where = start(playwright)
         return f"{where}, version {browser.version}"
+    finally:
+        playwright.stop()
 
 
 def as_root() -> list[str] | None:
@@ -93,35 +107,44 @@ def run(*command: str) -> bool:
     return subprocess.run(command).returncode == 0
 
 
+def install(sudo: list[str], *packages: str) -> None:
+    """Install packages of the system."""
+    run(*sudo, "apt-get", "update", "--quiet")
+    options = ["--yes", "--quiet", "--no-install-recommends"]
+    run(*sudo, "env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "install", *options, *packages)
+
+
 def get() -> str:
-    """Get a browser: Playwright's own for this user, else by the system's packages; LookupError where neither works."""
-    print("No browser here opens a page. Playwright fetches its own build of Chromium into your cache:")
+    """Get what is missing: for this user alone if that does, else from the system; errors as from `found`."""
+    sudo = as_root()
+    if sudo is not None and not run(*PLAYWRIGHT, "--version"):
+        print("Playwright does not start, so apt-get installs the library that bare systems lack:")
+        install(sudo, "libatomic1")
+        with contextlib.suppress(LookupError):
+            return found()
+    print("No browser here opens a page, so Playwright fetches its own build of Chromium into your cache:")
     fetched = run(*PLAYWRIGHT, "install", "--only-shell", "chromium")
-    try:
+    with contextlib.suppress(LookupError):
         return found()
-    except LookupError:
-        sudo = as_root()
     if sudo is not None and fetched:
-        print("That build lacks libraries of the system, which apt-get installs:")
+        print("That build does not start, so apt-get installs the libraries that it needs:")
         run(*PLAYWRIGHT, "install-deps", "chromium")  # by sudo where it has to
     elif sudo is not None:
         print("That failed, so apt-get installs the system's Chromium:")
-        run(*sudo, "apt-get", "update", "--quiet")
-        run(*sudo, *INSTALL, "chromium", "fonts-liberation")
+        install(sudo, "chromium", "fonts-liberation")
     return found()
 
 
 def main() -> None:
     """Name the browser; where none works, get one, or exit with what to do."""
     try:
-        where = found()
-    except LookupError as error:
-        if os.environ.get("CHROMIUM"):
-            sys.exit(str(error))
         try:
-            where = get()
+            where = found()
         except LookupError:
-            sys.exit(f"{NONE}: {ADVICE}")
+            where = get()
+    except (LookupError, ValueError) as error:
+        problem = str(error).removesuffix(CURE)
+        sys.exit(problem + ADVICE.get(problem, ""))
     print(f"The pages are tested in {where}.")
 
 

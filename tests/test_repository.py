@@ -10,10 +10,12 @@ import subprocess
 import sys
 import tomllib
 from fnmatch import fnmatch
+from importlib.metadata import metadata
 from pathlib import Path
 
 import pytest
 import yaml
+from packaging.specifiers import SpecifierSet
 
 import lowrank_helpers
 from tools import measured
@@ -222,6 +224,15 @@ def test_the_lock_holds_what_the_project_asks_for():
     for requirement in asked:
         name, bound = re.fullmatch(r"([a-z0-9-]+)>=([\d.]+)(?:,<\d+)?", requirement).groups()
         assert numbers(pins[name]) >= numbers(bound), requirement
+
+
+def test_the_lock_suits_the_oldest_python_allowed():
+    """Its first release too: Debian 12 has 3.11.2."""
+    oldest = PROJECT["requires-python"].removeprefix(">=") + ".0"
+    lock = (ROOT / "requirements.txt").read_text(encoding="utf-8")
+    names = re.findall(r"^([a-z0-9-]+)==[\w.]+$", lock, re.MULTILINE)  # those for one system alone are not installed
+    asked = {name: metadata(name)["Requires-Python"] for name in names}
+    assert {name: bound for name, bound in asked.items() if bound and not SpecifierSet(bound).contains(oldest)} == {}
 
 
 def imports(source, module="module"):

@@ -6,6 +6,7 @@ The book is built first where ``_build/html`` is missing or older than its sourc
 import fcntl
 import functools
 import http.server
+import os
 import subprocess
 import sys
 import threading

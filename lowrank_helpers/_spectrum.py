@@ -145,10 +145,13 @@ def rank_for_error(s: ArrayLike, tolerance: float, *, norm: Norm = "frobenius", 
     below = 1.0 if relative else None  # from 1 on the zero matrix would do: whoever writes that means an absolute error
     step = "It is relative to the norm of the matrix; for an absolute error pass relative=False." if relative else ""
     tolerance = _checks.number(tolerance, "rank_for_error", "tolerance", least=0.0, below=below, step=step)
-    errors = _tail_errors(s, _checks.choice(norm, get_args(Norm), "rank_for_error", "norm"))
-    if relative:
-        tolerance *= float(errors[0])
-    return int((errors <= tolerance).argmax())
+    k = _checks.exponent(s)  # sums of the largest numbers would be infinite
+    errors = _tail_errors(
+        np.ldexp(s.astype(np.float64), -k), _checks.choice(norm, get_args(Norm), "rank_for_error", "norm")
+    )
+    with np.errstate(over="ignore"):
+        allowed = tolerance * errors[0] if relative else np.ldexp(tolerance, -k)
+    return int((errors <= allowed).argmax())
 
 
 def schatten_norm(A: ArrayLike, p: float) -> float:

@@ -102,14 +102,18 @@ def activation_aware_factor(
             f"activation_aware_factor: exactly one of inputs and gram must be given; got {came}. "
             "Pass inputs=X with one input to a row, or gram=X.T @ X."
         )
-    S = _root_of_inputs(inputs, W.shape[1]) if gram is None else _root_of_gram(gram, W.shape[1])
-    U, s, _ = scipy.linalg.svd(W @ S, full_matrices=False, check_finite=False)
+    S, j = _root_of_inputs(inputs, W.shape[1]) if gram is None else _root_of_gram(gram, W.shape[1])
+    k = _checks.exponent(W)  # the product of W and S may be out of range where they are not
+    U, s, _ = scipy.linalg.svd(np.ldexp(W, -k) @ S, full_matrices=False)
     A = U[:, :r].copy()
-    return ActivationAwareFactors(A, A.T @ W, s)
+    with np.errstate(over="ignore"):
+        B, s = np.ldexp(A.T @ np.ldexp(W, -k), k), np.ldexp(s, k + j)
+    _checks.in_range(s, "activation_aware_factor", "s")
+    return ActivationAwareFactors(A, _checks.in_range(B, "activation_aware_factor", "B"), s)
 
 
-def _root_of_inputs(inputs: ArrayLike | None, width: int) -> Array:
-    """An S with S Sᵀ = X Xᵀ: Rᵀ of the thin QR of the inputs, by which no digit is lost."""
+def _root_of_inputs(inputs: ArrayLike | None, width: int) -> tuple[Array, int]:
+    """An S of a size of about 1 and a j with 4ʲ S Sᵀ = X Xᵀ: Rᵀ of the thin QR of the inputs, without loss."""
     rows = _checks.matrix(inputs, "activation_aware_factor", "inputs")
     if rows.shape[1] != width:
         step = "Pass its transpose." if rows.shape[0] == width else "Take the inputs of this layer."
@@ -117,32 +121,34 @@ def _root_of_inputs(inputs: ArrayLike | None, width: int) -> Array:
             f"activation_aware_factor: inputs must have in = {width} columns, one input to a row; "
             f"got shape {rows.shape}. {step}"
         )
-    R: Array = scipy.linalg.qr(rows, mode="r", check_finite=False)[0][: min(rows.shape)]
-    return np.hstack([R.T, np.zeros((width, width - len(R)), dtype=R.dtype)])
+    j = _checks.exponent(rows)
+    R: Array = scipy.linalg.qr(np.ldexp(rows, -j), mode="r", check_finite=False)[0][: min(rows.shape)]
+    return np.hstack([R.T, np.zeros((width, width - len(R)), dtype=R.dtype)]), j
 
 
-def _root_of_gram(gram: ArrayLike | None, width: int) -> Array:
-    """An S with S Sᵀ = gram, by its eigenvectors, so that a singular one will do too."""
+def _root_of_gram(gram: ArrayLike | None, width: int) -> tuple[Array, int]:
+    """An S of a size of about 1 and a j with 4ʲ S Sᵀ = gram, by its eigenvectors: a singular one will do too."""
     G = _checks.matrix(gram, "activation_aware_factor", "gram")
     if G.shape != (width, width):
         raise ValueError(
             f"activation_aware_factor: gram must be in×in = {(width, width)}; got shape {G.shape}. "
             "Pass inputs.T @ inputs with one input to a row."
         )
+    j = (_checks.exponent(G) + 1) // 2
+    G = np.ldexp(G, -2 * j)
     slack = 1e3 * width * float(np.finfo(G.dtype).eps) * float(np.abs(G).max())
     if float(np.abs(G - G.T).max()) > slack:
         raise ValueError(
-            f"activation_aware_factor: gram must be symmetric; got entries that differ by {np.abs(G - G.T).max():.3g} "
-            "from the transpose. Pass inputs.T @ inputs."
+            f"activation_aware_factor: gram must be symmetric; got entries that differ by "
+            f"{np.ldexp(np.abs(G - G.T).max(), 2 * j):.3g} from the transpose. Pass inputs.T @ inputs."
         )
     lam, V = scipy.linalg.eigh((G + G.T) / 2, check_finite=False)
     if lam[0] < -slack:
         raise ValueError(
-            f"activation_aware_factor: gram must have no negative eigenvalue; got {lam[0]:.3g}. "
+            f"activation_aware_factor: gram must have no negative eigenvalue; got {np.ldexp(lam[0], 2 * j):.3g}. "
             "Pass inputs.T @ inputs, in float64 if there are many."
         )
-    root: Array = V * np.sqrt(np.maximum(lam, 0))
-    return root
+    return V * np.sqrt(np.maximum(lam, 0)), j
 
 
 def layer_cost(m: int, n: int, *, rank: int | None = None, tokens: int = 1, width: int = 4) -> LayerCost:

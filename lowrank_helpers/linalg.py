@@ -71,7 +71,7 @@ def numerical_rank(A: ArrayLike, *, rtol: float | None = None) -> int:
     """
     A = _checks.matrix(A, "numerical_rank")
     rtol = _checks.relative_tolerance(rtol, A, "numerical_rank")
-    s = scipy.linalg.svdvals(A)
+    s = scipy.linalg.svdvals(np.ldexp(A, -_checks.exponent(A)))  # which cannot overflow
     return int((s > rtol * s[0]).sum())
 
 
@@ -118,7 +118,10 @@ def rank_factorization(A: ArrayLike, *, rtol: float | None = None) -> RankFactor
     ((2, 1), (1, 3), [[1.0, 2.0, 3.0], [2.0, 4.0, 6.0]])
     """
     A = _checks.matrix(A, "rank_factorization")
-    return _rank_one_elimination(A, _checks.relative_tolerance(rtol, A, "rank_factorization"))
+    k = _checks.exponent(A)
+    C, R = _rank_one_elimination(np.ldexp(A, -k), _checks.relative_tolerance(rtol, A, "rank_factorization"))
+    with np.errstate(over="ignore"):
+        return RankFactorization(_checks.in_range(np.ldexp(C, k), "rank_factorization", "C"), R)
 
 
 def _rank_one_elimination(A: Array, rtol: float) -> RankFactorization[Any]:
@@ -142,11 +145,9 @@ def _rank_one_elimination(A: Array, rtol: float) -> RankFactorization[Any]:
 
 
 def _longest(A: Array) -> float:
-    """The length of the longest row or column, which lies between the largest entry and σ₁."""
-    size = np.abs(A)
-    largest = float(size.max())
-    squares = (size / (largest or 1)) ** 2
-    return largest * math.sqrt(max(squares.sum(axis=0).max(), squares.sum(axis=1).max()))
+    """The length of the longest row or column, which lies between the largest entry, about 1, and σ₁."""
+    squares = A**2
+    return math.sqrt(max(squares.sum(axis=0).max(), squares.sum(axis=1).max()))
 
 
 @overload
@@ -189,11 +190,18 @@ def pinv(A: ArrayLike, *, rtol: float | None = None) -> NDArray[Any]:
     """
     A = _checks.matrix(A, "pinv")
     rtol = _checks.relative_tolerance(rtol, A, "pinv")
-    return _minimum_norm(A, np.eye(len(A), dtype=A.dtype), rtol)
+    return _minimum_norm(A, np.eye(len(A), dtype=A.dtype), rtol, "pinv")
 
 
-def _minimum_norm(A: Array, M: Array, rtol: float) -> Array:
-    """A⁺ M by the rank factorisation A = C R."""
+def _minimum_norm(A: Array, M: Array, rtol: float, function: str) -> Array:
+    """A⁺ M by the rank factorisation A = C R, of A and M both brought to a size of about 1."""
+    k, j = _checks.exponent(A), _checks.exponent(M)
+    X = _scaled_minimum_norm(np.ldexp(A, -k), np.ldexp(M, -j), rtol)
+    with np.errstate(over="ignore"):
+        return _checks.in_range(np.ldexp(X, j - k), function, "the result")
+
+
+def _scaled_minimum_norm(A: Array, M: Array, rtol: float) -> Array:
     C, R = _rank_one_elimination(A, rtol)
     if C.shape[1] == 0:
         return np.zeros((A.shape[1], *M.shape[1:]), dtype=np.result_type(A, M))
@@ -248,7 +256,7 @@ def lstsq(A: ArrayLike, M: ArrayLike, *, rtol: float | None = None) -> NDArray[A
     """
     A = _checks.matrix(A, "lstsq")
     M = _checks.right_hand_side(M, len(A), "lstsq", "M")
-    return _minimum_norm(A, M, _checks.relative_tolerance(rtol, A, "lstsq"))
+    return _minimum_norm(A, M, _checks.relative_tolerance(rtol, A, "lstsq"), "lstsq")
 
 
 @overload
@@ -296,10 +304,15 @@ def tikhonov(A: ArrayLike, M: ArrayLike, lam: float) -> NDArray[Any]:
     A = _checks.matrix(A, "tikhonov")
     M = _checks.right_hand_side(M, len(A), "tikhonov", "M")
     lam = _checks.number(lam, "tikhonov", "lam", above=0.0, step="For lam = 0 use lstsq.")
-    n = A.shape[1]
-    stacked = np.vstack([A, math.sqrt(lam) * np.eye(n, dtype=A.dtype)])
-    zeros = np.zeros((n, *M.shape[1:]), dtype=M.dtype)
-    return lstsq(stacked, np.concatenate([M, zeros]))
+    n, root = A.shape[1], math.sqrt(lam)
+    k = max(_checks.exponent(A), math.frexp(root)[1])
+    stacked = np.vstack([np.ldexp(A, -k), math.ldexp(root, -k) * np.eye(n, dtype=A.dtype)])
+    right = np.concatenate([M, np.zeros((n, *M.shape[1:]), dtype=M.dtype)])
+    # Householder's QR factorisation rounds each row by its own size only if large rows come first.
+    order = np.argsort(-np.abs(stacked).max(axis=1), kind="stable")
+    X = _minimum_norm(stacked[order], right[order], _checks.relative_tolerance(None, stacked, "tikhonov"), "tikhonov")
+    with np.errstate(over="ignore"):
+        return _checks.in_range(np.ldexp(X, -k), "tikhonov", "the result")
 
 
 def factor_parameters(m: int, n: int, rank: int) -> int:

@@ -370,11 +370,12 @@ def worked_svd(A: ArrayLike) -> WorkedSVD[Any]:
             f"worked_svd: A must have 2 columns and at least 2 rows; got shape {A.shape}. "
             "For two rows pass A.T, for other shapes use jacobi_svd."
         )
-    largest = float(np.abs(A).max())
-    if largest > 0 and not 1e-120 < largest < 1e150:
+    largest, limits = float(np.abs(A).max()), np.finfo(A.dtype)
+    least, most = float(limits.tiny / limits.eps) ** 0.5, (float(limits.max) / (4 * m)) ** 0.5
+    if largest > 0 and not least < largest < most:
         raise ValueError(
-            f"worked_svd: AᵀA must neither overflow nor underflow; got {largest:.1e} as the largest magnitude "
-            "in A. Divide A by it first, and multiply s by it afterwards."
+            f"worked_svd: AᵀA must neither overflow nor underflow; got {largest:.1e} as the largest magnitude in "
+            f"A, of dtype {A.dtype}. Divide A by it first, and multiply s by it afterwards."
         )
     steps = _worked(A.astype(np.float64))
     return WorkedSVD(*(step.astype(A.dtype) for step in steps))
@@ -391,6 +392,8 @@ def _worked(A: Array) -> WorkedSVD[Any]:
     x, y = (x / length, y / length) if length > 0 else (1.0, 0.0)  # a multiple of I has any direction
     V = np.array([[x, y], [y, -x]]) + 0
     W = A @ V
+    if gram.any():  # of nearly dependent columns the second image is next to nothing, and rounding has no right angles
+        W[:, 1] -= W[:, 0] * (W[:, 0] @ W[:, 1] / (W[:, 0] @ W[:, 0]))
     s = np.sqrt((W**2).sum(axis=0))
     k = int((s > m * np.finfo(np.float64).eps * s[0]).sum())
     return WorkedSVD(gram, eigenvalues, V, s, _completed(W[:, :k] / s[:k], m))

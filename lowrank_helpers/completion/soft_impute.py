@@ -283,7 +283,9 @@ def _gap(seen: Observations, X: _Factors, value: float, penalty: float, rng: np.
 
 
 def _largest(R: Pattern, rng: np.random.Generator) -> float:
-    """Return the largest singular value: by LAPACK if small, else by ARPACK."""
+    """Return the largest singular value: by LAPACK if small, else by ARPACK, which knows no matrix of zeros."""
+    if not (R if isinstance(R, np.ndarray) else R.data).any():
+        return 0.0
     if min(R.shape) <= 30:
         return float(np.linalg.norm(R if isinstance(R, np.ndarray) else R.toarray(), 2))
     v0 = rng.standard_normal(min(R.shape))

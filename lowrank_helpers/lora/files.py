@@ -7,7 +7,6 @@ stands in the metadata of the safetensors file, which PEFT does not read.
 The layout is that of PEFT 0.21: ``peft/utils/save_and_load.py`` and ``peft/tuners/lora/config.py``.
 """
 
-import contextlib
 import hashlib
 import json
 import os
@@ -15,7 +14,6 @@ import re
 import secrets
 import stat
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from re import _constants as re_constants  # type: ignore[attr-defined]
 from re import _parser as re_parser  # type: ignore[attr-defined]
@@ -27,6 +25,7 @@ import torch
 from torch import Tensor
 
 from lowrank_helpers import _checks
+from lowrank_helpers._lock import locked
 
 TENSORS = "adapter_model.safetensors"
 CONFIG = "adapter_config.json"
@@ -161,7 +160,7 @@ def _write(folder: Path, files: dict[str, bytes], function: str) -> Path:
     try:
         if made:
             folder.mkdir(parents=True, exist_ok=True)
-        with _alone(folder):
+        with locked(folder, wait=True):
             left = sorted(folder.glob(f".*{PART}"))  # of saves that were killed
             others = sorted(p.name for p in folder.iterdir() if not (p.name in files and p.is_file()) and p not in left)
             if others:
@@ -198,22 +197,6 @@ def _write(folder: Path, files: dict[str, bytes], function: str) -> Path:
         if made and folder.exists() and not any(folder.iterdir()):
             folder.rmdir()
     return folder
-
-
-@contextlib.contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """Let one process at a time write into the folder, where the system has locks of folders."""
-    if os.name != "posix":
-        yield
-        return
-    import fcntl
-
-    number = os.open(folder, os.O_RDONLY)
-    try:
-        fcntl.flock(number, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(number)
 
 
 def _sync(folder: Path) -> None:

@@ -26,7 +26,7 @@ python_problem = $(shell \
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help book test execute lint bench colab serve zip linkcheck test-portable test-colab clean
+.PHONY: help book test browser execute lint bench colab serve zip linkcheck test-portable test-colab clean
 
 help:  ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -34,8 +34,11 @@ help:  ## list these targets
 book: $(BUILT)  ## build the HTML into _build/html and say where to open it
 	@echo "The book is built: open file://$(CURDIR)/$(HTML)/index.html"
 
-test: $(TESTED) $(BUILT)  ## run all tests: helpers, doctests, claims, every notebook, the built pages
-	$(BIN)/python -m pytest
+test: $(TESTED) browser $(BUILT)  ## run all tests: helpers, doctests, claims, every notebook, the built pages
+	$(BIN)/python -m pytest $(TESTS)
+
+browser: $(TESTED)  ## name the browser that the pages are tested in; get one where there is none
+	@$(BIN)/python -m tools.browser
 
 execute: $(TESTED)  ## run chapters in fresh kernels and store their outputs (NB=chapters/01_norms.ipynb; all without)
 	$(BIN)/python tools/execute.py $(NB)

@@ -1,7 +1,64 @@
-"""The code that more than one chapter of *Low Rank: from norms to LoRA* needs.
+"""Low-rank factorisation, written to be read: the code of the book *Low Rank: from norms to LoRA*.
 
-Import the modules one by one: ``linalg``, ``factorizations``, ``svd``, ``datasets``, ``plotting`` and
-``exercises``. This file imports none of them, so that ``import lowrank_helpers`` costs nothing.
+linalg          norms, rank, rank factorisation, the pseudo-inverse, least squares
+factorizations  QR, LU and Cholesky from scratch, triangular solves
+svd             the singular value decomposition: by hand, from scratch, truncated, and read
+randomized      truncated SVDs of large dense, sparse and implicit matrices
+factor          PCA, LSA, how many components, low rank plus sparse, NMF
+completion      tables with holes: least squares, gradients, nuclear norm, sampling
+compression     low-rank factors in the place of a trained weight, and what they cost
+datasets        the book's data behind one function, and matrices of known rank or spectrum
+plotting        figures: matrices drawn to scale, spectra, heat maps, photographs
+slider          a picture whose rank the reader drags
+memory          what a training step needs in memory
+exercises       checkers for the book's exercises
+attention       multi-head, grouped-query and latent attention (extra: torch)
+lora            low-rank adapters for any torch model (extra: torch)
+training        a GPT over bytes, a base model, and a trainer (extra: torch)
+
+A module is imported when it is first used, so ``import lowrank_helpers`` costs nothing:
+
+    import lowrank_helpers as lr
+
+    U, s, Vt = lr.svd.truncated_svd(A, 2)
 """
 
+from typing import TYPE_CHECKING
+
 __version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from lowrank_helpers import attention as attention
+    from lowrank_helpers import completion as completion
+    from lowrank_helpers import compression as compression
+    from lowrank_helpers import datasets as datasets
+    from lowrank_helpers import exercises as exercises
+    from lowrank_helpers import factor as factor
+    from lowrank_helpers import factorizations as factorizations
+    from lowrank_helpers import linalg as linalg
+    from lowrank_helpers import lora as lora
+    from lowrank_helpers import memory as memory
+    from lowrank_helpers import plotting as plotting
+    from lowrank_helpers import randomized as randomized
+    from lowrank_helpers import slider as slider
+    from lowrank_helpers import svd as svd
+    from lowrank_helpers import training as training
+else:  # a type checker would take any name for one of __getattr__'s
+
+    def _modules():
+        from pkgutil import iter_modules
+
+        return [module.name for module in iter_modules(__path__) if not module.name.startswith("_")]
+
+    def __getattr__(name):
+        from importlib import import_module
+
+        if name.startswith("_") or name not in _modules():
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        try:
+            return import_module(f"{__name__}.{name}")
+        except ModuleNotFoundError as error:  # hasattr, help and completion by tab expect no other kind
+            raise AttributeError(str(error)) from error
+
+    def __dir__():
+        return [*_modules(), "__version__"]

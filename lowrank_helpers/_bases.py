@@ -67,8 +67,9 @@ def _cholesky_qr(Y: Array, least: float, rough: bool) -> Array | None:
         if not again and least > 0 and np.linalg.svdvals(inverse).max(initial=0) * least >= 1:
             return None
         Y = Y @ inverse.astype(Y.dtype)
-        if near or (rough and np.linalg.norm(R) * np.linalg.norm(inverse) < 1e6):
-            break
+        with np.errstate(over="ignore"):
+            if near or (rough and np.linalg.norm(R) * np.linalg.norm(inverse) < 1e6):
+                break
     return Y
 
 
@@ -84,4 +85,5 @@ def _cholesky(Y: Array) -> _Cholesky | None:
         inverse = np.linalg.inv(R)
     except np.linalg.LinAlgError:
         return None
-    return _Cholesky(R, inverse, bool(np.linalg.norm(gram - np.eye(len(gram))) < 0.5))
+    with np.errstate(over="ignore"):
+        return _Cholesky(R, inverse, bool(np.linalg.norm(gram - np.eye(len(gram))) < 0.5))

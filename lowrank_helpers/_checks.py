@@ -10,12 +10,20 @@ import operator
 import sys
 from collections.abc import Sequence
 from numbers import Real
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 Array: TypeAlias = NDArray[np.floating[Any]]
+
+# For type checkers: results have the dtype of an NDArray[F], and are float64 for what is read as Float64. The two are
+# overloads, and no ArrayLike is among them: it would take a float32 array wherever float64 is expected of the result.
+F = TypeVar("F", bound=np.floating[Any])
+_Exact: TypeAlias = NDArray[np.float64 | np.integer[Any] | np.bool_]
+Float64: TypeAlias = _Exact | Sequence[_Exact] | Sequence[float] | Sequence[Sequence[float]]
+
+Seed: TypeAlias = int | np.random.Generator | None  # what `generator` reads
 
 
 def _real_array(value: object, function: str, name: str) -> Array:
@@ -36,7 +44,12 @@ def _real_array(value: object, function: str, name: str) -> Array:
         )
     try:
         array: NDArray[Any] = np.asarray(value)
-    except (TypeError, ValueError, RuntimeError):
+    except (TypeError, ValueError, RuntimeError) as error:
+        if hasattr(value, "detach"):
+            raise TypeError(
+                f"{function}: {name} must be what numpy can read; got a {type(value).__name__}, of which it says: "
+                f"{error} Pass {name}.detach().cpu().float().numpy()."
+            ) from None
         raise ValueError(
             f"{function}: {name} must be a rectangular array of numbers; got a {type(value).__name__} that numpy "
             "cannot read as one. Make all rows equally long."
@@ -82,6 +95,24 @@ def _finite(array: Array, function: str, name: str) -> None:
     place = str(first[0]) if len(first) == 1 else str(first)
     entries = f"1 {kind} entry, at {place}" if count == 1 else f"{count} {kind} entries, first at {place}"
     raise ValueError(f"{function}: {name} has {entries}. {step}")
+
+
+def exponent(*arrays: Array) -> int:
+    """The k for which the largest magnitude times 2⁻ᵏ lies in [1/2, 1); 0 for zeros only.
+
+    Scaling by 2⁻ᵏ rounds nothing but what is 2⁻ᵏ⁺¹⁰²² times smaller, and leaves room for sums and squares.
+    """
+    return math.frexp(max(float(np.abs(array).max()) for array in arrays))[1]
+
+
+def in_range(array: Array, function: str, name: str) -> Array:
+    """Refuse a result that its dtype cannot hold."""
+    if not np.isfinite(array).all():
+        raise ValueError(
+            f"{function}: {name} must be within the range of {array.dtype}; it has entries above "
+            f"{np.finfo(array.dtype).max:.1e}. Divide the input by its largest entry first."
+        )
+    return array
 
 
 def matrix(value: object, function: str, name: str = "A") -> Array:

@@ -115,7 +115,7 @@ def spectral_norm(A: ArrayLike) -> float:
     >>> round(spectral_norm([[3.0, 0.0], [0.0, -4.0]]), 12)
     4.0
     """
-    return float(scipy.linalg.svdvals(_checks.matrix(A, "spectral_norm"))[0])
+    return float(_singular_values(_checks.matrix(A, "spectral_norm"))[0])
 
 
 def nuclear_norm(A: ArrayLike) -> float:
@@ -149,4 +149,11 @@ def nuclear_norm(A: ArrayLike) -> float:
     >>> round(nuclear_norm([[3.0, 0.0], [0.0, -4.0]]), 12)
     7.0
     """
-    return float(scipy.linalg.svdvals(_checks.matrix(A, "nuclear_norm")).sum())
+    return float(_singular_values(_checks.matrix(A, "nuclear_norm")).sum())
+
+
+def _singular_values(A: Array) -> Array:
+    """In float64, since those of a float32 matrix may be above its range."""
+    k = _checks.exponent(A)
+    s: Array = scipy.linalg.svdvals(np.ldexp(A, -k)).astype(np.float64)
+    return np.ldexp(s, k)

@@ -1,7 +1,7 @@
 """What the randomised methods need of a matrix, dense, sparse or an operator: its products with a few columns."""
 
 from collections.abc import Callable
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple, Protocol, TypeAlias
 
 import numpy as np
 import scipy.sparse
@@ -11,7 +11,21 @@ from scipy.sparse.linalg import LinearOperator
 from lowrank_helpers import _checks
 from lowrank_helpers._checks import Array
 
-Matrix: TypeAlias = ArrayLike | LinearOperator | Any  # Any: a scipy.sparse matrix or array, which have no common type
+
+class Sparse(Protocol):
+    """A scipy.sparse matrix or array: they have no common type."""
+
+    def tocsr(self) -> Any: ...
+
+
+class Operator(Protocol):
+    """A LinearOperator, also for type checkers that do not know scipy's types."""
+
+    def matmat(self, X: Any, /) -> Any: ...
+    def rmatmat(self, X: Any, /) -> Any: ...
+
+
+Matrix: TypeAlias = ArrayLike | Sparse | Operator
 
 
 class Products(NamedTuple):
@@ -42,10 +56,7 @@ def _dense(A: Any, function: str) -> Products:
             result: Array = factor @ X
         if not np.isfinite(result).all():
             _checks.matrix(A, function)
-            raise ValueError(
-                f"{function}: products with A must be finite; got entries of A up to {np.abs(dense).max():.1e}, "
-                "whose products overflow. Divide A by it first, and multiply s by it afterwards."
-            )
+            _products_in_range(result, dense, function)
         return result
 
     m, n = dense.shape
@@ -62,7 +73,23 @@ def _sparse(A: Any, function: str) -> Products:
         rows = rows if entries.dtype == rows.dtype else rows.astype(entries.dtype)
     dtype = rows.dtype if rows.dtype in (np.float32, np.float64) else np.dtype(np.float64)
     columns = rows.T
-    return Products(A.shape, dtype, lambda X: rows @ X, lambda Y: columns @ Y)
+
+    def product(factor: Any, X: Array) -> Array:
+        with np.errstate(over="ignore", invalid="ignore"):
+            result: Array = factor @ X
+        _products_in_range(result, rows.data, function)
+        return result
+
+    return Products(A.shape, dtype, lambda X: product(rows, X), lambda Y: product(columns, Y))
+
+
+def _products_in_range(result: Array, entries: Array, function: str) -> None:
+    """Refuse infinite products before LAPACK gets them, which may never return."""
+    if not np.isfinite(result).all():
+        raise ValueError(
+            f"{function}: products with A must be finite; got entries of A up to {np.abs(entries).max():.1e}, "
+            "whose products overflow. Divide A by it first, and multiply s by it afterwards."
+        )
 
 
 def _operator(A: LinearOperator, function: str) -> Products:

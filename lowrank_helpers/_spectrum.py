@@ -1,19 +1,23 @@
 """What singular values tell: the functions of `svd` that need nothing else, to be imported from there."""
 
-from typing import Literal, TypeAlias, get_args
+from typing import Any, Literal, TypeAlias, get_args, overload
 
 import numpy as np
 import scipy.linalg
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from lowrank_helpers import _checks
-from lowrank_helpers._checks import Array
+from lowrank_helpers._checks import Array, F, Float64
 from lowrank_helpers._norms import vector_norm
 
 Norm: TypeAlias = Literal["frobenius", "spectral", "nuclear"]
 
 
-def energy(s: ArrayLike) -> Array:
+@overload
+def energy(s: NDArray[F]) -> NDArray[F]: ...
+@overload
+def energy(s: Float64) -> NDArray[np.float64]: ...
+def energy(s: ArrayLike) -> NDArray[Any]:
     """Return the share of the energy Σ σᵢ² that the first r singular values hold, for r = 1, …, p.
 
     The relative Frobenius error of the truncation to rank r is the root of 1 less this share: 90 % of the energy
@@ -108,7 +112,7 @@ def rank_for_error(s: ArrayLike, tolerance: float, *, norm: Norm = "frobenius", 
     s : array_like, shape (p,)
         All singular values of the matrix: non-negative, in descending order.
     tolerance : float
-        At least 0; a share of the norm of the matrix, or an absolute error.
+        At least 0: relative to the norm of the matrix, and then below 1, or an absolute error.
     norm : {"frobenius", "spectral", "nuclear"}, default "frobenius"
         The norm in which the error is measured.
     relative : bool, default True
@@ -117,8 +121,8 @@ def rank_for_error(s: ArrayLike, tolerance: float, *, norm: Norm = "frobenius", 
     Returns
     -------
     int
-        r, between 0 and p. It is 0 where the zero matrix is good enough: for a relative tolerance ≥ 1, or a zero
-        matrix.
+        r, between 0 and p. It is 0 where the zero matrix is good enough: for an absolute tolerance from the norm of the
+        matrix on, or a zero matrix.
 
     Raises
     ------
@@ -137,11 +141,17 @@ def rank_for_error(s: ArrayLike, tolerance: float, *, norm: Norm = "frobenius", 
     (2, 1)
     """
     s = _checks.singular_values(s, "rank_for_error")
-    tolerance = _checks.number(tolerance, "rank_for_error", "tolerance", least=0.0)
-    errors = _tail_errors(s, _checks.choice(norm, get_args(Norm), "rank_for_error", "norm"))
-    if _checks.flag(relative, "rank_for_error", "relative"):
-        tolerance *= float(errors[0])
-    return int((errors <= tolerance).argmax())
+    relative = _checks.flag(relative, "rank_for_error", "relative")
+    below = 1.0 if relative else None  # from 1 on the zero matrix would do: whoever writes that means an absolute error
+    step = "It is relative to the norm of the matrix; for an absolute error pass relative=False." if relative else ""
+    tolerance = _checks.number(tolerance, "rank_for_error", "tolerance", least=0.0, below=below, step=step)
+    k = _checks.exponent(s)  # sums of the largest numbers would be infinite
+    errors = _tail_errors(
+        np.ldexp(s.astype(np.float64), -k), _checks.choice(norm, get_args(Norm), "rank_for_error", "norm")
+    )
+    with np.errstate(over="ignore"):
+        allowed = tolerance * errors[0] if relative else np.ldexp(tolerance, -k)
+    return int((errors <= allowed).argmax())
 
 
 def schatten_norm(A: ArrayLike, p: float) -> float:

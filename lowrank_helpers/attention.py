@@ -6,10 +6,13 @@ Tokens are rows: x is (…, tokens, width), and a projection is ``x @ W`` with W
 
 from typing import Literal, NamedTuple, get_args
 
-import torch
-from torch import Tensor
+from lowrank_helpers import _checks, _extra
 
-from lowrank_helpers import _checks
+try:
+    import torch
+    from torch import Tensor
+except ModuleNotFoundError as error:
+    raise _extra.advice(error, __name__) from None
 
 Form = Literal["explicit", "absorbed"]
 

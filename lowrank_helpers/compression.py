@@ -5,14 +5,14 @@ W ≈ A B. The matrix functions take and return numpy arrays; `factor_linear` is
 when it is called.
 """
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, overload
 
 import numpy as np
 import scipy.linalg
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
-from lowrank_helpers import _checks
-from lowrank_helpers._checks import Array
+from lowrank_helpers import _checks, _extra
+from lowrank_helpers._checks import Array, F, Float64
 from lowrank_helpers.linalg import break_even_rank as break_even_rank
 from lowrank_helpers.svd import truncated_svd
 
@@ -20,16 +20,16 @@ if TYPE_CHECKING:
     from torch import nn
 
 
-class ActivationAwareFactors(NamedTuple):
+class ActivationAwareFactors(NamedTuple, Generic[F]):
     """Factors of a weight that keep what it does to its inputs: A (out, rank), B (rank, in), W ≈ A B.
 
     ``s`` holds the singular values of W X, at most min(out, in) of them: the squared error of rank r is the sum of
     their squares from the (r + 1)th on.
     """
 
-    A: Array
-    B: Array
-    s: Array
+    A: NDArray[F]
+    B: NDArray[F]
+    s: NDArray[F]
 
 
 class LayerCost(NamedTuple):
@@ -40,9 +40,17 @@ class LayerCost(NamedTuple):
     intensity: float
 
 
+@overload
+def activation_aware_factor(
+    W: NDArray[F], rank: int, *, inputs: NDArray[F] | None = ..., gram: NDArray[F] | None = ...
+) -> ActivationAwareFactors[F]: ...
+@overload
+def activation_aware_factor(
+    W: Float64, rank: int, *, inputs: ArrayLike | None = ..., gram: ArrayLike | None = ...
+) -> ActivationAwareFactors[np.float64]: ...
 def activation_aware_factor(
     W: ArrayLike, rank: int, *, inputs: ArrayLike | None = None, gram: ArrayLike | None = None
-) -> ActivationAwareFactors:
+) -> ActivationAwareFactors[Any]:
     """Return the factors of rank r that change the outputs of a layer least on given inputs.
 
     With the inputs as the columns of X, A B minimises ‖(W − Z) X‖_F over all Z of rank at most r: A holds the first r
@@ -94,14 +102,18 @@ def activation_aware_factor(
             f"activation_aware_factor: exactly one of inputs and gram must be given; got {came}. "
             "Pass inputs=X with one input to a row, or gram=X.T @ X."
         )
-    S = _root_of_inputs(inputs, W.shape[1]) if gram is None else _root_of_gram(gram, W.shape[1])
-    U, s, _ = scipy.linalg.svd(W @ S, full_matrices=False, check_finite=False)
+    S, j = _root_of_inputs(inputs, W.shape[1]) if gram is None else _root_of_gram(gram, W.shape[1])
+    k = _checks.exponent(W)  # the product of W and S may be out of range where they are not
+    U, s, _ = scipy.linalg.svd(np.ldexp(W, -k) @ S, full_matrices=False)
     A = U[:, :r].copy()
-    return ActivationAwareFactors(A, A.T @ W, s)
+    with np.errstate(over="ignore"):
+        B, s = np.ldexp(A.T @ np.ldexp(W, -k), k), np.ldexp(s, k + j)
+    _checks.in_range(s, "activation_aware_factor", "s")
+    return ActivationAwareFactors(A, _checks.in_range(B, "activation_aware_factor", "B"), s)
 
 
-def _root_of_inputs(inputs: ArrayLike | None, width: int) -> Array:
-    """An S with S Sᵀ = X Xᵀ: Rᵀ of the thin QR of the inputs, by which no digit is lost."""
+def _root_of_inputs(inputs: ArrayLike | None, width: int) -> tuple[Array, int]:
+    """An S of a size of about 1 and a j with 4ʲ S Sᵀ = X Xᵀ: Rᵀ of the thin QR of the inputs, without loss."""
     rows = _checks.matrix(inputs, "activation_aware_factor", "inputs")
     if rows.shape[1] != width:
         step = "Pass its transpose." if rows.shape[0] == width else "Take the inputs of this layer."
@@ -109,32 +121,34 @@ def _root_of_inputs(inputs: ArrayLike | None, width: int) -> Array:
             f"activation_aware_factor: inputs must have in = {width} columns, one input to a row; "
             f"got shape {rows.shape}. {step}"
         )
-    R: Array = scipy.linalg.qr(rows, mode="r", check_finite=False)[0][: min(rows.shape)]
-    return np.hstack([R.T, np.zeros((width, width - len(R)), dtype=R.dtype)])
+    j = _checks.exponent(rows)
+    R: Array = scipy.linalg.qr(np.ldexp(rows, -j), mode="r", check_finite=False)[0][: min(rows.shape)]
+    return np.hstack([R.T, np.zeros((width, width - len(R)), dtype=R.dtype)]), j
 
 
-def _root_of_gram(gram: ArrayLike | None, width: int) -> Array:
-    """An S with S Sᵀ = gram, by its eigenvectors, so that a singular one will do too."""
+def _root_of_gram(gram: ArrayLike | None, width: int) -> tuple[Array, int]:
+    """An S of a size of about 1 and a j with 4ʲ S Sᵀ = gram, by its eigenvectors: a singular one will do too."""
     G = _checks.matrix(gram, "activation_aware_factor", "gram")
     if G.shape != (width, width):
         raise ValueError(
             f"activation_aware_factor: gram must be in×in = {(width, width)}; got shape {G.shape}. "
             "Pass inputs.T @ inputs with one input to a row."
         )
+    j = (_checks.exponent(G) + 1) // 2
+    G = np.ldexp(G, -2 * j)
     slack = 1e3 * width * float(np.finfo(G.dtype).eps) * float(np.abs(G).max())
     if float(np.abs(G - G.T).max()) > slack:
         raise ValueError(
-            f"activation_aware_factor: gram must be symmetric; got entries that differ by {np.abs(G - G.T).max():.3g} "
-            "from the transpose. Pass inputs.T @ inputs."
+            f"activation_aware_factor: gram must be symmetric; got entries that differ by "
+            f"{np.ldexp(np.abs(G - G.T).max(), 2 * j):.3g} from the transpose. Pass inputs.T @ inputs."
         )
     lam, V = scipy.linalg.eigh((G + G.T) / 2, check_finite=False)
     if lam[0] < -slack:
         raise ValueError(
-            f"activation_aware_factor: gram must have no negative eigenvalue; got {lam[0]:.3g}. "
+            f"activation_aware_factor: gram must have no negative eigenvalue; got {np.ldexp(lam[0], 2 * j):.3g}. "
             "Pass inputs.T @ inputs, in float64 if there are many."
         )
-    root: Array = V * np.sqrt(np.maximum(lam, 0))
-    return root
+    return V * np.sqrt(np.maximum(lam, 0)), j
 
 
 def layer_cost(m: int, n: int, *, rank: int | None = None, tokens: int = 1, width: int = 4) -> LayerCost:
@@ -218,9 +232,11 @@ def factor_linear(
     >>> bool(torch.allclose(pair(x), layer(x), atol=1e-6))
     True
     """
-    import torch
-    from torch import nn
-
+    try:
+        import torch
+        from torch import nn
+    except ModuleNotFoundError as error:
+        raise _extra.advice(error, "factor_linear") from None
     if type(layer) is not nn.Linear:
         raise TypeError(
             f"factor_linear: layer must be a torch.nn.Linear itself, not a subclass; got {type(layer).__name__}. "
@@ -231,7 +247,7 @@ def factor_linear(
         raise ValueError(
             "factor_linear: layer must hold numbers; got a weight on the meta device. Load the model's weights first."
         )
-    W = _checks.matrix(weight.detach().double().cpu().numpy(), "factor_linear", "the weight")
+    W: NDArray[Any] = _checks.matrix(weight.detach().double().cpu().numpy(), "factor_linear", "the weight")
     r = _checks.rank(rank, W.shape, "factor_linear", of="the weight")
     if inputs is None and gram is None:
         U, s, Vt = truncated_svd(W, r)

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from lowrank_helpers import _checks, _ratings, _stack, _texts
+from lowrank_helpers._checks import Seed
 from lowrank_helpers._download import Source, fetch
 from lowrank_helpers._ratings import Ratings
 from lowrank_helpers._stack import Docstrings, Usage
@@ -21,7 +22,6 @@ from lowrank_helpers._texts import Intents
 __all__ = ["Docstrings", "Graph", "Intents", "Ratings", "Table", "Usage", "gray", "load", "low_rank", "with_spectrum"]
 
 FloatArray: TypeAlias = NDArray[np.float64]
-Seed: TypeAlias = int | np.random.Generator | None
 
 OFFLINE_ONLY = (
     "china",

@@ -5,16 +5,16 @@ and booleans are computed in ``float64``. Nothing here calls LAPACK: for large m
 same jobs many times faster.
 """
 
-from typing import Any, NamedTuple
+from typing import Any, Generic, NamedTuple, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from lowrank_helpers import _checks
-from lowrank_helpers._checks import Array
+from lowrank_helpers._checks import Array, F, Float64
 
 
-class QR(NamedTuple):
+class QR(NamedTuple, Generic[F]):
     """Thin QR factorisation A = Q R of an m×n matrix, p = min(m, n).
 
     Attributes
@@ -25,11 +25,11 @@ class QR(NamedTuple):
         Upper triangular (upper trapezoidal if m < n), with a diagonal ≥ 0.
     """
 
-    Q: Array
-    R: Array
+    Q: NDArray[F]
+    R: NDArray[F]
 
 
-class LU(NamedTuple):
+class LU(NamedTuple, Generic[F]):
     """LU factorisation with partial pivoting, A[perm] = L U, of an n×n matrix.
 
     Attributes
@@ -43,11 +43,15 @@ class LU(NamedTuple):
     """
 
     perm: NDArray[np.intp]
-    L: Array
-    U: Array
+    L: NDArray[F]
+    U: NDArray[F]
 
 
-def householder_qr(A: ArrayLike) -> QR:
+@overload
+def householder_qr(A: NDArray[F]) -> QR[F]: ...
+@overload
+def householder_qr(A: Float64) -> QR[np.float64]: ...
+def householder_qr(A: ArrayLike) -> QR[Any]:
     """Factor A = Q R by Householder reflections.
 
     Reflection k, I − 2 v vᵀ, maps what is left of column k to a multiple of the first unit vector. Row signs
@@ -116,7 +120,11 @@ def _reflection(x: Array) -> Array:
     return unit
 
 
-def lu(A: ArrayLike) -> LU:
+@overload
+def lu(A: NDArray[F]) -> LU[F]: ...
+@overload
+def lu(A: Float64) -> LU[np.float64]: ...
+def lu(A: ArrayLike) -> LU[Any]:
     """Factor a square A as A[perm] = L U by elimination with partial pivoting.
 
     Step k swaps the largest entry of what is left of column k to the diagonal and subtracts multiples of row k
@@ -163,7 +171,11 @@ def lu(A: ArrayLike) -> LU:
     return LU(perm, L, U)
 
 
-def cholesky(A: ArrayLike) -> Array:
+@overload
+def cholesky(A: NDArray[F]) -> NDArray[F]: ...
+@overload
+def cholesky(A: Float64) -> NDArray[np.float64]: ...
+def cholesky(A: ArrayLike) -> NDArray[Any]:
     """Factor a symmetric positive definite A as A = L Lᵀ.
 
     Column k of L is column k of A, less what the columns before explain, divided by the root of its pivot. A
@@ -224,7 +236,13 @@ def _symmetric(A: ArrayLike, function: str) -> Array:
     return A
 
 
-def solve_lower(L: ArrayLike, b: ArrayLike) -> Array:
+@overload
+def solve_lower(L: NDArray[F], b: NDArray[F]) -> NDArray[F]: ...
+@overload
+def solve_lower(L: ArrayLike, b: Float64) -> NDArray[np.float64]: ...
+@overload
+def solve_lower(L: Float64, b: ArrayLike) -> NDArray[np.float64]: ...
+def solve_lower(L: ArrayLike, b: ArrayLike) -> NDArray[Any]:
     """Solve L x = b for a lower triangular L by forward substitution.
 
     Parameters
@@ -268,7 +286,13 @@ def _forward(L: Array, b: Array) -> Array:
     return x
 
 
-def solve_upper(U: ArrayLike, b: ArrayLike) -> Array:
+@overload
+def solve_upper(U: NDArray[F], b: NDArray[F]) -> NDArray[F]: ...
+@overload
+def solve_upper(U: ArrayLike, b: Float64) -> NDArray[np.float64]: ...
+@overload
+def solve_upper(U: Float64, b: ArrayLike) -> NDArray[np.float64]: ...
+def solve_upper(U: ArrayLike, b: ArrayLike) -> NDArray[Any]:
     """Solve U x = b for an upper triangular U by back substitution.
 
     Parameters
@@ -331,7 +355,13 @@ def _triangular(T: ArrayLike, function: str, name: str) -> Array:
     return T
 
 
-def lu_solve(factors: LU, b: ArrayLike) -> Array:
+@overload
+def lu_solve(factors: LU[F], b: NDArray[F]) -> NDArray[F]: ...
+@overload
+def lu_solve(factors: LU[Any], b: Float64) -> NDArray[np.float64]: ...
+@overload
+def lu_solve(factors: LU[np.float64], b: ArrayLike) -> NDArray[np.float64]: ...
+def lu_solve(factors: LU[Any], b: ArrayLike) -> NDArray[Any]:
     """Solve A x = b with the factors that `lu` returned: L U x = b[perm].
 
     Parameters
@@ -369,7 +399,7 @@ def lu_solve(factors: LU, b: ArrayLike) -> Array:
     return _back(U, _forward(L, b[perm]))
 
 
-def _lu_factors(factors: Any) -> LU:
+def _lu_factors(factors: Any) -> LU[Any]:
     """Read the triple that `lu` returned."""
     if not isinstance(factors, tuple) or len(factors) != 3:
         raise TypeError(f"lu_solve: factors must be the triple (perm, L, U); got {type(factors).__name__}. Pass lu(A).")

@@ -6,14 +6,14 @@ and booleans are computed in ``float64``. Norms are Python floats. The norms tha
 """
 
 import math
-from typing import NamedTuple
+from typing import Any, Generic, NamedTuple, overload
 
 import numpy as np
 import scipy.linalg
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from lowrank_helpers import _checks
-from lowrank_helpers._checks import Array
+from lowrank_helpers._checks import Array, F, Float64
 from lowrank_helpers._norms import frobenius_norm as frobenius_norm
 from lowrank_helpers._norms import nuclear_norm as nuclear_norm
 from lowrank_helpers._norms import spectral_norm as spectral_norm
@@ -21,7 +21,7 @@ from lowrank_helpers._norms import vector_norm as vector_norm
 from lowrank_helpers.factorizations import householder_qr, solve_lower, solve_upper
 
 
-class RankFactorization(NamedTuple):
+class RankFactorization(NamedTuple, Generic[F]):
     """Rank factorisation A = C R of an m×n matrix of rank r.
 
     Attributes
@@ -32,8 +32,8 @@ class RankFactorization(NamedTuple):
         Independent rows, which span the row space of A.
     """
 
-    C: Array
-    R: Array
+    C: NDArray[F]
+    R: NDArray[F]
 
 
 def numerical_rank(A: ArrayLike, *, rtol: float | None = None) -> int:
@@ -71,11 +71,15 @@ def numerical_rank(A: ArrayLike, *, rtol: float | None = None) -> int:
     """
     A = _checks.matrix(A, "numerical_rank")
     rtol = _checks.relative_tolerance(rtol, A, "numerical_rank")
-    s = scipy.linalg.svdvals(A)
+    s = scipy.linalg.svdvals(np.ldexp(A, -_checks.exponent(A)))  # which cannot overflow
     return int((s > rtol * s[0]).sum())
 
 
-def rank_factorization(A: ArrayLike, *, rtol: float | None = None) -> RankFactorization:
+@overload
+def rank_factorization(A: NDArray[F], *, rtol: float | None = ...) -> RankFactorization[F]: ...
+@overload
+def rank_factorization(A: Float64, *, rtol: float | None = ...) -> RankFactorization[np.float64]: ...
+def rank_factorization(A: ArrayLike, *, rtol: float | None = None) -> RankFactorization[Any]:
     """Factor A = C R, m×r times r×n, by rank-one elimination with complete pivoting.
 
     Each step takes the largest entry of what is left, E, as its pivot E[i, j], and subtracts column j times
@@ -114,10 +118,13 @@ def rank_factorization(A: ArrayLike, *, rtol: float | None = None) -> RankFactor
     ((2, 1), (1, 3), [[1.0, 2.0, 3.0], [2.0, 4.0, 6.0]])
     """
     A = _checks.matrix(A, "rank_factorization")
-    return _rank_one_elimination(A, _checks.relative_tolerance(rtol, A, "rank_factorization"))
+    k = _checks.exponent(A)
+    C, R = _rank_one_elimination(np.ldexp(A, -k), _checks.relative_tolerance(rtol, A, "rank_factorization"))
+    with np.errstate(over="ignore"):
+        return RankFactorization(_checks.in_range(np.ldexp(C, k), "rank_factorization", "C"), R)
 
 
-def _rank_one_elimination(A: Array, rtol: float) -> RankFactorization:
+def _rank_one_elimination(A: Array, rtol: float) -> RankFactorization[Any]:
     m, n = A.shape
     E = A.copy()
     columns, rows = [], []
@@ -138,14 +145,16 @@ def _rank_one_elimination(A: Array, rtol: float) -> RankFactorization:
 
 
 def _longest(A: Array) -> float:
-    """The length of the longest row or column, which lies between the largest entry and σ₁."""
-    size = np.abs(A)
-    largest = float(size.max())
-    squares = (size / (largest or 1)) ** 2
-    return largest * math.sqrt(max(squares.sum(axis=0).max(), squares.sum(axis=1).max()))
+    """The length of the longest row or column, which lies between the largest entry, about 1, and σ₁."""
+    squares = A**2
+    return math.sqrt(max(squares.sum(axis=0).max(), squares.sum(axis=1).max()))
 
 
-def pinv(A: ArrayLike, *, rtol: float | None = None) -> Array:
+@overload
+def pinv(A: NDArray[F], *, rtol: float | None = ...) -> NDArray[F]: ...
+@overload
+def pinv(A: Float64, *, rtol: float | None = ...) -> NDArray[np.float64]: ...
+def pinv(A: ArrayLike, *, rtol: float | None = None) -> NDArray[Any]:
     """Return the Moore–Penrose pseudo-inverse A⁺.
 
     From a rank factorisation A = C R follows A⁺ = R⁺ C⁺. With the QR factorisations C = Q S and Rᵀ = P T it
@@ -181,11 +190,18 @@ def pinv(A: ArrayLike, *, rtol: float | None = None) -> Array:
     """
     A = _checks.matrix(A, "pinv")
     rtol = _checks.relative_tolerance(rtol, A, "pinv")
-    return _minimum_norm(A, np.eye(len(A), dtype=A.dtype), rtol)
+    return _minimum_norm(A, np.eye(len(A), dtype=A.dtype), rtol, "pinv")
 
 
-def _minimum_norm(A: Array, M: Array, rtol: float) -> Array:
-    """A⁺ M by the rank factorisation A = C R."""
+def _minimum_norm(A: Array, M: Array, rtol: float, function: str) -> Array:
+    """A⁺ M by the rank factorisation A = C R, of A and M both brought to a size of about 1."""
+    k, j = _checks.exponent(A), _checks.exponent(M)
+    X = _scaled_minimum_norm(np.ldexp(A, -k), np.ldexp(M, -j), rtol)
+    with np.errstate(over="ignore"):
+        return _checks.in_range(np.ldexp(X, j - k), function, "the result")
+
+
+def _scaled_minimum_norm(A: Array, M: Array, rtol: float) -> Array:
     C, R = _rank_one_elimination(A, rtol)
     if C.shape[1] == 0:
         return np.zeros((A.shape[1], *M.shape[1:]), dtype=np.result_type(A, M))
@@ -196,7 +212,13 @@ def _minimum_norm(A: Array, M: Array, rtol: float) -> Array:
     return X
 
 
-def lstsq(A: ArrayLike, M: ArrayLike, *, rtol: float | None = None) -> Array:
+@overload
+def lstsq(A: NDArray[F], M: NDArray[F], *, rtol: float | None = ...) -> NDArray[F]: ...
+@overload
+def lstsq(A: ArrayLike, M: Float64, *, rtol: float | None = ...) -> NDArray[np.float64]: ...
+@overload
+def lstsq(A: Float64, M: ArrayLike, *, rtol: float | None = ...) -> NDArray[np.float64]: ...
+def lstsq(A: ArrayLike, M: ArrayLike, *, rtol: float | None = None) -> NDArray[Any]:
     """Return A⁺ M: the X of least norm among all X that minimise ‖A X − M‖_F.
 
     Computed as in `pinv`, without forming A⁺. Full column rank, full row rank or neither, it is one formula.
@@ -234,10 +256,16 @@ def lstsq(A: ArrayLike, M: ArrayLike, *, rtol: float | None = None) -> Array:
     """
     A = _checks.matrix(A, "lstsq")
     M = _checks.right_hand_side(M, len(A), "lstsq", "M")
-    return _minimum_norm(A, M, _checks.relative_tolerance(rtol, A, "lstsq"))
+    return _minimum_norm(A, M, _checks.relative_tolerance(rtol, A, "lstsq"), "lstsq")
 
 
-def tikhonov(A: ArrayLike, M: ArrayLike, lam: float) -> Array:
+@overload
+def tikhonov(A: NDArray[F], M: NDArray[F], lam: float) -> NDArray[F]: ...
+@overload
+def tikhonov(A: ArrayLike, M: Float64, lam: float) -> NDArray[np.float64]: ...
+@overload
+def tikhonov(A: Float64, M: ArrayLike, lam: float) -> NDArray[np.float64]: ...
+def tikhonov(A: ArrayLike, M: ArrayLike, lam: float) -> NDArray[Any]:
     """Return the one X that minimises ‖A X − M‖²_F + lam ‖X‖²_F.
 
     This is the least-squares problem of A stacked on √lam I, with M stacked on zeros; AᵀA + lam I is not
@@ -276,10 +304,15 @@ def tikhonov(A: ArrayLike, M: ArrayLike, lam: float) -> Array:
     A = _checks.matrix(A, "tikhonov")
     M = _checks.right_hand_side(M, len(A), "tikhonov", "M")
     lam = _checks.number(lam, "tikhonov", "lam", above=0.0, step="For lam = 0 use lstsq.")
-    n = A.shape[1]
-    stacked = np.vstack([A, math.sqrt(lam) * np.eye(n, dtype=A.dtype)])
-    zeros = np.zeros((n, *M.shape[1:]), dtype=M.dtype)
-    return lstsq(stacked, np.concatenate([M, zeros]))
+    n, root = A.shape[1], math.sqrt(lam)
+    k = max(_checks.exponent(A), math.frexp(root)[1])
+    stacked = np.vstack([np.ldexp(A, -k), math.ldexp(root, -k) * np.eye(n, dtype=A.dtype)])
+    right = np.concatenate([M, np.zeros((n, *M.shape[1:]), dtype=M.dtype)])
+    # Householder's QR factorisation rounds each row by its own size only if large rows come first.
+    order = np.argsort(-np.abs(stacked).max(axis=1), kind="stable")
+    X = _minimum_norm(stacked[order], right[order], _checks.relative_tolerance(None, stacked, "tikhonov"), "tikhonov")
+    with np.errstate(over="ignore"):
+        return _checks.in_range(np.ldexp(X, -k), "tikhonov", "the result")
 
 
 def factor_parameters(m: int, n: int, rank: int) -> int:

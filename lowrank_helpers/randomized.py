@@ -10,25 +10,38 @@ turns, slow each other down.
 """
 
 import math
+from typing import Any, overload
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from lowrank_helpers import _checks
 from lowrank_helpers._bases import basis, largest_entry, orthonormal, thin_svd
-from lowrank_helpers._checks import Array
-from lowrank_helpers._products import Matrix, Products, read
+from lowrank_helpers._checks import Array, F, Float64, Seed
+from lowrank_helpers._products import Matrix, Operator, Products, Sparse, read
 from lowrank_helpers.svd import SVDFactors
 
 
+@overload
+def randomized_svd(
+    A: NDArray[F], rank: int, *, oversample: int = ..., power_iterations: int = ..., rng: Seed = ...
+) -> SVDFactors[F]: ...
+@overload
+def randomized_svd(
+    A: Float64, rank: int, *, oversample: int = ..., power_iterations: int = ..., rng: Seed = ...
+) -> SVDFactors[np.float64]: ...
+@overload
+def randomized_svd(
+    A: Sparse | Operator, rank: int, *, oversample: int = ..., power_iterations: int = ..., rng: Seed = ...
+) -> SVDFactors[Any]: ...
 def randomized_svd(
     A: Matrix,
     rank: int,
     *,
     oversample: int = 10,
     power_iterations: int = 2,
-    rng: int | np.random.Generator | None = None,
-) -> SVDFactors:
+    rng: Seed = None,
+) -> SVDFactors[Any]:
     """Approximate the leading singular triples of A by projecting A onto the range of A Ω, Ω random.
 
     Ω is n×ℓ with standard normal entries, ℓ = r + oversample. Q is an orthonormal basis of the range of
@@ -91,7 +104,7 @@ def randomized_svd(
     return _subspace_iteration(products, r, min(r + p, *products.shape), q, generator)
 
 
-def _subspace_iteration(A: Products, rank: int, columns: int, q: int, rng: np.random.Generator) -> SVDFactors:
+def _subspace_iteration(A: Products, rank: int, columns: int, q: int, rng: np.random.Generator) -> SVDFactors[Any]:
     """Take Q from (A Aᵀ)^q A Ω, and the factors from Aᵀ Q."""
     Omega = rng.standard_normal((A.shape[1], columns), dtype=A.dtype)
     Q = basis(A.times(Omega), rough=q > 0)
@@ -101,14 +114,26 @@ def _subspace_iteration(A: Products, rank: int, columns: int, q: int, rng: np.ra
     return _factors(Q, A.transposed_times(Q), rank, rng)
 
 
+@overload
+def block_krylov_svd(
+    A: NDArray[F], rank: int, *, block: int | None = ..., steps: int = ..., rng: Seed = ...
+) -> SVDFactors[F]: ...
+@overload
+def block_krylov_svd(
+    A: Float64, rank: int, *, block: int | None = ..., steps: int = ..., rng: Seed = ...
+) -> SVDFactors[np.float64]: ...
+@overload
+def block_krylov_svd(
+    A: Sparse | Operator, rank: int, *, block: int | None = ..., steps: int = ..., rng: Seed = ...
+) -> SVDFactors[Any]: ...
 def block_krylov_svd(
     A: Matrix,
     rank: int,
     *,
     block: int | None = None,
     steps: int = 6,
-    rng: int | np.random.Generator | None = None,
-) -> SVDFactors:
+    rng: Seed = None,
+) -> SVDFactors[Any]:
     """Approximate the leading singular triples of A by projecting A onto a block Krylov space.
 
     The space is spanned by A Ω, (A Aᵀ) A Ω, …, (A Aᵀ)^{t−1} A Ω, where Ω has b standard normal columns and t = steps.
@@ -184,7 +209,7 @@ def block_krylov_svd(
     return SVDFactors(np.ascontiguousarray(Vt.T), s, np.ascontiguousarray(U.T))
 
 
-def _block_krylov(A: Products, rank: int, block: int, steps: int, rng: np.random.Generator) -> SVDFactors:
+def _block_krylov(A: Products, rank: int, block: int, steps: int, rng: np.random.Generator) -> SVDFactors[Any]:
     """Collect the orthonormal basis P of the Krylov space and T = Aᵀ P, block by block; the factors are T's."""
     m, n = A.shape
     room = min(steps * block, m + block)
@@ -215,7 +240,7 @@ def _new_directions(P: Array, W: Array, largest: float) -> Array:
     return orthonormal(new, 0.5)  # where W added nothing, next to nothing is left now
 
 
-def estimate_error(A: Matrix, Q: ArrayLike, *, probes: int = 10, rng: int | np.random.Generator | None = None) -> float:
+def estimate_error(A: Matrix, Q: ArrayLike, *, probes: int = 10, rng: Seed = None) -> float:
     """Bound ‖A − Q Qᵀ A‖₂ from a few products of A with random vectors.
 
     The bound is 10 (2/π)^½ times the largest of ‖(I − Q Qᵀ) A ωᵢ‖, ωᵢ standard normal vectors that Q must not depend
@@ -273,7 +298,7 @@ def estimate_error(A: Matrix, Q: ArrayLike, *, probes: int = 10, rng: int | np.r
     return 10 * math.sqrt(2 / math.pi) * float(np.linalg.norm(residuals, axis=0).max())
 
 
-def _factors(Q: Array, T: Array, rank: int, rng: np.random.Generator) -> SVDFactors:
+def _factors(Q: Array, T: Array, rank: int, rng: np.random.Generator) -> SVDFactors[Any]:
     """Truncate Q Qᵀ A, given T = Aᵀ Q = V diag(s) Yᵀ: it is Q Y diag(s) Vᵀ."""
     V, s, Yt = thin_svd(T, rank)
     U, V = _completed(Q @ Yt.T, rank, rng), _completed(V, rank, rng)

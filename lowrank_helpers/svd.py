@@ -7,14 +7,14 @@ and booleans become ``float64``. Vt is Vᵀ: its first r *rows* belong to the fi
 
 import math
 import warnings
-from typing import Any, NamedTuple
+from typing import Any, Generic, NamedTuple, overload
 
 import numpy as np
 import scipy.linalg
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from lowrank_helpers import _checks
-from lowrank_helpers._checks import Array
+from lowrank_helpers._checks import Array, F, Float64
 from lowrank_helpers._spectrum import energy as energy
 from lowrank_helpers._spectrum import ky_fan_norm as ky_fan_norm
 from lowrank_helpers._spectrum import rank_for_error as rank_for_error
@@ -23,7 +23,7 @@ from lowrank_helpers._spectrum import tail_error as tail_error
 from lowrank_helpers.factorizations import _householder
 
 
-class SVDFactors(NamedTuple):
+class SVDFactors(NamedTuple, Generic[F]):
     """Thin singular value decomposition U diag(s) Vt, of a matrix or of its truncation.
 
     Attributes
@@ -36,12 +36,12 @@ class SVDFactors(NamedTuple):
         Right singular vectors, as rows.
     """
 
-    U: Array
-    s: Array
-    Vt: Array
+    U: NDArray[F]
+    s: NDArray[F]
+    Vt: NDArray[F]
 
 
-class WorkedSVD(NamedTuple):
+class WorkedSVD(NamedTuple, Generic[F]):
     """Every step of the SVD of an m×2 matrix A by hand.
 
     Attributes
@@ -58,14 +58,18 @@ class WorkedSVD(NamedTuple):
         Full: the columns of A V over their lengths, completed to an orthogonal matrix.
     """
 
-    gram: Array
-    eigenvalues: Array
-    V: Array
-    s: Array
-    U: Array
+    gram: NDArray[F]
+    eigenvalues: NDArray[F]
+    V: NDArray[F]
+    s: NDArray[F]
+    U: NDArray[F]
 
 
-def truncated_svd(A: ArrayLike, rank: int) -> SVDFactors:
+@overload
+def truncated_svd(A: NDArray[F], rank: int) -> SVDFactors[F]: ...
+@overload
+def truncated_svd(A: Float64, rank: int) -> SVDFactors[np.float64]: ...
+def truncated_svd(A: ArrayLike, rank: int) -> SVDFactors[Any]:
     """Return the leading singular triples of A, the factors of a best approximation of this rank.
 
     LAPACK computes the whole thin SVD (``scipy.linalg.svd`` with ``full_matrices=False``), of which copies of
@@ -108,7 +112,7 @@ def truncated_svd(A: ArrayLike, rank: int) -> SVDFactors:
     return SVDFactors(U[:, :r].copy(), s[:r].copy(), Vt[:r].copy())
 
 
-def reconstruct(factors: SVDFactors) -> Array:
+def reconstruct(factors: SVDFactors[F]) -> NDArray[F]:
     """Multiply the factors out: U diag(s) Vt, computed as (U * s) @ Vt.
 
     Parameters
@@ -135,11 +139,11 @@ def reconstruct(factors: SVDFactors) -> Array:
      [1. 1.]]
     """
     U, s, Vt = _thin(factors, "reconstruct")
-    product: Array = (U * s) @ Vt
+    product: NDArray[F] = (U * s) @ Vt
     return product
 
 
-def _thin(factors: Any, function: str) -> SVDFactors:
+def _thin(factors: Any, function: str) -> SVDFactors[Any]:
     """Read a triple (U, s, Vt) whose shapes fit."""
     if not isinstance(factors, tuple) or len(factors) != 3:
         raise TypeError(
@@ -157,7 +161,7 @@ def _thin(factors: Any, function: str) -> SVDFactors:
     return SVDFactors(U, s, Vt)
 
 
-def fix_signs(factors: SVDFactors) -> SVDFactors:
+def fix_signs(factors: SVDFactors[F]) -> SVDFactors[F]:
     """Flip pairs (u, v) so that the largest-magnitude entry of each u is positive.
 
     A pair (u, v) and (−u, −v) belong to the same singular value; which of them comes back depends on library and
@@ -192,7 +196,11 @@ def fix_signs(factors: SVDFactors) -> SVDFactors:
     return SVDFactors(U * signs.astype(U.dtype) + 0, s.copy(), Vt * signs[:, None].astype(Vt.dtype) + 0)
 
 
-def jacobi_svd(A: ArrayLike, *, tol: float | None = None, max_sweeps: int = 60) -> SVDFactors:
+@overload
+def jacobi_svd(A: NDArray[F], *, tol: float | None = ..., max_sweeps: int = ...) -> SVDFactors[F]: ...
+@overload
+def jacobi_svd(A: Float64, *, tol: float | None = ..., max_sweeps: int = ...) -> SVDFactors[np.float64]: ...
+def jacobi_svd(A: ArrayLike, *, tol: float | None = None, max_sweeps: int = 60) -> SVDFactors[Any]:
     """Compute the thin SVD by one-sided Jacobi rotations (Hestenes), from scratch.
 
     Pairs of columns of W = Rᵀ V are rotated until all are orthogonal; then their lengths are the singular values.
@@ -313,7 +321,11 @@ def _completed(U: Array, columns: int) -> Array:
     return U
 
 
-def worked_svd(A: ArrayLike) -> WorkedSVD:
+@overload
+def worked_svd(A: NDArray[F]) -> WorkedSVD[F]: ...
+@overload
+def worked_svd(A: Float64) -> WorkedSVD[np.float64]: ...
+def worked_svd(A: ArrayLike) -> WorkedSVD[Any]:
     """Work out the full SVD of an m×2 matrix as on paper, and return every step.
 
     AᵀA = [[a, b], [b, d]] has the eigenvalues (a + d ± √((a − d)² + 4b²)) / 2; its unit eigenvectors are V;
@@ -358,17 +370,18 @@ def worked_svd(A: ArrayLike) -> WorkedSVD:
             f"worked_svd: A must have 2 columns and at least 2 rows; got shape {A.shape}. "
             "For two rows pass A.T, for other shapes use jacobi_svd."
         )
-    largest = float(np.abs(A).max())
-    if largest > 0 and not 1e-120 < largest < 1e150:
+    largest, limits = float(np.abs(A).max()), np.finfo(A.dtype)
+    least, most = float(limits.tiny / limits.eps) ** 0.5, (float(limits.max) / (4 * m)) ** 0.5
+    if largest > 0 and not least < largest < most:
         raise ValueError(
-            f"worked_svd: AᵀA must neither overflow nor underflow; got {largest:.1e} as the largest magnitude "
-            "in A. Divide A by it first, and multiply s by it afterwards."
+            f"worked_svd: AᵀA must neither overflow nor underflow; got {largest:.1e} as the largest magnitude in "
+            f"A, of dtype {A.dtype}. Divide A by it first, and multiply s by it afterwards."
         )
     steps = _worked(A.astype(np.float64))
     return WorkedSVD(*(step.astype(A.dtype) for step in steps))
 
 
-def _worked(A: Array) -> WorkedSVD:
+def _worked(A: Array) -> WorkedSVD[Any]:
     m = len(A)
     gram = A.T @ A
     (a, b), (_, d) = gram
@@ -379,6 +392,8 @@ def _worked(A: Array) -> WorkedSVD:
     x, y = (x / length, y / length) if length > 0 else (1.0, 0.0)  # a multiple of I has any direction
     V = np.array([[x, y], [y, -x]]) + 0
     W = A @ V
+    if gram.any():  # of nearly dependent columns the second image is next to nothing, and rounding has no right angles
+        W[:, 1] -= W[:, 0] * (W[:, 0] @ W[:, 1] / (W[:, 0] @ W[:, 0]))
     s = np.sqrt((W**2).sum(axis=0))
     k = int((s > m * np.finfo(np.float64).eps * s[0]).sum())
     return WorkedSVD(gram, eigenvalues, V, s, _completed(W[:, :k] / s[:k], m))

@@ -1,14 +1,12 @@
 """The built book on a local server, and a browser, for the tests that look at pages.
 
-The book is built first where ``_build/html`` is missing or older than its sources. The browser is Chromium: on the
-path, or where the variable CHROMIUM says.
+The book is built first where ``_build/html`` is missing or older than its sources. tools/browser.py finds the browser.
 """
 
 import fcntl
 import functools
 import http.server
 import os
-import shutil
 import subprocess
 import sys
 import threading
@@ -16,7 +14,32 @@ from pathlib import Path
 
 import pytest
 
+from tests import margins
 from tests.visit import HTML, ROOT, sources
+
+
+def pytest_sessionfinish(session):
+    """Leave what the ruler noted in the folder BOOK_MARGINS, a file for each process."""
+    if "BOOK_MARGINS" in os.environ and margins.seen:
+        margins.save(os.environ["BOOK_MARGINS"], str(os.getpid()))
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtestloop(session):
+    """Run nothing where tests of pages are among the chosen ones and no browser works: say so once, and first."""
+    needed = any("browser" in getattr(item, "fixturenames", ()) for item in session.items)
+    if session.config.option.collectonly or not needed:
+        return None
+    from tools.browser import found
+
+    try:
+        found()
+    except (LookupError, ValueError) as error:
+        session.shouldstop = str(error)  # from a worker, xdist takes this to the terminal
+        if hasattr(session.config, "workerinput"):
+            return True
+        raise session.Interrupted(session.shouldstop) from None
+    return None
 
 
 def build_if_stale():
@@ -52,15 +75,14 @@ def site():
 
 @pytest.fixture(scope="module")
 def browser():
-    """Chromium, without a window; its absence fails the tests that need it, lest it go unnoticed."""
+    """A browser of Chromium's kind, without a window."""
     from playwright.sync_api import sync_playwright
 
-    path = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
-    path = path or shutil.which("google-chrome")
-    assert path, "install Chromium (Debian and Ubuntu: apt install chromium) or set CHROMIUM to where it is"
+    from tools.browser import start
+
     with sync_playwright() as playwright:
-        flags = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-        yield playwright.chromium.launch(executable_path=path, args=flags)
+        started, _ = start(playwright)
+        yield started
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from lowrank_helpers.training import GPT, GPTConfig, base, evaluate, generate, load_base_model, load_corpus
+from tests.margins import close
 
 DATA = Path(str(resources.files("lowrank_helpers"))) / "data"
 RECORD = base.base_model_record()
@@ -30,23 +31,19 @@ def test_it_is_small_frozen_and_the_record_says_so():
 def test_its_losses_are_those_of_the_record(name):
     """float32 sums over a few hundred thousand tokens, in whatever order a machine takes: 1e-4 is a wide margin."""
     loss = evaluate(load_base_model(), load_corpus(name, "validation"))
-    assert loss == pytest.approx(RECORD["nats_per_byte"][f"{name}, validation"], abs=1e-4)
+    assert close(loss, RECORD["nats_per_byte"][f"{name}, validation"], atol=1e-4)
 
 
 def test_it_learned_something_and_the_initial_weights_nothing():
     source = load_corpus("source", "validation")[:20_000]
     trained, initial = evaluate(load_base_model(), source), evaluate(load_base_model(initial=True), source)
-    assert initial == pytest.approx(math.log(256), abs=0.1) and trained < 1.3
+    # logits of variance 128 × 0.02² raise the mean logarithm of the sum of their exponentials by half of that
+    assert close(initial, math.log(256) + 128 * 0.02**2 / 2, atol=0.03) and trained < 1.3
     frequencies = torch.bincount(source.long(), minlength=256).double() / len(source)
     entropy = float(-(frequencies[frequencies > 0] * frequencies[frequencies > 0].log()).sum())
     assert trained < entropy / 2, "half of what the frequencies of single bytes would give"
     written = generate(load_base_model(), b"import os\n\n\ndef ", 200, temperature=0.0)
     assert b"return" in written or b"self" in written or b"    " in written
-
-
-def test_the_initial_weights_are_those_it_began_with():
-    initial, made = load_base_model(initial=True).state_dict(), GPT(seed=0).state_dict()
-    assert all(torch.equal(initial[name], made[name]) for name in made)
 
 
 def test_another_file_is_refused(tmp_path, monkeypatch):

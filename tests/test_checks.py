@@ -247,7 +247,7 @@ SLOTS = {
     },
     svd.rank_for_error: {
         "s": ((SPECTRUM, 0.1), spectra("s")),
-        "tolerance": ((SPECTRUM, 0.1), numbers("tolerance", negative=-1e-9, infinite=INF)),
+        "tolerance": ((SPECTRUM, 0.1), numbers("tolerance", negative=-1e-9, one=1.0, absolute=2.5, infinite=INF)),
         "norm": ((SPECTRUM, 0.1), words("norm")),
         "relative": (
             (SPECTRUM, 0.1),

@@ -226,6 +226,7 @@ TABLE = np.array([[1, 2, nan], [2, nan, 3], [4, 1, 2.0]])
         (TABLE, {"biases": 1}, TypeError, "biases must be True or False"),
         (TABLE, {"max_iterations": 0}, ValueError, "max_iterations must be at least 1"),
         (TABLE, {"tolerance": nan}, ValueError, "tolerance must be finite"),
+        (TABLE, {"tolerance": 1}, ValueError, "tolerance must be .* below 1; got 1"),
         (TABLE, {"rng": "a"}, TypeError, "rng must be None"),
     ],
 )

@@ -121,6 +121,7 @@ def test_soft_impute_limits_and_interrupts(monkeypatch):
         ({"penalty": 0}, ValueError, "penalty must be finite and above 0; got 0. For no penalty use als_complete"),
         ({"start": 3}, TypeError, "start must be a Completion; got int"),
         ({"tolerance": 0}, ValueError, "tolerance must be finite and above 0"),
+        ({"tolerance": 1}, ValueError, "tolerance must be .* below 1; got 1"),
         ({"max_iterations": 1.5}, TypeError, "max_iterations must be an integer"),
     ],
 )
@@ -185,6 +186,8 @@ def test_sgd_in_float32_interrupted_and_misused(monkeypatch):
         sgd_complete(A, 2, batch_size=0)
     with pytest.raises(ValueError, match="sgd_complete: learning_rate must be finite and above 0"):
         sgd_complete(A, 2, learning_rate=0)
+    with pytest.raises(ValueError, match=r"sgd_complete: tolerance must be .* below 1; got 1"):
+        sgd_complete(A, 2, tolerance=1)
     monkeypatch.setattr("lowrank_helpers.completion.sgd.steps", interrupted)
     result = sgd_complete(A, 2, tolerance=0, learning_rate=0.001, rng=0)
     assert not result.converged and len(result.objective) == 3 and result.W.dtype == np.float32
@@ -261,6 +264,7 @@ def test_implicit_als_tells_groups_apart_and_zeros_do_not_matter():
         ([[0, 0], [0, 0]], {}, ValueError, "C must have an entry above 0"),
         ([[1, 2], [0, 1]], {"penalty": 0}, ValueError, "penalty must be finite and above 0"),
         ([[1, 2], [0, 1]], {"confidence": -1}, ValueError, "confidence must be finite and at least 0"),
+        ([[1, 2], [0, 1]], {"tolerance": 1}, ValueError, "tolerance must be .* below 1; got 1"),
     ],
 )
 def test_misuse_of_implicit_als(C, options, error, message):

@@ -6,6 +6,13 @@ import os
 import re
 import resource
 import shutil
+import signal
+import stat
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
 
 import pytest
 import safetensors
@@ -17,6 +24,7 @@ from lowrank_helpers.lora import (
     LoRALinear,
     add_lora,
     disable_lora,
+    files,
     load_lora,
     lora_parameters,
     merge_lora,
@@ -26,6 +34,7 @@ from lowrank_helpers.lora import (
 )
 from tests.test_lora import EPS, TARGETS, TOKENS, Tiny, adapted, fill, near, snapshot, tiny, unchanged
 
+ROOT = Path(__file__).resolve().parent.parent
 TENSORS, CONFIG = "adapter_model.safetensors", "adapter_config.json"
 KEY = "base_model.model.blocks.0.q_proj."
 
@@ -134,7 +143,9 @@ def test_a_layer_at_two_places_is_saved_at_both(tmp_path):
         return model
 
     model = fill(add_lora(shared(), 2, alpha=4, targets=["q_proj"], rng=0))
-    again = load_lora(shared(), save_lora(model, tmp_path / "adapter"))
+    with pytest.warns(UserWarning, match="save_lora: a layer hangs at two places of the model.*PEFT at the first only"):
+        save_lora(model, tmp_path / "adapter")
+    again = load_lora(shared(), tmp_path / "adapter")
     assert torch.equal(again(TOKENS), model(TOKENS))
     assert again.blocks[1].q_proj is again.blocks[0].q_proj
 
@@ -156,7 +167,71 @@ def test_ranks_that_differ_by_layer_come_back(tmp_path):
     x = torch.ones(2, 6)
     assert torch.equal(again.a(x), model.a(x)) and torch.equal(again.x.a(x), model.x.a(x))
     config = json.loads((tmp_path / "adapter" / CONFIG).read_text())
-    assert list(config["rank_pattern"].items()) == [("x.a", 3), ("a", 2)]
+    assert list(config["rank_pattern"].items()) == [(r"x\.a", 3), ("a", 2)]
+
+
+def test_a_dot_in_a_name_means_a_dot(tmp_path):
+    def lookalikes():
+        with torch.random.fork_rng():
+            torch.manual_seed(0)
+            model = nn.Module()
+            model.attn, model.attn_q = nn.Module(), nn.Linear(6, 6)
+            model.attn.q = nn.Linear(6, 6)
+            model.add_module("c++", nn.Linear(6, 6))
+            model.add_module("[ab](", nn.Linear(6, 6))
+            return model
+
+    model = lookalikes()
+    model.attn.q = LoRALinear(model.attn.q, 2, alpha=4, rng=0)
+    for number, name in enumerate(["attn_q", "c++", "[ab]("]):
+        setattr(model, name, LoRALinear(getattr(model, name), 3 + number, alpha=50 + number, rng=1))
+    again = load_lora(lookalikes(), save_lora(fill(model), tmp_path / "adapter"))
+    x = torch.ones(2, 6)
+    for path in ("attn.q", "attn_q", "c++", "[ab]("):
+        assert torch.equal(again.get_submodule(path)(x), model.get_submodule(path)(x)), path
+
+
+@pytest.mark.parametrize("pattern", ["(a+)+", "(.*a){30}", "(a|a)*", "(([a-z_0-9]+)*)*X", ".*.*.*.*.*X", r"(a)\1+"])
+def test_a_pattern_that_could_match_for_ever_is_refused_at_once(folder, pattern):
+    started = time.perf_counter()
+    layer = {f"base_model.model.{'a' * 40}!.lora_{side}.weight": torch.ones(2, 2) for side in "AB"}
+    as_peft(folder, layer, rank_pattern={pattern: 2})
+    with pytest.raises(ValueError, match=r"^load_lora: rank_pattern .* a pattern may"):
+        load_lora(tiny(), folder)
+    assert time.perf_counter() - started < 5
+
+
+@pytest.mark.parametrize("pattern", ["q_proj", "^blocks.*up_proj", r".*blocks\.\d+\.(q|v)_proj", "blocks.[01].q_proj$"])
+def test_ordinary_patterns_are_not(pattern):
+    files.check_pattern(pattern)
+
+
+def test_targets_that_the_model_lacks_do_no_harm(folder):
+    as_peft(folder, target_modules=["q_proj", "v_proj", "c_attn", 3])
+    assert torch.equal(load_lora(tiny(), folder)(TOKENS), trained()(TOKENS))
+
+
+def test_a_frozen_weight_that_comes_along_is_compared_with_the_base(folder):
+    base = tiny().blocks[0].q_proj.weight.detach()
+    as_peft(folder, {KEY + "base_layer.weight": base})
+    assert torch.equal(load_lora(tiny(), folder)(TOKENS), trained()(TOKENS))
+
+
+def test_a_base_with_other_columns_or_another_bias_is_refused(tmp_path):
+    def base():
+        with torch.random.fork_rng():
+            torch.manual_seed(0)
+            return nn.Sequential(nn.Linear(64, 128))
+
+    folder = save_lora(fill(add_lora(base(), 2, alpha=4, targets=["0"], rng=0)), tmp_path / "adapter")
+    columns, bias = base(), base()
+    with torch.no_grad():
+        columns[0].weight[:, 1::2] += 0.1
+        bias[0].bias[::3] += 0.1
+    for model in (columns, bias):
+        with pytest.raises(ValueError, match="the weight of '0' is another one"):
+            load_lora(model, folder)
+    load_lora(base(), folder)
 
 
 @pytest.mark.parametrize(
@@ -201,10 +276,10 @@ FULL = OSError(errno.ENOSPC, "No space left on device")
 @pytest.mark.parametrize(
     ("function", "n", "committed"),
     [
-        *(("fsync", n, n == 4) for n in (1, 2, 3, 4)),  # two files, their folder, and the folder around it
-        *(("open", n, n == 2) for n in (1, 2)),  # the two folders
-        *(("rename", n, False) for n in (1, 2)),  # the old one aside, the new one in its place
-        ("mkdir", 2, False),
+        *(("fsync", n, n == 3) for n in (1, 2, 3)),  # two files, and their folder
+        *(("open", n, n == 2) for n in (1, 2)),  # the folder, to lock it and to bring it to the disk
+        *(("replace", n, n == 2) for n in (1, 2)),  # the tensors, then the settings
+        ("mkdir", 1, False),
         ("mkdir", 9, True),  # it never comes to that
     ],
 )
@@ -213,12 +288,10 @@ def test_a_save_that_fails_leaves_one_whole_adapter(tmp_path, monkeypatch, error
     old, new = trained(seed=0), trained(seed=1)
     if existing:
         save_lora(old, tmp_path / "a")
-    elif function == "rename":
-        n -= 1  # there is none to put aside
     failing = Fails(getattr(os, function), error, n)
     with monkeypatch.context() as patched:
         patched.setattr(os, function, failing)
-        if n in (0, 9):
+        if n == 9 or (existing and function == "mkdir"):
             save_lora(new, tmp_path / "a")
             committed = True
         else:
@@ -244,6 +317,81 @@ def test_a_disk_that_is_full_for_real(tmp_path):
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert torch.equal(load_lora(tiny(), folder)(TOKENS), trained()(TOKENS))
     assert os.listdir(tmp_path) == ["a"]
+
+
+# A save ends between the two files, at each moment at which a process can be killed.
+KILLED = """
+import os, signal, sys, torch
+from lowrank_helpers.lora import save_lora
+from tests.test_lora_files import trained
+replace = os.replace
+def dying(source, target):
+    if os.path.basename(target) == sys.argv[2]:
+        os.kill(os.getpid(), signal.SIGKILL)
+    replace(source, target)
+os.replace = dying
+save_lora(trained(seed=1), sys.argv[1])
+"""
+
+
+@pytest.mark.parametrize("existing", [True, False])
+@pytest.mark.parametrize("at", [TENSORS, CONFIG])
+def test_a_save_that_is_killed_leaves_one_whole_adapter(tmp_path, at, existing):
+    folder, old = tmp_path / "a", trained()
+    if existing:
+        save_lora(old, folder)
+    ended = subprocess.run([sys.executable, "-c", KILLED, folder, at], cwd=ROOT)
+    assert ended.returncode == -signal.SIGKILL and any(name.endswith(".part") for name in os.listdir(folder))
+    if at == CONFIG or existing:
+        expected = trained(seed=1) if at == CONFIG else old
+        assert torch.equal(load_lora(tiny(), folder)(TOKENS), expected(TOKENS))
+    else:
+        with pytest.raises(ValueError, match=r"must hold adapter_model\.safetensors; it does not"):
+            load_lora(tiny(), folder)
+    save_lora(old, folder)
+    assert sorted(os.listdir(folder)) == [CONFIG, TENSORS]
+    assert torch.equal(load_lora(tiny(), folder)(TOKENS), old(TOKENS))
+
+
+def test_the_folder_itself_stays_with_its_mode(tmp_path, monkeypatch):
+    folder = tmp_path / "private"
+    folder.mkdir(mode=0o700)
+    number = folder.stat().st_ino
+    monkeypatch.chdir(folder)
+    save_lora(trained(), ".")
+    assert sorted(os.listdir()) == [CONFIG, TENSORS] and os.getcwd() == str(folder)
+    (folder / TENSORS).chmod(0o600)
+    save_lora(trained(seed=2), folder)
+    assert folder.stat().st_ino == number and stat.S_IMODE(folder.stat().st_mode) == 0o700
+    assert stat.S_IMODE((folder / TENSORS).stat().st_mode) == 0o600
+    assert torch.equal(load_lora(tiny(), folder)(TOKENS), trained(seed=2)(TOKENS))
+
+
+def test_a_folder_with_the_name_of_a_file_is_not_deleted(tmp_path):
+    (tmp_path / CONFIG).mkdir()
+    (tmp_path / CONFIG / "mine").write_text("mine")
+    with pytest.raises(ValueError, match=f"which also holds '{CONFIG}'"):
+        save_lora(trained(), tmp_path)
+    assert os.listdir(tmp_path) == [CONFIG] and (tmp_path / CONFIG / "mine").read_text() == "mine"
+
+
+def test_writers_and_readers_side_by_side(tmp_path):
+    """Two threads save two adapters in turns and one loads: each load is one of the two, and none fails."""
+    models = [trained(), trained(seed=1, alpha=6)]
+    outputs = [model(TOKENS) for model in models]
+    save_lora(models[0], tmp_path / "a")
+    writers = [
+        threading.Thread(target=lambda model=model: [save_lora(model, tmp_path / "a") for _ in range(40)])
+        for model in models
+    ]
+    for writer in writers:
+        writer.start()
+    loads = 0
+    while any(writer.is_alive() for writer in writers) or not loads:
+        y = load_lora(tiny(), tmp_path / "a")(TOKENS)
+        assert any(torch.equal(y, output) for output in outputs)
+        loads += 1
+    assert sorted(os.listdir(tmp_path / "a")) == [CONFIG, TENSORS]
 
 
 def test_a_link_to_a_folder_stays_a_link(tmp_path):
@@ -326,10 +474,6 @@ def only_a_pickle(folder):
     torch.save({}, folder / "adapter_model.bin")
 
 
-def as_an_interrupted_save(folder):
-    folder.rename(folder.with_name(f".{folder.name}.0123abcd.old"))
-
-
 def other_metadata(folder):
     found = safetensors.torch.load_file(folder / TENSORS)
     safetensors.torch.save_file(found, folder / TENSORS, {"lowrank_helpers": "{"})
@@ -353,7 +497,6 @@ def a_single_number(folder):
 NAN = torch.full((2, 12), torch.nan)
 DIGEST = "must be as they were saved; their digest is another one"
 SPOILED = [
-    (as_an_interrupted_save, r"folder that exists; got .* interrupted; the adapter is in '.adapter.0123abcd.old'"),
     (shutil.rmtree, "folder that exists; got .*Pass the adapter's folder"),
     (lambda f: (f / TENSORS).unlink(), f"'adapter' must hold {TENSORS}; it does not"),
     (lambda f: (f / CONFIG).unlink(), f"'adapter' must hold {CONFIG}; it does not"),
@@ -389,11 +532,12 @@ SPOILED = [
     (lambda f: as_peft(f, lora_dropout=2), f"lora_dropout in {CONFIG} must be"),
     (lambda f: as_peft(f, rank_pattern=[2]), "rank_pattern in .* must map patterns to numbers"),
     (lambda f: as_peft(f, rank_pattern={"(": 2}), "rank_pattern in .* must map patterns to numbers"),
-    (
-        lambda f: as_peft(f, target_modules=["q_proj", "k_proj"]),
-        "every target of .* must have tensors; 'k_proj' has none",
-    ),
-    (lambda f: as_peft(f, target_modules=["q_proj", 3]), "every target of .* must have tensors; '3' has none"),
+    (lambda f: as_peft(f, rank_pattern={"a{100000000000000000000}": 2}), "rank_pattern in .* must map patterns to"),
+    (lambda f: as_peft(f, rank_pattern={"(" * 5000 + ")" * 5000: 2}), "rank_pattern in .* must map patterns to"),
+    (lambda f: as_peft(f, alpha_pattern={"(?<=a)b": 2}), "a pattern may not have a assert"),
+    (lambda f: as_peft(f, lora_alpha=1e308), "times A and B must be within the range of float32; got 1e[+]308"),
+    (lambda f: (f / CONFIG).write_text("[" * 100_000), f"{CONFIG} must be JSON; got"),
+    (lambda f: as_peft(f, {KEY + "base_layer.weight": torch.ones(12, 12)}), "brings a weight for 'blocks.0.q_proj'"),
     (lambda f: as_peft(f, {KEY + "lora_A.weight": torch.ones(2, 12).to(torch.float8_e5m2)}), "must hold finite floats"),
     (lambda f: as_peft(f, use_dora=True), "'blocks.0.q_proj' must have .*lora_magnitude_vector in"),
     (

@@ -1,5 +1,6 @@
 """LoRA here against LoRA in the PEFT library: the same weights in both, and files of each read by the other."""
 
+import copy
 import math
 
 import peft
@@ -7,6 +8,7 @@ import pytest
 import torch
 
 from lowrank_helpers.lora import LoRALinear, add_lora, load_lora, lora_parameters, merge_lora, save_lora
+from tests.margins import close, within
 from tests.test_lora import EPS, TARGETS, TOKENS, fill, near, tiny
 
 BOTH = pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
@@ -70,8 +72,13 @@ def gradients(model):
     return [p.grad.clone() for layer in layers(model).values() for p in factors(layer)]
 
 
-def bound(dtype, oracle, constant=4):
-    """The roundings of six layers, relative to the largest number, on both sides."""
+def bound(dtype, oracle, constant=None):
+    """The roundings of six layers, relative to the largest number, on both sides.
+
+    In float32 a layer is a sum of 12 terms, each rounded by half an eps: 6 × 12 / 2. In bfloat16 sums are kept in
+    float32, and what is rounded are a layer's x, A x, B A x, W x, the sum and tanh: 6 × 6 / 2.
+    """
+    constant = constant or {torch.float32: 36, torch.bfloat16: 18}[dtype]
     return constant * EPS[dtype] * float(oracle.detach().abs().max())
 
 
@@ -83,16 +90,17 @@ def test_forward_and_gradients_agree(dtype, scaling, dora):
     y, oracle = ours(TOKENS), other(TOKENS)
     assert y.dtype == oracle.dtype == dtype and near(y, oracle, bound(dtype, oracle))
     for mine, grad in zip(gradients(ours), gradients(other), strict=True):
-        assert mine.dtype == grad.dtype and near(mine, grad, bound(dtype, grad, 16))  # forward and back again
+        assert mine.dtype == grad.dtype and near(mine, grad, 2 * bound(dtype, grad))  # and back again
     assert {key for key, p in ours.named_parameters() if p.grad is not None} == {
         key for key, p in ours.named_parameters() if p.requires_grad
     }
 
 
 def test_another_scale_would_not_agree():
-    ours, other = pair()
-    wrong = pair(alpha=4 * math.sqrt(3))[0]  # as if α/√r
-    assert near(ours(TOKENS), other(TOKENS), bound(torch.float32, other(TOKENS)))
+    ours, other = pair(alpha=12)
+    wrong = pair(alpha=12 * math.sqrt(3))[0]  # as if α/√r
+    # adapters three times as long as elsewhere stretch a rounding before them as much, in each of the two blocks
+    assert near(ours(TOKENS), other(TOKENS), 9 * bound(torch.float32, other(TOKENS)))
     assert not near(wrong(TOKENS), other(TOKENS), bound(torch.bfloat16, other(TOKENS)))
 
 
@@ -119,7 +127,7 @@ def test_ten_steps_of_adamw_agree(dtype, dora, rate=1e-2):
     assert near(curves[0], curves[1], relative * float(curves[1].max()))
     moved = math.sqrt(sum(float((p - p0).square().sum()) for p, p0 in zip(ends[1], start, strict=True)))
     apart = math.sqrt(sum(float((p - q).square().sum()) for p, q in zip(*ends, strict=True)))
-    assert apart < 10 * relative * moved
+    assert within(apart, 10 * relative * moved)
 
 
 @BOTH
@@ -132,7 +140,8 @@ def test_merged_weights_agree(dtype, scaling, dora):
     merged = other.merge_and_unload()
     for path in layers(ours):
         mine, oracle = ours.get_submodule(path).weight, merged.get_submodule(path).weight
-        assert mine.dtype == oracle.dtype == dtype and near(mine, oracle, bound(dtype, oracle, 2))  # a rounding each
+        assert mine.dtype == oracle.dtype == dtype
+        assert near(mine, oracle, bound(dtype, oracle, 16))  # W + s B A: sums of three, scaled, added, rounded
     assert not near(before, ours.blocks[0].q_proj.weight, 0.1)
 
 
@@ -147,9 +156,9 @@ def test_starts_have_the_same_distribution(init):
     ours = add_lora(torch.nn.Sequential(torch.nn.Linear(400, 300)), 25, alpha=4, targets=["0"], init=init, rng=0)
     A1, B1 = factors(ours[0])
     # of 10 000 draws a standard deviation is off by 0.7 % at one sigma
-    assert float(A1.detach().std()) == pytest.approx(float(A.detach().std()), rel=0.04)
+    assert close(float(A1.detach().std()), float(A.detach().std()), rtol=0.06)
     if init == "kaiming":  # the bound of a uniform distribution
-        assert float(A1.detach().abs().max()) == pytest.approx(float(A.detach().abs().max()), rel=1e-3)
+        assert close(float(A1.detach().abs().max()), float(A.detach().abs().max()), rtol=1e-3)
     assert not B.any() and not B1.any()
 
 
@@ -173,9 +182,10 @@ def test_pissa_and_olora_take_out_the_same(dtype, scaling, init):
 # --------------------------------------------------------------------------------------------------------------- files
 
 
-def same(model, oracle, dtype=torch.float32):
-    y, expected = model(TOKENS), oracle(TOKENS)
-    return near(y, expected, bound(dtype, expected))
+def same(model, oracle):
+    """Whether they are the same function: in float64, where no rounding hides a scale, a rank or a layer left out."""
+    y, expected = (copy.deepcopy(m).double()(TOKENS) for m in (model, oracle))
+    return near(y, expected, bound(torch.float32, expected))  # PEFT adds up some lengths in float32
 
 
 @BOTH
@@ -185,7 +195,7 @@ def test_what_is_saved_here_loads_there(tmp_path, dtype, scaling, dora):
     ours, _ = pair(dtype, scaling=scaling, dora=dora)
     save_lora(ours, tmp_path / "adapter")
     other = peft.PeftModel.from_pretrained(tiny(dtype), tmp_path / "adapter")
-    assert same(ours, other, dtype) and not same(other, tiny(dtype), dtype)
+    assert same(ours, other) and not same(other, tiny(dtype))
     for layer, loaded in zip(layers(ours).values(), layers(other).values(), strict=True):
         assert all(torch.equal(p, q) for p, q in zip(factors(layer), factors(loaded), strict=True))
     config = other.peft_config["default"]
@@ -227,11 +237,11 @@ def test_what_is_saved_there_loads_here(tmp_path, dtype, options):
     other.eval().save_pretrained(tmp_path)
     ours = load_lora(tiny(dtype).eval(), tmp_path)
     assert list(layers(ours)) == list(layers(other))
-    assert same(ours, other, dtype) and not same(ours, tiny(dtype), dtype)
+    assert same(ours, other) and not same(ours, tiny(dtype))
     if "lora_dropout" in options:
         assert all(layer.adapters["default"].settings.dropout == 0.25 for layer in layers(ours).values())
     again = save_lora(ours, tmp_path / "again")  # and back
-    assert same(peft.PeftModel.from_pretrained(tiny(dtype), again), other, dtype)
+    assert same(peft.PeftModel.from_pretrained(tiny(dtype), again), other)
 
 
 @pytest.mark.filterwarnings("ignore:(PiSSA|OLoRA) changes the base weights:UserWarning")  # PEFT's, while converting

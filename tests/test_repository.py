@@ -10,10 +10,12 @@ import subprocess
 import sys
 import tomllib
 from fnmatch import fnmatch
+from importlib.metadata import metadata
 from pathlib import Path
 
 import pytest
 import yaml
+from packaging.specifiers import SpecifierSet
 
 import lowrank_helpers
 from tools import measured
@@ -27,8 +29,11 @@ PROJECT = SETTINGS["project"]
 # One direction of imports: what each module of the package may import from it. A new module adds its line; a line
 # that ends in .* is for all modules of a package that have none of their own.
 MAY_IMPORT = {
-    "__init__": "",
+    "__init__": "[!_]*",  # when they are used
     "_checks": "",
+    "_extra": "",
+    "_lock": "",
+    "_normal": "",
     "_norms": "_checks",
     "_spectrum": "_checks _norms",
     "_download": "",
@@ -43,7 +48,7 @@ MAY_IMPORT = {
     "randomized": "_bases _checks _products svd",
     "factor": "factor.*",
     "factor.pca": "_checks svd",
-    "factor.lsa": "_bases _checks randomized svd",
+    "factor.lsa": "_bases _checks _products randomized svd",
     "factor.optimal": "_checks",
     "factor.robust": "_checks",
     "factor.nmf": "_checks factor._nmf_hals factor._nmf_multiplicative factor._nmf_start",
@@ -58,32 +63,32 @@ MAY_IMPORT = {
     "completion.soft_impute": "_checks completion._observations completion.als completion.results",
     "completion.implicit": "_checks completion._observations completion.als completion.results",
     "completion.bayes": "_checks completion._observations completion.als completion.results",
-    "compression": "_checks linalg svd",
+    "compression": "_checks _extra linalg svd",
     "datasets": "_checks _download _ratings _stack _texts",
     "exercises": "exercises.*",
     "exercises.*": "_checks exercises._answers",
     "plotting": "_checks",
     "slider": "_checks",
     "memory": "_checks",
-    "attention": "_checks",
-    "lora": "lora.*",
+    "attention": "_checks _extra",
+    "lora": "_extra lora.*",
     "lora.product": "",
-    "lora.start": "_checks",
+    "lora.start": "_checks _normal",
     "lora.layer": "lora.product lora.start",
     "lora.places": "lora.layer lora.start",
     "lora.switch": "_checks lora.layer lora.places",
-    "lora.files": "_checks",
+    "lora.files": "_checks _lock",
     "lora.model": "_checks lora.*",
-    "training": "training.*",
+    "training": "_extra training.*",
     "training.arguments": "_checks training.checkpoints training.corpus training.loop training.model training.schedule",
     "training.base": "_checks training.model",
     "training.checkpoints": "_checks",
     "training.corpus": "_checks",
-    "training.loop": "_checks training.checkpoints training.corpus training.model training.optimiser training.records"
-    " training.schedule",
+    "training.loop": "_checks _lock training.checkpoints training.corpus training.model training.optimiser"
+    " training.records training.schedule",
     "training.losses": "",
-    "training.methods": "_checks lora lora.start training.model",
-    "training.model": "_checks attention training.losses training.schedule",
+    "training.methods": "_checks _normal lora lora.start training.model",
+    "training.model": "_checks _normal attention training.losses training.schedule",
     "training.optimiser": "_checks",
     "training.records": "_checks",
     "training.schedule": "_checks",
@@ -91,7 +96,7 @@ MAY_IMPORT = {
     " training.records training.schedule",
 }
 # Networks need torch; nothing else may, not even inside a function.
-MAY_IMPORT_TORCH = ["lora", "lora.*", "training", "training.*", "attention", "compression"]
+MAY_IMPORT_TORCH = ["_normal", "lora", "lora.*", "training", "training.*", "attention", "compression"]
 
 
 def name_of(path):
@@ -170,7 +175,9 @@ def test_versions_agree():
     citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
     changes = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
     assert PROJECT["version"] == lowrank_helpers.__version__ == citation["version"]
-    assert re.search(r"^## (\S+)", changes, re.MULTILINE)[1] == PROJECT["version"]
+    version, date = re.search(r"^## (\S+) \((.*)\)$", changes, re.MULTILINE).groups()
+    assert version == PROJECT["version"]
+    assert date == citation.get("date-released", "unreleased")
 
 
 @pytest.mark.parametrize("name", ["lora", "training", "attention", "compression"])
@@ -218,6 +225,15 @@ def test_the_lock_holds_what_the_project_asks_for():
     for requirement in asked:
         name, bound = re.fullmatch(r"([a-z0-9-]+)>=([\d.]+)(?:,<\d+)?", requirement).groups()
         assert numbers(pins[name]) >= numbers(bound), requirement
+
+
+def test_the_lock_suits_the_oldest_python_allowed():
+    """Its first release too: Debian 12 has 3.11.2."""
+    oldest = PROJECT["requires-python"].removeprefix(">=") + ".0"
+    lock = (ROOT / "requirements.txt").read_text(encoding="utf-8")
+    names = re.findall(r"^([a-z0-9-]+)==[\w.]+$", lock, re.MULTILINE)  # those for one system alone are not installed
+    asked = {name: metadata(name)["Requires-Python"] for name in names}
+    assert {name: bound for name, bound in asked.items() if bound and not SpecifierSet(bound).contains(oldest)} == {}
 
 
 def imports(source, module="module"):
@@ -295,7 +311,7 @@ def test_claims_are_read_without_torch(path):
 @pytest.mark.parametrize(
     ("module", "unwanted"),
     [
-        ("lowrank_helpers", "numpy torch safetensors matplotlib"),
+        ("lowrank_helpers", "numpy scipy torch safetensors matplotlib"),
         *((f"lowrank_helpers.{name}", "torch matplotlib") for name in ("linalg", "factorizations", "svd", "datasets")),
         *((f"lowrank_helpers.{name}", "torch matplotlib sklearn") for name in ("randomized", "factor", "completion")),
         ("lowrank_helpers.compression", "torch matplotlib sklearn"),
@@ -339,12 +355,14 @@ def test_ci_has_the_documented_commands():
 
 
 def test_the_address_stands_in_one_place():
-    """In _config.yml, from where `make colab` stamps it into the chapters."""
+    """In _config.yml, from where `make colab` stamps it into the chapters; and pyproject.toml cannot read it there."""
     files = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()
     account = repository_url().split("/")[3]
     texts = [f for f in files if f.endswith((".md", ".cff", ".py", ".toml", ".yml", ".txt")) and (ROOT / f).exists()]
     holding = {f for f in texts if account in (ROOT / f).read_text(encoding="utf-8")}
-    assert holding == {"_config.yml"}
+    assert holding == {"_config.yml", "pyproject.toml"}
+    assert PROJECT["urls"]["Repository"] == repository_url()
+    assert all(url.startswith(f"{repository_url()}/") for url in [*PROJECT["urls"].values()][1:])
 
 
 # ------------------------------------------------------------------------------------------------ measured figures

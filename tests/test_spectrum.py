@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from lowrank_helpers.svd import (
@@ -66,6 +66,7 @@ def test_tail_error_neither_overflows_nor_underflows(scale):
 @PROPERTY
 @given(spectra(), st.sampled_from(list(NORMS)), st.floats(0, 1.5), st.booleans())
 def test_rank_for_error_is_the_smallest_that_fits(s, norm, tolerance_, relative):
+    assume(not relative or tolerance_ < 1)
     r = rank_for_error(s, tolerance_, norm=norm, relative=relative)
     allowed = tolerance_ * (tail_error(s, 0, norm=norm) if relative else 1)
     assert tail_error(s, r, norm=norm) <= allowed
@@ -74,10 +75,16 @@ def test_rank_for_error_is_the_smallest_that_fits(s, norm, tolerance_, relative)
 
 def test_rank_for_error_at_its_ends():
     assert rank_for_error([3, 2, 1], 0) == 3 and rank_for_error([3, 2, 0], 0) == 2
-    assert rank_for_error([3, 2, 1], 1) == 0, "the zero matrix has a relative error of 1"
+    assert rank_for_error([3, 2, 1], 4, relative=False) == 0, "the zero matrix has the error ‖A‖"
     assert rank_for_error([0, 0], 0) == 0
     assert rank_for_error([3, 2, 1], 2.0, norm="spectral", relative=False) == 1, "at most: 2 is allowed"
     assert rank_for_error([1, 1e-200], 0) == 2, "squares do not underflow"
+
+
+@pytest.mark.parametrize("tolerance_", [1, 2.5])
+def test_a_relative_error_of_the_whole_matrix_is_taken_for_an_absolute_one(tolerance_):
+    with pytest.raises(ValueError, match=rf"tolerance must be .* below 1; got {tolerance_}.* pass relative=False\."):
+        rank_for_error([3, 2, 1], tolerance_)
 
 
 @PROPERTY

@@ -2,14 +2,17 @@
 
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import nn
 
 from lowrank_helpers.lora import LoRALinear
-from lowrank_helpers.training import ALL_LINEAR, GPT, GPTConfig, prepare
+from lowrank_helpers.training import ALL_LINEAR, GPT, GPTConfig, evaluate, finetune, losses, prepare
 from lowrank_helpers.training.methods import BottleneckAdapter, undone_on_error
+from tests.margins import close
 
 SIZES = GPTConfig(vocabulary=40, context=8, width=16, heads=2, layers=2, hidden=24)
 TOKENS = torch.arange(16).reshape(2, 8)
+TEXT = torch.arange(200) * 7 % 40
 
 
 def gpt(**sizes):
@@ -77,6 +80,39 @@ def test_exactly_these_are_trained(method):
     assert {name for name, parameter in model.named_parameters() if parameter.grad is not None} == names
 
 
+@pytest.mark.parametrize("options", [{}, {"dora": True}, {"init": "pissa"}, {"scaling": "alpha/sqrt(rank)"}], ids=str)
+@pytest.mark.parametrize("chunks", [1, 3], ids="{} chunks".format)
+def test_an_adapted_head_is_in_the_loss(monkeypatch, options, chunks):
+    model = gpt().double()
+    prepare(model, "lora", rank=2, targets=["head", "q_proj"], **options)
+    monkeypatch.setattr(losses, "ENTRIES", model.config.vocabulary * (TOKENS.numel() // chunks))
+    with torch.no_grad():
+        model.head.adapters["default"].B.normal_(generator=torch.Generator().manual_seed(0))
+    loss, plain = model(TOKENS, TOKENS), F.cross_entropy(model(TOKENS).flatten(0, 1), TOKENS.flatten())
+    assert close(loss, plain, atol=1e-12)
+    adapted = [p for p in model.parameters() if p.requires_grad]
+    found, expected = torch.autograd.grad(loss, adapted), torch.autograd.grad(plain, adapted)
+    assert all(close(x, y, atol=1e-12) for x, y in zip(found, expected, strict=True))
+    assert found[-1].any(), "the head's too"
+    frozen = F.cross_entropy(model.hidden_states(TOKENS).flatten(0, 1) @ model.head.weight.T, TOKENS.flatten())
+    assert not close(loss, frozen, atol=1e-3), "its weight alone gives another loss"
+
+
+def test_lora_on_the_head_alone_trains():
+    model = gpt()
+    before = evaluate(model, TEXT)
+    finetune(model, TEXT, method="lora", targets=["head"], rank=2, steps=60, batch_size=4, learning_rate=0.02)
+    assert model.head.adapters["default"].B.any() and evaluate(model, TEXT) < before - 0.5
+
+
+def test_a_hook_on_the_head_is_in_the_loss():
+    model = gpt().double()
+    before = model(TOKENS, TOKENS)
+    model.head.register_forward_hook(lambda module, inputs, logits: 2 * logits)
+    plain = F.cross_entropy(model(TOKENS).flatten(0, 1), TOKENS.flatten())
+    assert close(model(TOKENS, TOKENS), plain, atol=1e-12) and not close(plain, before, atol=1e-4)
+
+
 @pytest.mark.parametrize(
     ("method", "options", "count"),
     [
@@ -133,7 +169,7 @@ def test_what_is_taken_out_of_the_weights_is_in_the_adapter(init):
     before = model(TOKENS)
     prepare(model, "lora", rank=2, init=init)
     # W − s B A + s B A is rounded a few times, by 2⁻²⁴ of weights of about 1, through two blocks of sums of 24.
-    assert torch.allclose(model(TOKENS), before, atol=1e-4)
+    assert close(model(TOKENS), before, atol=1e-4)
     assert not torch.equal(model.blocks[0].attention.q_proj.weight, gpt().blocks[0].attention.q_proj.weight)
 
 
@@ -149,7 +185,7 @@ def test_an_adapter_is_that_of_houlsby():
     h = x @ layer.base.weight.T
     z = h @ layer.down.T
     gelu = z * (1 + torch.erf(z / 2**0.5)) / 2
-    assert torch.allclose(layer(x), h + gelu @ layer.up.T, atol=1e-5)  # float32, sums of 24
+    assert close(layer(x), h + gelu @ layer.up.T, atol=1e-5)  # float32, sums of 24
 
 
 def test_a_prompt_starts_as_embeddings_of_different_tokens():

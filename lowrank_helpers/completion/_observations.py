@@ -83,10 +83,10 @@ def observations(A: object, function: str) -> Observations:
 
 def _from_dense(A: object, function: str) -> tuple[Indices, Indices, Array, tuple[int, int]]:
     seen = None
-    if isinstance(A, list | tuple | np.ndarray) and not isinstance(A, np.ma.MaskedArray | np.matrix):
+    if not isinstance(A, np.ma.MaskedArray | np.matrix):
         try:
             array = np.asarray(A)
-        except ValueError:  # rows of several lengths: the check below says so
+        except (TypeError, ValueError, RuntimeError):  # rows of several lengths, a tensor: the check below says so
             array = np.empty(0, dtype=object)
         if array.dtype.kind == "f":
             seen = ~np.isnan(array)
@@ -100,6 +100,11 @@ def _from_dense(A: object, function: str) -> tuple[Indices, Indices, Array, tupl
 def _from_sparse(A: Any, function: str) -> tuple[Indices, Indices, Array, tuple[int, int]]:
     if A.ndim != 2 or 0 in A.shape:
         raise ValueError(f"{function}: A must be a matrix and not empty; got shape {A.shape}. Pass m rows, n columns.")
+    if A.format in ("bsr", "dia"):
+        raise TypeError(
+            f"{function}: A must have a format that tells an observed 0 from none; got {A.format}, which fills up with "
+            "zeros. Make it as scipy.sparse.coo_array((values, (rows, columns)), shape)."
+        )
     m, n = map(int, A.shape)
     try:
         entries = A.tocoo()

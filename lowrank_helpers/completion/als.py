@@ -41,7 +41,7 @@ def als_complete(
     tolerance: float = 1e-6,
     rng: int | np.random.Generator | None = 0,
     progress: bool | None = None,
-) -> Completion:
+) -> Completion[Any]:
     """Complete a table by alternating least squares: rows given columns, columns given rows, each in closed form.
 
     The objective is Σ (a_ij − μ − b_i − c_j − (WH)_ij)² over the seen entries, plus penalty · Σ_i ν_i (‖w_i‖² + b_i²)
@@ -69,7 +69,7 @@ def als_complete(
     max_iterations : int, default 100
         At least 1.
     tolerance : float, default 1e-6
-        Stop when the objective falls by no more than this share of itself.
+        Stop when the objective falls by no more than this share of itself, from 0 and below 1.
     rng : None, int or Generator, default 0
         Of the random block that the start is computed from.
     progress : bool, optional
@@ -119,7 +119,7 @@ def als_complete(
     weighted = _checks.flag(weighted, "als_complete", "weighted")
     omega = _checks.number(implicit_features, "als_complete", "implicit_features", least=0.0)
     max_iterations = _checks.integer(max_iterations, 1, None, "als_complete", "max_iterations")
-    tolerance = _checks.number(tolerance, "als_complete", "tolerance", least=0.0)
+    tolerance = _checks.number(tolerance, "als_complete", "tolerance", least=0.0, below=1.0)
     generator = _checks.generator(rng, "als_complete")
     if penalty == 0 and omega > 0:
         raise ValueError(
@@ -141,7 +141,7 @@ def _als(
     tolerance: float,
     rng: np.random.Generator,
     progress: bool | None,
-) -> Completion:
+) -> Completion[Any]:
     mean = float(seen.values.mean(dtype=np.float64)) if biases else 0.0
     centred = seen.values - seen.values.dtype.type(mean)
     by_row, by_column = _sides(seen, centred, penalty, weighted)

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, Generic, NamedTuple
 
 import numpy as np
 import scipy.special
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from lowrank_helpers import _checks
-from lowrank_helpers._checks import Array
+from lowrank_helpers._checks import Array, F
 from lowrank_helpers.completion._observations import BLOCK, Observations, Pattern, gram_rows, observations
 from lowrank_helpers.completion.als import transposed
 from lowrank_helpers.completion.results import places, steps
 
 
 @dataclass(frozen=True)
-class BayesianCompletion:
+class BayesianCompletion(Generic[F]):
     """Draws from the posterior of a completed table.
 
     In draw d, entry (i, j) is mean + row_bias[d, i] + column_bias[d, j] + (W[d] H[d])_ij.
@@ -41,22 +41,22 @@ class BayesianCompletion:
         False if it was interrupted: then there are fewer draws.
     """
 
-    W: Array
-    H: Array
-    row_bias: Array
-    column_bias: Array
+    W: NDArray[F]
+    H: NDArray[F]
+    row_bias: NDArray[F]
+    column_bias: NDArray[F]
     mean: float
-    noise: Array
-    residual: Array
+    noise: NDArray[F]
+    residual: NDArray[np.float64]
     converged: bool
 
 
-class Interval(NamedTuple):
+class Interval(NamedTuple, Generic[F]):
     """Predictions, and the bounds between which new observations fall with the asked probability."""
 
-    mean: Array
-    lower: Array
-    upper: Array
+    mean: NDArray[F]
+    lower: NDArray[F]
+    upper: NDArray[F]
 
 
 def bayesian_complete(
@@ -67,7 +67,7 @@ def bayesian_complete(
     burn_in: int = 20,
     rng: int | np.random.Generator | None = None,
     progress: bool | None = None,
-) -> BayesianCompletion:
+) -> BayesianCompletion[Any]:
     """Draw completions of a table from their posterior, by Gibbs sampling.
 
     The model: a_ij = μ + b_i + c_j + w_iᵀh_j + noise of variance 1/α; the vectors (w_i, b_i) are normal with unknown
@@ -126,8 +126,8 @@ def bayesian_complete(
 
 
 def predict_interval(
-    result: BayesianCompletion, rows: ArrayLike, columns: ArrayLike, *, level: float = 0.9
-) -> Interval:
+    result: BayesianCompletion[F], rows: ArrayLike, columns: ArrayLike, *, level: float = 0.9
+) -> Interval[F]:
     """Return predictions of entries, and intervals for new observations of them.
 
     The mean is over the draws. The interval is mean ± z √(variance over the draws + mean noise variance), z the
@@ -180,14 +180,14 @@ def predict_interval(
     draws = len(result.W)
     half = scipy.special.ndtri(0.5 + level / 2) * np.sqrt(variance / (draws - 1) + np.mean(result.noise**2))
     dtype = result.W.dtype
-    centre: Array = mean.reshape(i.shape).astype(dtype)
-    width: Array = half.reshape(i.shape).astype(dtype)
+    centre: NDArray[F] = mean.reshape(i.shape).astype(dtype)
+    width: NDArray[F] = half.reshape(i.shape).astype(dtype)
     return Interval(centre, centre - width, centre + width)
 
 
 def _gibbs(
     seen: Observations, r: int, draws: int, burn_in: int, rng: np.random.Generator, progress: bool | None
-) -> BayesianCompletion:
+) -> BayesianCompletion[Any]:
     (m, n), dtype = seen.shape, seen.values.dtype
     mean = float(seen.values.mean(dtype=np.float64))
     centred = seen.values.astype(np.float64) - mean

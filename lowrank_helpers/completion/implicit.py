@@ -31,7 +31,7 @@ def implicit_als(
     tolerance: float | None = None,
     rng: int | np.random.Generator | None = None,
     progress: bool | None = None,
-) -> Completion:
+) -> Completion[Any]:
     """Factorise a table of counts as preferences with confidences.
 
     The preference is p_ij = 1 where C_ij > 0, else 0, and every entry counts: the objective is
@@ -51,8 +51,8 @@ def implicit_als(
     max_iterations : int, default 15
         At least 1.
     tolerance : float, optional
-        Stop when the objective falls by no more than this share of itself, and warn if it does not. By default all
-        iterations are made, and that counts as converged: rankings settle long before the objective does.
+        From 0 and below 1: stop when the objective falls by no more than this share of itself, and warn if it does not.
+        By default all iterations are made, which counts as converged: rankings settle long before the objective does.
     rng : None, int or Generator
         Of the start.
     progress : bool, optional
@@ -93,7 +93,7 @@ def implicit_als(
     confidence = _checks.number(confidence, "implicit_als", "confidence", least=0.0)
     max_iterations = _checks.integer(max_iterations, 1, None, "implicit_als", "max_iterations")
     if tolerance is not None:
-        tolerance = _checks.number(tolerance, "implicit_als", "tolerance", least=0.0)
+        tolerance = _checks.number(tolerance, "implicit_als", "tolerance", least=0.0, below=1.0)
     generator = _checks.generator(rng, "implicit_als")
     return _implicit(seen, r, penalty, confidence, max_iterations, tolerance, generator, progress)
 
@@ -125,7 +125,7 @@ def _implicit(
     tolerance: float | None,
     rng: np.random.Generator,
     progress: bool | None,
-) -> Completion:
+) -> Completion[Any]:
     (m, n), dtype = seen.shape, seen.values.dtype
     extra = dtype.type(confidence) * seen.values  # c − 1
     sides = [(seen.pattern(extra), seen.pattern(1 + extra))]

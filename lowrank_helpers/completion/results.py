@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Generic
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from lowrank_helpers import _checks
-from lowrank_helpers._checks import Array
+from lowrank_helpers._checks import F
 from lowrank_helpers.completion._observations import BLOCK, Indices
 
 
 @dataclass(frozen=True)
-class Completion:
+class Completion(Generic[F]):
     """A completed m×n table: entry (i, j) is mean + row_bias[i] + column_bias[j] + (W H)_ij.
 
     Attributes
@@ -33,16 +34,16 @@ class Completion:
         False if the iterations ran out or were interrupted.
     """
 
-    W: Array
-    H: Array
-    row_bias: Array
-    column_bias: Array
+    W: NDArray[F]
+    H: NDArray[F]
+    row_bias: NDArray[F]
+    column_bias: NDArray[F]
     mean: float
-    objective: Array
+    objective: NDArray[np.float64]
     converged: bool
 
 
-def predict(result: Completion, rows: ArrayLike, columns: ArrayLike) -> Array:
+def predict(result: Completion[F], rows: ArrayLike, columns: ArrayLike) -> NDArray[F]:
     """Return the completed entries at some places, without forming the whole table.
 
     Nothing is clipped: where a scale has ends, clip the predictions to them. A row without observations (a cold
@@ -86,7 +87,7 @@ def predict(result: Completion, rows: ArrayLike, columns: ArrayLike) -> Array:
     for start in range(0, flat.size, BLOCK):
         part = slice(start, start + BLOCK)
         flat[part] += np.einsum("ij,ij->i", result.W[i.reshape(-1)[part]], Ht[j.reshape(-1)[part]])
-    answer: Array = flat.reshape(i.shape)
+    answer: NDArray[F] = flat.reshape(i.shape)
     return answer
 
 

@@ -24,7 +24,7 @@ def sgd_complete(
     tolerance: float = 1e-3,
     rng: int | np.random.Generator | None = None,
     progress: bool | None = None,
-) -> Completion:
+) -> Completion[Any]:
     """Complete a table by stochastic gradient descent over the seen entries.
 
     For a seen entry with residual e = a_ij − μ − b_i − c_j − w_iᵀh_j the step is w_i += η (e h_j − λ w_i),
@@ -49,7 +49,7 @@ def sgd_complete(
     max_epochs : int, default 200
         At least 1.
     tolerance : float, default 1e-3
-        Stop when an epoch lowers the objective by no more than this share of itself.
+        Stop when an epoch lowers the objective by no more than this share of itself, from 0 and below 1.
     rng : None, int or Generator
         Of the start and of the order.
     progress : bool, optional
@@ -91,7 +91,7 @@ def sgd_complete(
     learning_rate = _checks.number(learning_rate, "sgd_complete", "learning_rate", above=0.0)
     batch_size = _checks.integer(batch_size, 1, None, "sgd_complete", "batch_size")
     max_epochs = _checks.integer(max_epochs, 1, None, "sgd_complete", "max_epochs")
-    tolerance = _checks.number(tolerance, "sgd_complete", "tolerance", least=0.0)
+    tolerance = _checks.number(tolerance, "sgd_complete", "tolerance", least=0.0, below=1.0)
     generator = _checks.generator(rng, "sgd_complete")
     return _sgd(seen, r, penalty, biases, learning_rate, batch_size, max_epochs, tolerance, generator, progress)
 
@@ -107,7 +107,7 @@ def _sgd(
     tolerance: float,
     rng: np.random.Generator,
     progress: bool | None,
-) -> Completion:
+) -> Completion[Any]:
     (m, n), dtype = seen.shape, seen.values.dtype
     W, Ht = (0.1 * rng.standard_normal((size, r)).astype(dtype) for size in (m, n))
     b, c = np.zeros(m, dtype=dtype), np.zeros(n, dtype=dtype)

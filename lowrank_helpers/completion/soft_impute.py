@@ -30,12 +30,12 @@ def soft_impute(
     A: Any,
     penalty: float,
     *,
-    start: Completion | None = None,
+    start: Completion[Any] | None = None,
     max_iterations: int = 1000,
     tolerance: float = 1e-4,
     rng: int | np.random.Generator | None = 0,
     progress: bool | None = None,
-) -> Completion:
+) -> Completion[Any]:
     """Complete a table by the nuclear norm: minimise ½ Σ (a_ij − x_ij)² over the seen entries + λ ‖X‖_*.
 
     The convex problem has no bad local minima and needs no rank. Each iteration fills the unseen entries with those of
@@ -55,7 +55,8 @@ def soft_impute(
     max_iterations : int, default 1000
         At least 1.
     tolerance : float, default 1e-4
-        Stop when the duality gap is at most this share of the objective: so close is it to its minimum.
+        Stop when the duality gap is at most this share of the objective, above 0 and below 1: so close is it to its
+        minimum.
     rng : None, int or Generator, default 0
         Of the random vectors that subspace iteration starts from.
     progress : bool, optional
@@ -101,7 +102,7 @@ def soft_impute(
     seen = observations(A, "soft_impute")
     penalty = _checks.number(penalty, "soft_impute", "penalty", above=0.0, step="For no penalty use als_complete.")
     max_iterations = _checks.integer(max_iterations, 1, None, "soft_impute", "max_iterations")
-    tolerance = _checks.number(tolerance, "soft_impute", "tolerance", above=0.0)
+    tolerance = _checks.number(tolerance, "soft_impute", "tolerance", above=0.0, below=1.0)
     generator = _checks.generator(rng, "soft_impute")
     if start is not None and not isinstance(start, Completion):
         raise TypeError(
@@ -123,7 +124,7 @@ def soft_impute_path(
     tolerance: float = 1e-4,
     rng: int | np.random.Generator | None = 0,
     progress: bool | None = None,
-) -> list[Completion]:
+) -> list[Completion[Any]]:
     """Complete a table for several penalties, each starting from the result before.
 
     Parameters
@@ -154,7 +155,7 @@ def soft_impute_path(
     values = list(penalties)
     if not values:
         raise ValueError("soft_impute_path: penalties must not be empty; got none. Pass at least one number above 0.")
-    results: list[Completion] = []
+    results: list[Completion[Any]] = []
     for penalty in values:
         before = results[-1] if results else None
         results.append(
@@ -174,12 +175,12 @@ def soft_impute_path(
 def _soft_impute(
     seen: Observations,
     penalty: float,
-    start: Completion | None,
+    start: Completion[Any] | None,
     max_iterations: int,
     tolerance: float,
     rng: np.random.Generator,
     progress: bool | None,
-) -> Completion:
+) -> Completion[Any]:
     now = before = _zero(seen, rng) if start is None else _restart(seen, start, rng)
     if start is None:
         now = before = _descended(seen, now, penalty, rng)
@@ -234,7 +235,7 @@ def _descended(seen: Observations, X: _Factors, penalty: float, rng: np.random.G
     return X
 
 
-def _restart(seen: Observations, start: Completion, rng: np.random.Generator) -> _Factors:
+def _restart(seen: Observations, start: Completion[Any], rng: np.random.Generator) -> _Factors:
     """Begin with the result for another penalty."""
     dtype = seen.values.dtype
     if len(start.H) == 0:
@@ -282,7 +283,9 @@ def _gap(seen: Observations, X: _Factors, value: float, penalty: float, rng: np.
 
 
 def _largest(R: Pattern, rng: np.random.Generator) -> float:
-    """Return the largest singular value: by LAPACK if small, else by ARPACK."""
+    """Return the largest singular value: by LAPACK if small, else by ARPACK, which knows no matrix of zeros."""
+    if not (R if isinstance(R, np.ndarray) else R.data).any():
+        return 0.0
     if min(R.shape) <= 30:
         return float(np.linalg.norm(R if isinstance(R, np.ndarray) else R.toarray(), 2))
     v0 = rng.standard_normal(min(R.shape))

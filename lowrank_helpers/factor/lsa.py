@@ -5,22 +5,23 @@ by the cosines of rows of U diag(s), and a text that came later gets its row by 
 """
 
 import math
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, Generic, NamedTuple, TypeAlias, overload
 
 import numpy as np
 import scipy.sparse
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from lowrank_helpers import _checks
 from lowrank_helpers._bases import thin_svd
-from lowrank_helpers._checks import Array
+from lowrank_helpers._checks import Array, F, Float64, Seed
+from lowrank_helpers._products import Sparse
 from lowrank_helpers.randomized import block_krylov_svd
 from lowrank_helpers.svd import SVDFactors, fix_signs
 
-Texts: TypeAlias = ArrayLike | scipy.sparse.sparray | scipy.sparse.spmatrix
+Texts: TypeAlias = ArrayLike | Sparse
 
 
-class LatentSpace(NamedTuple):
+class LatentSpace(NamedTuple, Generic[F]):
     """A space of r latent dimensions in which documents and terms have places.
 
     Attributes
@@ -34,12 +35,18 @@ class LatentSpace(NamedTuple):
         compared by rows of V diag(s).
     """
 
-    documents: Array
-    s: Array
-    Vt: Array
+    documents: NDArray[F]
+    s: NDArray[F]
+    Vt: NDArray[F]
 
 
-def lsa(X: Texts, rank: int, *, steps: int = 16, rng: int | np.random.Generator | None = None) -> LatentSpace:
+@overload
+def lsa(X: NDArray[F], rank: int, *, steps: int = ..., rng: Seed = ...) -> LatentSpace[F]: ...
+@overload
+def lsa(X: Float64, rank: int, *, steps: int = ..., rng: Seed = ...) -> LatentSpace[np.float64]: ...
+@overload
+def lsa(X: Sparse, rank: int, *, steps: int = ..., rng: Seed = ...) -> LatentSpace[Any]: ...
+def lsa(X: Texts, rank: int, *, steps: int = 16, rng: Seed = None) -> LatentSpace[Any]:
     """Place documents and terms in a space of few dimensions, by a truncated SVD of their sparse matrix.
 
     X stays sparse: it is only multiplied, by `randomized.block_krylov_svd`. It is not centred, and its weights are
@@ -107,7 +114,13 @@ def lsa(X: Texts, rank: int, *, steps: int = 16, rng: int | np.random.Generator 
     return LatentSpace(Ut.T * s, s, V.T.copy())
 
 
-def fold_in(space: LatentSpace, X: Texts) -> Array:
+@overload
+def fold_in(space: LatentSpace[F], X: NDArray[F]) -> NDArray[F]: ...
+@overload
+def fold_in(space: LatentSpace[Any], X: Float64) -> NDArray[np.float64]: ...
+@overload
+def fold_in(space: LatentSpace[Any], X: Sparse) -> NDArray[Any]: ...
+def fold_in(space: LatentSpace[Any], X: Texts) -> NDArray[Any]:
     """Return the places of other documents in a latent space: X V, which leaves the space as it is.
 
     Documents that made the space get their own places, since X V = U diag(s). Terms that it does not know have no

@@ -7,7 +7,7 @@ losses: half the squared Frobenius norm, and the generalised Kullback-Leibler di
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Generic, Literal
 
 import numpy as np
 import scipy.sparse
@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from tqdm import tqdm
 
 from lowrank_helpers import _checks
-from lowrank_helpers._checks import Array
+from lowrank_helpers._checks import Array, F
 from lowrank_helpers.factor import _nmf_multiplicative as updates
 from lowrank_helpers.factor._nmf_hals import hals, squared_norm
 from lowrank_helpers.factor._nmf_start import level_of, nndsvd, random_start
@@ -24,7 +24,7 @@ EVERY = 10  # iterations from one look at stationarity to the next
 
 
 @dataclass(frozen=True)
-class NMFResult:
+class NMFResult(Generic[F]):
     """What `nmf` found.
 
     Attributes
@@ -42,8 +42,8 @@ class NMFResult:
         Whether stationarity is at most the tolerance.
     """
 
-    W: Array
-    H: Array
+    W: NDArray[F]
+    H: NDArray[F]
     objective: NDArray[np.float64]
     stationarity: float
     converged: bool
@@ -60,7 +60,7 @@ def nmf(
     tolerance: float = 1e-4,
     rng: int | np.random.Generator | None = None,
     progress: bool | None = None,
-) -> NMFResult:
+) -> NMFResult[Any]:
     """Factor a non-negative matrix into non-negative W and H, A ≈ W H.
 
     The Frobenius loss is ½‖A − W H‖², the Kullback-Leibler loss Σ (A log(A / W H) − A + W H).
@@ -170,7 +170,7 @@ def nmf(
 
 def _run(
     A: Any, steps: Iterator[tuple[Array, Array, float]], frobenius: bool, limit: int, tolerance: float, shown: bool
-) -> NMFResult:
+) -> NMFResult[Any]:
     """Take steps until stationary, at the limit, or interrupted."""
     stationarity = _frobenius_stationarity if frobenius else _divergence_stationarity
     W, H, value = next(steps)

@@ -5,19 +5,19 @@ X ≈ mean + scale · (scores @ components), entry by entry in each feature. Wit
 """
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Generic, overload
 
 import numpy as np
 import scipy.linalg
 from numpy.typing import ArrayLike, NDArray
 
 from lowrank_helpers import _checks
-from lowrank_helpers._checks import Array
+from lowrank_helpers._checks import Array, F, Float64
 from lowrank_helpers.svd import SVDFactors, fix_signs
 
 
 @dataclass(frozen=True)
-class PCAResult:
+class PCAResult(Generic[F]):
     """What `pca` found in an m×n data matrix, with r components. All arrays have its dtype.
 
     Attributes
@@ -38,18 +38,26 @@ class PCAResult:
         Whether the scores were divided by the roots of the variances.
     """
 
-    scores: Array
-    components: Array
-    variances: Array
-    ratios: Array
-    mean: Array
-    scale: Array
+    scores: NDArray[F]
+    components: NDArray[F]
+    variances: NDArray[F]
+    ratios: NDArray[F]
+    mean: NDArray[F]
+    scale: NDArray[F]
     whitened: bool
 
 
+@overload
+def pca(
+    X: NDArray[F], rank: int | None = ..., *, center: bool = ..., scale: bool = ..., whiten: bool = ...
+) -> PCAResult[F]: ...
+@overload
+def pca(
+    X: Float64, rank: int | None = ..., *, center: bool = ..., scale: bool = ..., whiten: bool = ...
+) -> PCAResult[np.float64]: ...
 def pca(
     X: ArrayLike, rank: int | None = None, *, center: bool = True, scale: bool = False, whiten: bool = False
-) -> PCAResult:
+) -> PCAResult[Any]:
     """Find the directions along which the rows of X vary most.
 
     LAPACK computes the thin SVD of the centred matrix; the covariance matrix, which would lose half of the digits,
@@ -122,7 +130,9 @@ def pca(
     return _components(A, r, center, scale, whiten, constant)
 
 
-def _components(A: Array, r: int, center: bool, scale: bool, whiten: bool, constant: NDArray[np.bool_]) -> PCAResult:
+def _components(
+    A: Array, r: int, center: bool, scale: bool, whiten: bool, constant: NDArray[np.bool_]
+) -> PCAResult[Any]:
     m, n = A.shape
     divisor = m - 1 if center else m
     mean, deviations = np.zeros(n), np.ones(n)
@@ -152,7 +162,7 @@ def _components(A: Array, r: int, center: bool, scale: bool, whiten: bool, const
     )
 
 
-def project(result: PCAResult, X: ArrayLike) -> Array:
+def project(result: PCAResult[F], X: ArrayLike) -> NDArray[F]:
     """Return the scores of other samples: (X − mean) / scale, projected on the components, whitened if those were.
 
     Parameters
@@ -190,11 +200,11 @@ def project(result: PCAResult, X: ArrayLike) -> Array:
             "Pass samples as rows, with the same columns."
         )
     B = (A.astype(np.float64) - result.mean) / result.scale
-    scores: Array = B.astype(result.scores.dtype) @ result.components.T
+    scores: NDArray[F] = B.astype(result.scores.dtype) @ result.components.T
     return scores / np.sqrt(result.variances) if result.whitened else scores
 
 
-def reconstruct(result: PCAResult, scores: ArrayLike | None = None) -> Array:
+def reconstruct(result: PCAResult[F], scores: ArrayLike | None = None) -> NDArray[F]:
     """Return samples from their scores: mean + scale · (scores @ components), whitening undone.
 
     Parameters
@@ -234,11 +244,11 @@ def reconstruct(result: PCAResult, scores: ArrayLike | None = None) -> Array:
     T = T.astype(result.scores.dtype, copy=False)
     if result.whitened:
         T = T * np.sqrt(result.variances)
-    samples: Array = result.mean + result.scale * (T @ result.components)
+    samples: NDArray[F] = result.mean + result.scale * (T @ result.components)
     return samples
 
 
-def _result(value: Any, function: str) -> PCAResult:
+def _result(value: Any, function: str) -> PCAResult[Any]:
     if not isinstance(value, PCAResult):
         raise TypeError(f"{function}: result must be a PCAResult; got {type(value).__name__}. Pass what pca returned.")
     return value

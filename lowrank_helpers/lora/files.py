@@ -12,8 +12,11 @@ import json
 import os
 import re
 import secrets
-import shutil
+import stat
+import time
 from pathlib import Path
+from re import _constants as re_constants  # type: ignore[attr-defined]
+from re import _parser as re_parser  # type: ignore[attr-defined]
 from typing import Any, NamedTuple
 
 import safetensors
@@ -22,12 +25,16 @@ import torch
 from torch import Tensor
 
 from lowrank_helpers import _checks
+from lowrank_helpers._lock import locked
 
 TENSORS = "adapter_model.safetensors"
 CONFIG = "adapter_config.json"
 OURS = "lowrank_helpers"  # the key of our metadata
+READINGS = 10  # of files that do not fit each other, a hundredth of a second apart
+SINGLE = (re_constants.LITERAL, re_constants.NOT_LITERAL, re_constants.ANY, re_constants.IN)  # match one character
+PART = ".part"  # ends the name of a file that is being written
 DTYPES = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
-KEY = re.compile(r"base_model\.model\.(.+)\.(lora_A\.weight|lora_B\.weight|lora_magnitude_vector)")
+KEY = re.compile(r"base_model\.model\.(.+)\.(lora_A\.weight|lora_B\.weight|lora_magnitude_vector|base_layer\.weight)")
 
 # Settings of PEFT that are read here, or change nothing once the tensors are there. Any other must be off.
 READ = """
@@ -41,12 +48,16 @@ WITHOUT_EFFECT = """
 
 
 class SavedLayer(NamedTuple):
-    """One layer of an adapter: A (rank, in), B (out, rank), DoRA's magnitude (out,) or None."""
+    """One layer of an adapter: A (rank, in), B (out, rank), DoRA's magnitude (out,) or None.
+
+    ``weight`` is the frozen weight (out, in), where the file has it: PEFT adds that of an adapted output head.
+    """
 
     A: Tensor
     B: Tensor
     magnitude: Tensor | None
     alpha: float
+    weight: Tensor | None = None
 
 
 class BaseSample(NamedTuple):
@@ -71,7 +82,12 @@ class SavedAdapter(NamedTuple):
 
 
 def write_adapter(folder: str | os.PathLike[str], saved: SavedAdapter, function: str) -> Path:
-    """Write an adapter so that the folder has the old one or the new one, whole, whatever happens."""
+    """Write an adapter so that the folder has the old one or the new one, whole, whatever happens.
+
+    The file of the tensors says all, since it has the settings once more, and takes its place first. Where a save ends
+    between the two files, the settings beside it are the old ones, the new ones wait in a part, and `_read` goes by
+    the tensors' own.
+    """
     tensors: dict[str, Tensor] = {}
     for path, layer in saved.layers.items():
         tensors[f"base_model.model.{path}.lora_A.weight"] = layer.A
@@ -81,16 +97,19 @@ def write_adapter(folder: str | os.PathLike[str], saved: SavedAdapter, function:
     tensors = {key: t.detach().cpu().clone(memory_format=torch.contiguous_format) for key, t in tensors.items()}
     config = _config(saved)
     base = {path: list(sample) for path, sample in saved.base.items()}
-    ours = json.dumps({"sha256": _digest(tensors, config, base), "base": base})
+    ours = json.dumps({"sha256": _digest(tensors, config, base), "base": base, "config": config})
     files = {
-        CONFIG: (json.dumps(config, indent=2) + "\n").encode(),
         TENSORS: safetensors.torch.save(tensors, {"format": "pt", OURS: ours}),
+        CONFIG: (json.dumps(config, indent=2) + "\n").encode(),
     }
-    return _replace(Path(os.path.realpath(folder)), files, function)
+    return _write(Path(os.path.realpath(folder)), files, function)
 
 
 def _config(saved: SavedAdapter) -> dict[str, Any]:
-    """The settings of PEFT; patterns only where layers differ, longer names first because PEFT takes the first hit."""
+    """The settings of PEFT; patterns only where layers differ, longer names first because PEFT takes the first hit.
+
+    A pattern is a regular expression, and PEFT lets it match the end of a name.
+    """
     paths = sorted(saved.layers, key=len, reverse=True)
     ranks = {path: len(saved.layers[path].A) for path in paths}
     alphas = {path: _whole(saved.layers[path].alpha) for path in paths}
@@ -98,8 +117,8 @@ def _config(saved: SavedAdapter) -> dict[str, Any]:
         "peft_type": "LORA",
         "r": ranks[paths[0]],
         "lora_alpha": alphas[paths[0]],
-        "rank_pattern": ranks if len(set(ranks.values())) > 1 else {},
-        "alpha_pattern": alphas if len(set(alphas.values())) > 1 else {},
+        "rank_pattern": _patterns(ranks),
+        "alpha_pattern": _patterns(alphas),
         "use_rslora": saved.scaling == "alpha/sqrt(rank)",
         "use_dora": any(layer.magnitude is not None for layer in saved.layers.values()),
         "target_modules": saved.targets,
@@ -109,6 +128,10 @@ def _config(saved: SavedAdapter) -> dict[str, Any]:
         "fan_in_fan_out": False,
         "inference_mode": True,
     }
+
+
+def _patterns(values: dict[str, Any]) -> dict[str, Any]:
+    return {re.escape(path): x for path, x in values.items()} if len(set(values.values())) > 1 else {}
 
 
 def _whole(x: float) -> float | int:
@@ -125,45 +148,54 @@ def _digest(tensors: dict[str, Tensor], config: dict[str, Any], base: dict[str, 
     return sha.hexdigest()
 
 
-def _replace(folder: Path, files: dict[str, bytes], function: str) -> Path:
-    """Write the files into a new folder beside, bring them to the disk, then let it take the folder's place."""
+def _write(folder: Path, files: dict[str, bytes], function: str) -> Path:
+    """Write the files beside those that are there, bring them to the disk, then let them take their places.
+
+    The folder itself stays: it may be a mount, have a mode of its own, or be the one that the process is in.
+    """
     if folder.exists() and not folder.is_dir():
         raise ValueError(f"{function}: folder must be a folder; got {folder.name!r}, a file. Pass another name.")
-    others = sorted(p.name for p in folder.iterdir() if p.name not in files) if folder.exists() else []
-    if others:
-        raise ValueError(
-            f"{function}: folder must be new or hold an adapter only; got {folder.name!r}, which also holds "
-            f"{others[0]!r}. Pass a folder of its own."
-        )
-    new = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}")
-    old = new.with_name(f"{new.name}.old")
+    new: dict[Path, Path] = {}
+    made = not folder.exists()
     try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        new.mkdir()
-        for name, content in files.items():
-            with (new / name).open("xb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-        _sync(new)
-        try:
-            if folder.exists():
-                os.rename(folder, old)
-            os.rename(new, folder)
-        except BaseException:
-            if old.exists() and not folder.exists():
-                os.rename(old, folder)
-            raise
-        _sync(folder.parent)
+        if made:
+            folder.mkdir(parents=True, exist_ok=True)
+        with locked(folder, wait=True):
+            left = sorted(folder.glob(f".*{PART}"))  # of saves that were killed
+            others = sorted(p.name for p in folder.iterdir() if not (p.name in files and p.is_file()) and p not in left)
+            if others:
+                raise ValueError(
+                    f"{function}: folder must be new or hold an adapter only; got {folder.name!r}, which also holds "
+                    f"{others[0]!r}. Pass a folder of its own."
+                )
+            for path in left:
+                path.unlink()
+            try:
+                for name, content in files.items():
+                    place = folder / name
+                    new[place] = place.with_name(f".{name}.{secrets.token_hex(4)}{PART}")
+                    with new[place].open("xb") as file:
+                        file.write(content)
+                        file.flush()
+                        os.fsync(file.fileno())
+                    if place.exists():
+                        new[place].chmod(stat.S_IMODE(place.stat().st_mode))
+                for place, path in new.items():
+                    os.replace(path, place)
+            except BaseException:
+                if new[folder / TENSORS].exists():  # the old adapter is still the one; else the new one is
+                    for path in new.values():
+                        path.unlink(missing_ok=True)
+                raise
+            _sync(folder)
     except OSError as error:
         raise OSError(
             f"{function}: could not write {folder.name!r}: {error.strerror or error}. What is in the folder is "
             "whole; free some space or pass another folder."
         ) from error
     finally:
-        shutil.rmtree(new, ignore_errors=True)
-        if folder.exists():
-            shutil.rmtree(old, ignore_errors=True)
+        if made and folder.exists() and not any(folder.iterdir()):
+            folder.rmdir()
     return folder
 
 
@@ -182,11 +214,7 @@ def _sync(folder: Path) -> None:
 
 def read_adapter(folder: str | os.PathLike[str], function: str) -> SavedAdapter:
     """Read an adapter, and check all that can be checked without a model."""
-    place = Path(folder)
-    _there(place, function)
-    config = _read_config(place / CONFIG, function)
-    tensors, metadata = _read_tensors(place / TENSORS, function)
-    base = _read_metadata(metadata, tensors, config, function)
+    config, tensors, base = _read(Path(folder), function)
     parts: dict[str, dict[str, Tensor]] = {}
     for key, tensor in tensors.items():
         known = KEY.fullmatch(key)
@@ -206,12 +234,6 @@ def read_adapter(folder: str | os.PathLike[str], function: str) -> SavedAdapter:
     layers = {path: _layer(path, found, config, function) for path, found in parts.items()}
     targets = config.get("target_modules")
     targets = sorted(map(str, targets)) if isinstance(targets, list) else []
-    for target in [] if config.get("exclude_modules") else targets:
-        if not any(path == target or path.endswith(f".{target}") for path in layers):
-            raise ValueError(
-                f"{function}: every target of {CONFIG} must have tensors; {target!r} has none in {TENSORS}. "
-                "The two files do not belong together; save the adapter again."
-            )
     return SavedAdapter(
         layers,
         targets,
@@ -222,13 +244,50 @@ def read_adapter(folder: str | os.PathLike[str], function: str) -> SavedAdapter:
     )
 
 
-def _there(folder: Path, function: str) -> None:
-    """Refuse a folder without the two files, with the reason where a pickle is there instead."""
+def _read(folder: Path, function: str) -> tuple[dict[str, Any], dict[str, Tensor], dict[str, BaseSample]]:
+    """Read the settings, the tensors and the samples of the base, which belong together.
+
+    A save that is under way exchanges one file after the other, so what does not fit is read again. What still does
+    not was changed by somebody, or was left by a save that ended between the files.
+    """
+    for _ in range(READINGS):
+        ended = any(folder.glob(f".{CONFIG}.*{PART}"))  # or is under way
+        _there(folder, ended, function)
+        tensors, metadata = _read_tensors(folder / TENSORS, function)
+        ours = _parsed(metadata.get(OURS, "{}"))
+        beside = _read_config(folder / CONFIG, function) if (folder / CONFIG).is_file() else None
+        if OURS not in metadata and beside is not None:
+            return beside, tensors, {}
+        own = ours.get("config") if isinstance(ours, dict) and ended else None
+        for config in (beside, own):
+            base = None if config is None else _base_of(ours, tensors, config)
+            if config is not None and base is not None:
+                return config, tensors, base
+        time.sleep(0.01)
+    raise ValueError(
+        f"{function}: {TENSORS} and {CONFIG} must be as they were saved; their digest is another one. "
+        "One of them was changed; load an earlier adapter."
+    )
+
+
+def _parsed(text: str) -> Any:
+    """Read JSON; None where it is none, or nested so deeply that Python does not follow."""
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _there(folder: Path, ended: bool, function: str) -> None:
+    """Refuse a folder without the two files, with the reason where a pickle is there instead.
+
+    After a save that ended between them the tensors are enough.
+    """
     if not folder.is_dir():
-        left = sorted(folder.parent.glob(f".{folder.name}.*.old"))
-        step = f"A save was interrupted; the adapter is in {left[-1].name!r}." if left else "Pass the adapter's folder."
-        raise ValueError(f"{function}: folder must be a folder that exists; got {str(folder)!r}. {step}")
-    for name in (TENSORS, CONFIG):
+        raise ValueError(
+            f"{function}: folder must be a folder that exists; got {str(folder)!r}. Pass the adapter's folder."
+        )
+    for name in (TENSORS,) if ended else (TENSORS, CONFIG):
         if not (folder / name).is_file():
             if name == TENSORS and (folder / "adapter_model.bin").is_file():
                 raise ValueError(
@@ -242,7 +301,7 @@ def _read_config(path: Path, function: str) -> dict[str, Any]:
     """Read the settings, and refuse those that would change the layers in a way that is not supported here."""
     try:
         config = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ValueError(f"{function}: {CONFIG} must be JSON; got {error}. Save the adapter again.") from error
     if not isinstance(config, dict) or config.get("peft_type") != "LORA":
         kind = config.get("peft_type") if isinstance(config, dict) else config
@@ -276,32 +335,21 @@ def _read_tensors(path: Path, function: str) -> tuple[dict[str, Tensor], dict[st
         ) from error
 
 
-def _read_metadata(
-    metadata: dict[str, str], tensors: dict[str, Tensor], config: dict[str, Any], function: str
-) -> dict[str, BaseSample]:
-    """Compare the digest, if there is one, and return the samples of the base."""
-    if OURS not in metadata:
-        return {}
+def _base_of(ours: Any, tensors: dict[str, Tensor], config: dict[str, Any]) -> dict[str, BaseSample] | None:
+    """The samples of the base, if the digest is that of these tensors and settings; otherwise None."""
     try:
-        ours = json.loads(metadata[OURS])
         base = {
             path: BaseSample(str(dtype), [float(x) for x in entries]) for path, (dtype, entries) in ours["base"].items()
         }
-        same = ours["sha256"] == _digest(tensors, config, ours["base"])
-    except (ValueError, TypeError, KeyError, AttributeError):
-        same = False
-    if not same:
-        raise ValueError(
-            f"{function}: {TENSORS} and {CONFIG} must be as they were saved; their digest is another one. "
-            "One of them was changed; load an earlier adapter."
-        )
-    return base
+        return base if ours["sha256"] == _digest(tensors, config, ours["base"]) else None
+    except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError):
+        return None
 
 
 def _layer(path: str, found: dict[str, Tensor], config: dict[str, Any], function: str) -> SavedLayer:
     """Put the tensors of one layer together, and compare their shapes with each other and with the settings."""
     wanted = {"lora_A.weight", "lora_B.weight"} | ({"lora_magnitude_vector"} if config.get("use_dora") else set())
-    if set(found) != wanted:
+    if found.keys() - {"base_layer.weight"} != wanted:
         raise ValueError(
             f"{function}: {path!r} must have {', '.join(sorted(wanted))} in {TENSORS}; got {', '.join(sorted(found))}. "
             "Save the adapter again."
@@ -321,7 +369,13 @@ def _layer(path: str, found: dict[str, Tensor], config: dict[str, Any], function
             f"{function}: the magnitude must be (out,) = ({len(B)},); got {tuple(magnitude.shape)} for {path!r}. "
             "Save the adapter again."
         )
-    return SavedLayer(A, B, magnitude, alpha)
+    largest = alpha * float(A.abs().amax()) * float(B.abs().amax())
+    if not largest < torch.finfo(torch.float32).max:
+        raise ValueError(
+            f"{function}: lora_alpha in {CONFIG} times A and B must be within the range of float32; got "
+            f"{alpha:g} for {path!r}. Load an earlier adapter."
+        )
+    return SavedLayer(A, B, magnitude, alpha, found.get("base_layer.weight"))
 
 
 def _of_layer(config: dict[str, Any], patterns: str, default: str, path: str, function: str) -> Any:
@@ -329,10 +383,41 @@ def _of_layer(config: dict[str, Any], patterns: str, default: str, path: str, fu
     listed = config.get(patterns) or {}
     try:
         for pattern, value in listed.items():
+            check_pattern(pattern)
             if re.match(rf"(.*\.)?({pattern})$", path):
                 return value
-    except (AttributeError, re.error) as error:
+    except (AttributeError, TypeError, ValueError, OverflowError, RecursionError, re.error) as error:
         raise ValueError(
-            f"{function}: {patterns} in {CONFIG} must map patterns to numbers; got {listed!r}. Save the adapter again."
+            f"{function}: {patterns} in {CONFIG} must map patterns to numbers; got {str(listed)[:200]}: {error}. "
+            "Save the adapter again."
         ) from error
     return config.get(default)
+
+
+def check_pattern(pattern: str, most: int = 4) -> None:
+    """Refuse a regular expression whose match could take for ever.
+
+    A file may come from anybody, and Python's matching cannot be stopped. Allowed are repetitions of single
+    characters, at most four of them without a bound: then the time is at most the fourth power of a name's length.
+    """
+    unbounded = 0
+
+    def walk(parsed: Any) -> None:
+        nonlocal unbounded
+        for kind, content in parsed:
+            if kind in (re_constants.MAX_REPEAT, re_constants.MIN_REPEAT) and content[1] > 1:
+                unbounded += 1
+                single = len(content[2]) == 1 and content[2][0][0] in SINGLE
+                if not single or unbounded > most:
+                    raise ValueError("a pattern may repeat single characters only, and four times at most")
+            elif kind in (re_constants.MAX_REPEAT, re_constants.MIN_REPEAT):
+                walk(content[2])
+            elif kind is re_constants.SUBPATTERN:
+                walk(content[3])
+            elif kind is re_constants.BRANCH:
+                for branch in content[1]:
+                    walk(branch)
+            elif kind not in SINGLE and kind is not re_constants.AT:
+                raise ValueError(f"a pattern may not have a {str(kind).lower()}")
+
+    walk(re_parser.parse(pattern))

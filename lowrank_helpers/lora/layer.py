@@ -1,12 +1,16 @@
 """One linear layer with low-rank adapters; public through `lowrank_helpers.lora`, which has the whole model."""
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lowrank_helpers.lora import start
-from lowrank_helpers.lora.product import low_rank_linear, product, sample, wide
+from lowrank_helpers.lora.product import low_rank_linear, product, sample, wide, with_bias
 from lowrank_helpers.lora.start import Adapter, Init, Scaling
+
+MERGED, MERGED_SCALE = "merged", "merged_scale"  # in the state of a merged layer: the adapter's name, DoRA's factors
 
 
 class LoRALinear(nn.Module):
@@ -202,7 +206,8 @@ class LoRALinear(nn.Module):
         """Put the active adapter into the weight, rounded once to its dtype; without an active one do nothing."""
         if self.active is None:
             return
-        self.original = self.sample()
+        if self.original is None:
+            self.original = sample(self.base.weight)
         adapter, W = self.adapter(self.active), self.base.weight
         V = self._sum(adapter, 1, wide(W))
         if adapter.magnitude is not None:
@@ -222,5 +227,39 @@ class LoRALinear(nn.Module):
         self.merged = self.merged_scale = None
 
     def sample(self) -> Tensor:
-        """A sample of W as it was before this layer changed it."""
-        return sample(self.base.weight) if self.original is None else self.original.float()
+        """A sample of W, as it was before this layer changed it, and of the bias."""
+        entries = sample(self.base.weight) if self.original is None else self.original.float()
+        return with_bias(entries, self.base)
+
+    def _save_to_state_dict(self, destination: dict[str, Any], prefix: str, keep_vars: bool) -> None:
+        """While an adapter is merged, its name is in the state, so that nothing counts it twice or not at all."""
+        super()._save_to_state_dict(destination, prefix, keep_vars)
+        if self.merged is not None:
+            destination[prefix + MERGED] = torch.tensor(list(self.merged.encode()), dtype=torch.uint8)
+            if self.merged_scale is not None:
+                destination[prefix + MERGED_SCALE] = self.merged_scale
+
+    def _load_from_state_dict(
+        self,
+        state_dict: dict[str, Any],
+        prefix: str,
+        local_metadata: Any,
+        strict: bool,
+        missing_keys: list[str],
+        unexpected_keys: list[str],
+        error_msgs: list[str],
+    ) -> None:
+        """Take a state only where the same adapter, or none, is merged there and here; a part of one as it comes."""
+        name, scale = state_dict.pop(prefix + MERGED, None), state_dict.pop(prefix + MERGED_SCALE, None)
+        there = None if name is None else bytes(name.tolist()).decode()
+        if there != self.merged and prefix + "base.weight" in state_dict:
+            raise RuntimeError(
+                f"{prefix.removesuffix('.') or 'LoRALinear'}: the state must have merged what the model has; it has "
+                f"{there!r} in its weights, the model {self.merged!r}. Call merge_lora or unmerge_lora on one of them."
+            )
+        if scale is not None and self.merged_scale is not None:
+            with torch.no_grad():
+                self.merged_scale.copy_(scale)
+        super()._load_from_state_dict(
+            state_dict, prefix, local_metadata, strict, missing_keys, unexpected_keys, error_msgs
+        )

@@ -1,6 +1,7 @@
 """The adapters of a whole model: put in, saved, loaded."""
 
 import os
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TypeVar
@@ -22,7 +23,7 @@ from lowrank_helpers.lora.places import (
     owners_of,
     places_of,
 )
-from lowrank_helpers.lora.product import sample
+from lowrank_helpers.lora.product import sample, with_bias
 from lowrank_helpers.lora.start import Adapter, Init, Scaling, Settings
 
 Model = TypeVar("Model", bound=nn.Module)
@@ -193,6 +194,12 @@ def save_lora(model: nn.Module, folder: str | os.PathLike[str], *, name: str | N
     found = {
         p.path: p.module for p in places_of(model) if isinstance(p.module, LoRALinear) and name in p.module.adapters
     }
+    if len(set(found.values())) < len(found):
+        warnings.warn(
+            "save_lora: a layer hangs at two places of the model; load_lora adapts it at both, PEFT at the first only. "
+            "For PEFT, merge the adapter and save the model.",
+            stacklevel=2,
+        )
     kinds = {(s.dropout, s.scaling, s.dora) for s in (layer.adapter(name).settings for layer in found.values())}
     if len(kinds) > 1:
         raise ValueError(
@@ -328,10 +335,18 @@ def _check_fits(place: Place, saved: files.SavedAdapter) -> None:
             f"load_lora: the adapter must be of the layer's shape {tuple(base.weight.shape)}; got "
             f"{(len(layer.B), layer.A.shape[1])} for {place.path!r}. Load it on the model that it was trained on."
         )
+    if layer.weight is not None and (
+        isinstance(place.module, LoRALinear) or not torch.equal(layer.weight.to(base.weight), base.weight)
+    ):
+        raise ValueError(
+            f"load_lora: the base must be the one that the adapter was trained on; the adapter brings a weight for "
+            f"{place.path!r}, which is another one or has adapters already. Load the base's own weights first, or "
+            "save the adapter in PEFT with save_embedding_layers=False."
+        )
     known = saved.base.get(place.path)
     if known is None:
         return
-    now = place.module.sample() if isinstance(place.module, LoRALinear) else sample(base.weight)
+    now = place.module.sample() if isinstance(place.module, LoRALinear) else with_bias(sample(base.weight), base)
     then = torch.tensor(known.entries, dtype=torch.float32)
     if known.dtype == _dtype(base):
         same = torch.equal(now.cpu(), then)

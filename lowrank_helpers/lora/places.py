@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from torch import nn
+from torch import Tensor, nn
 
 from lowrank_helpers.lora import start
 from lowrank_helpers.lora.layer import LoRALinear
@@ -17,6 +17,14 @@ class Place(NamedTuple):
     attribute: str
     path: str
     module: nn.Module
+
+
+class Owner(NamedTuple):
+    """A module that has a parameter, and where in its storage that lies: [start, end) in bytes."""
+
+    module: nn.Module
+    start: int
+    end: int
 
 
 def places_of(parent: nn.Module, prefix: str = "") -> Iterator[Place]:
@@ -73,7 +81,7 @@ def base_of(module: nn.Module) -> nn.Linear:
 
 
 def check_place(
-    place: Place, given: Settings, function: str, owners: Mapping[int, list[nn.Module]], *, any_rank: bool = False
+    place: Place, given: Settings, function: str, owners: Mapping[int, list[Owner]], *, any_rank: bool = False
 ) -> None:
     """Refuse a place whose layer cannot carry this adapter, or would not use it; ``owners`` as from `owners_of`."""
     module = place.module.base if isinstance(place.module, LoRALinear) else place.module
@@ -92,21 +100,35 @@ def check_place(
         check_alone(owners, base_of(place.module), place.path, function)
 
 
-def owners_of(model: nn.Module) -> dict[int, list[nn.Module]]:
-    """The modules that have each parameter, by its id: one pass, which serves the checks of all layers."""
-    owners: dict[int, list[nn.Module]] = {}
+def owners_of(model: nn.Module) -> dict[int, list[Owner]]:
+    """Who has which parameter, by the storage: one pass, which serves the checks of all layers."""
+    owners: dict[int, list[Owner]] = {}
     for module in model.modules():
-        for key in {id(parameter) for parameter in module._parameters.values() if parameter is not None}:
-            owners.setdefault(key, []).append(module)
+        for parameter in dict.fromkeys(p for p in module._parameters.values() if p is not None):
+            owners.setdefault(_storage(parameter), []).append(Owner(module, *_bounds(parameter)))
     return owners
 
 
-def check_alone(owners: Mapping[int, list[nn.Module]], base: nn.Linear, called: str, function: str) -> None:
-    """Refuse to write into a weight that another module has too."""
-    found = owners[id(base.weight)]
+def _storage(parameter: Tensor) -> int:
+    """Where its numbers lie; without any, on the meta device, the parameter itself."""
+    return id(parameter) if parameter.is_meta else parameter.untyped_storage().data_ptr()
+
+
+def _bounds(parameter: Tensor) -> tuple[int, int]:
+    """The first byte of its storage that it uses, and the first after the last."""
+    last = sum((int(size) - 1) * int(step) for size, step in zip(parameter.shape, parameter.stride(), strict=True))
+    start, size = int(parameter.storage_offset()), parameter.element_size()
+    return start * size, (start + last + 1) * size
+
+
+def check_alone(owners: Mapping[int, list[Owner]], base: nn.Linear, called: str, function: str) -> None:
+    """Refuse to write into a weight that another module has too, as the same parameter or in the same memory."""
+    start, end = _bounds(base.weight)
+    found = [owner for owner in owners[_storage(base.weight)] if owner.start < end and start < owner.end]
     if len(found) > 1:
+        other = next(owner.module for owner in found if owner.module is not base)
         raise ValueError(
-            f"{function}: the weight of {called} must be its own; it is tied to a {type(found[0]).__name__}, which "
+            f"{function}: the weight of {called} must be its own; it is tied to a {type(other).__name__}, which "
             "would change with it. Untie them first: layer.weight = torch.nn.Parameter(layer.weight.clone())."
         )
 

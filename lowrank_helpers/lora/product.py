@@ -1,17 +1,19 @@
-"""The product with W + s B A: its forward and backward pass, its sum, and a sample of W."""
+"""The product with W + s B A: its forward and backward pass, its sum, and a sample of a layer."""
 
 from typing import Any
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
+from torch.autograd import forward_ad
 
-SAMPLES = 64  # entries of W by which a saved adapter knows its base again
+SAMPLES = 64  # entries of W, and of b, by which a saved adapter knows its base again
 
 
 class _LowRankLinear(torch.autograd.Function):
     """y = x Wᵀ + b + s (x Aᵀ) Bᵀ for a matrix x. It keeps x and h = A xᵀ; W and b get no gradient.
 
+    For a gradient of the gradient h is computed again, as a function of A and x.
     Thin matrices have their r rows, not r columns: on a CPU some of these products are then five times as fast.
     """
 
@@ -24,9 +26,9 @@ class _LowRankLinear(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, dy: Tensor) -> tuple[Tensor | None, ...]:
-        if torch.is_grad_enabled():
-            raise RuntimeError("LoRALinear: no second derivatives; leave out create_graph=True.")
         x, h, W, A, B = ctx.saved_tensors
+        if torch.is_grad_enabled():
+            h = A @ x.T
         dx = dA = dB = None
         g = B.T @ dy.T  # the gradient of h, but for s
         if ctx.needs_input_grad[0]:
@@ -46,10 +48,17 @@ def low_rank_linear(
     if device != "meta" and torch.is_autocast_enabled(device) and x.dtype != torch.float64:
         x = x.to(torch.get_autocast_dtype(device))
     A, B = A.to(x.dtype), B.to(x.dtype)  # outside the function, so that autograd casts the gradients back
-    if dropout or W.requires_grad or (b is not None and b.requires_grad):
+    if dropout or W.requires_grad or (b is not None and b.requires_grad) or _transformed():
         return F.linear(x, W, b) + s * F.linear(F.linear(F.dropout(x, dropout), A), B)
     y: Tensor = _LowRankLinear.apply(x.reshape(-1, x.shape[-1]), W, b, A, B, s)  # type: ignore[no-untyped-call]
     return y.view(*x.shape[:-1], y.shape[-1])
+
+
+def _transformed() -> bool:
+    """Whether torch.func's transforms or forward-mode differentiation are at work, which need plain operations."""
+    if torch.compiler.is_compiling():
+        return False
+    return bool(torch._C._are_functorch_transforms_active()) or forward_ad._current_level >= 0
 
 
 def wide(W: Tensor) -> torch.dtype:
@@ -64,8 +73,16 @@ def product(B: Tensor, A: Tensor, dtype: torch.dtype) -> Tensor:
 
 
 def sample(W: Tensor) -> Tensor:
-    """At most 64 evenly spaced entries of W, row after row, as float32, by which a weight is known again."""
-    flat = W.detach().flatten()
-    count = min(SAMPLES, flat.numel())
-    entries: Tensor = flat[torch.arange(count, device=flat.device) * flat.numel() // count]
+    """64 entries of W spread over its rows and columns, as float32, by which a weight is known again."""
+    m, n = W.shape
+    k = torch.arange(SAMPLES, device=W.device)
+    entries: Tensor = W.detach()[k * m // SAMPLES, k * 37 % SAMPLES * n // SAMPLES]
     return entries.float()
+
+
+def with_bias(entries: Tensor, base: nn.Linear) -> Tensor:
+    """Entries of W, followed by 64 evenly spaced ones of the bias if there is one."""
+    if base.bias is None:
+        return entries
+    b = base.bias.detach()
+    return torch.cat([entries, b[torch.arange(SAMPLES, device=b.device) * len(b) // SAMPLES].float()])

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from lowrank_helpers import _checks
+from lowrank_helpers._normal import normal
 
 Scaling: TypeAlias = Literal["alpha/rank", "alpha/sqrt(rank)"]
 Init: TypeAlias = Literal["kaiming", "gaussian", "pissa", "olora"]
@@ -125,11 +126,10 @@ def initial_factors(W: Tensor, given: Settings, rng: torch.Generator) -> tuple[T
             return (root[:, None] * Vt[:r]).contiguous(), (U[:, :r] * root).contiguous()
         Q, R = torch.linalg.qr(V)
         return R[:r].clone(memory_format=torch.contiguous_format), Q[:, :r].clone(memory_format=torch.contiguous_format)
-    A = torch.empty(r, n, device=rng.device)  # float32, so that a seed means the same A for every dtype
-    if given.init == "kaiming":
-        A.uniform_(-1 / math.sqrt(n), 1 / math.sqrt(n), generator=rng)  # Kaiming's bound with a = √5
+    if given.init == "kaiming":  # float32, so that a seed means the same A for every dtype; the bound is a = √5's
+        A = torch.empty(r, n, device=rng.device).uniform_(-1 / math.sqrt(n), 1 / math.sqrt(n), generator=rng)
     else:
-        A.normal_(0.0, 1 / r, generator=rng)
+        A = normal(r, n, std=1 / r, generator=rng)
     return A.to(W.device, dtype), torch.zeros(m, r, device=W.device, dtype=dtype)
 
 

@@ -330,19 +330,36 @@ def _number(displaced: Path) -> int:
     return int(displaced.name.rpartition("-")[2])
 
 
-def _newest_whole(folder: Path) -> tuple[Checkpoint | None, list[str]]:
-    """Return the newest whole checkpoint, and what is wrong with each that is newer."""
-    candidates = [(step, math.inf, path) for step, path in _found(folder, PLACE)]
-    candidates += [(step, float(_number(path)), path) for step, path in _found(folder, DISPLACED)]
+def _newest_whole(folder: Path, attempts: int = 10) -> tuple[Checkpoint | None, list[str]]:
+    """Return the newest whole checkpoint, and what is wrong with each that is newer.
+
+    A run that is at work may save one and remove another meanwhile; then what was seen as missing is looked for again.
+    """
+    candidates = _candidates(folder)
     broken: list[str] = []
-    for step, _, path in sorted(candidates, reverse=True):
+    for step, _, path in candidates:
         if not (path / TENSORS).exists() and not (path / STATE).exists():
             continue  # what removing leaves of a directory with somebody else's file in it
         try:
-            return _read(path, step), broken
+            found = _read(path, step)
         except ValueError as error:
             broken.append(f"{path}: {error}")
-    return None, broken
+        else:
+            if not broken:
+                return found, broken
+            break
+    else:
+        found = None
+    if attempts and _candidates(folder) != candidates:
+        return _newest_whole(folder, attempts - 1)
+    return found, broken
+
+
+def _candidates(folder: Path) -> list[tuple[int, float, Path]]:
+    """All directories of checkpoints, the newest first: step, rank among those of a step, path."""
+    candidates = [(step, math.inf, path) for step, path in _found(folder, PLACE)]
+    candidates += [(step, float(_number(path)), path) for step, path in _found(folder, DISPLACED)]
+    return sorted(candidates, reverse=True)
 
 
 def _read(path: Path, step: int) -> Checkpoint:
@@ -361,9 +378,13 @@ def _read(path: Path, step: int) -> Checkpoint:
     digest = document.pop("sha256", None) if isinstance(document, dict) else None
     if digest is None or digest != _digest(document):
         raise ValueError(f"{STATE} was changed: its sha256 digest does not fit")
-    if document["step"] != step:
-        raise ValueError(f"{STATE} belongs to step {document['step']}")
-    size, digest = document["tensors"]["size"], document["tensors"]["sha256"]
+    try:
+        written, state = document["step"], dict(document["state"])
+        size, digest = document["tensors"]["size"], document["tensors"]["sha256"]
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"{STATE} is no document of a checkpoint: {error!r}") from None
+    if written != step:
+        raise ValueError(f"{STATE} belongs to step {written}")
     if len(content) != size:
         raise ValueError(f"{TENSORS} has {len(content)} bytes, {size} were written")
     if hashlib.sha256(content).hexdigest() != digest:
@@ -372,4 +393,4 @@ def _read(path: Path, step: int) -> Checkpoint:
         tensors = safetensors.torch.load(content)
     except safetensors.SafetensorError as error:
         raise ValueError(f"{TENSORS} cannot be read by safetensors {safetensors.__version__}: {error}") from None
-    return Checkpoint(step, tensors, document["state"], path)
+    return Checkpoint(step, tensors, state, path)

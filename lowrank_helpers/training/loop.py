@@ -1,16 +1,21 @@
 """The loop: read a batch, take a step, keep a record, save."""
 
 import math
+import signal
+import threading
 import time
+import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+from types import FrameType
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 from tqdm.std import tqdm
 
+from lowrank_helpers._lock import locked
 from lowrank_helpers.training.checkpoints import latest_checkpoint, save_checkpoint
 from lowrank_helpers.training.corpus import Batches
 from lowrank_helpers.training.model import GPT
@@ -67,50 +72,60 @@ def run(function: str, model: GPT, tokens: Tensor, plan: Plan, habits: Habits, a
         )
     optimiser = Optimiser(trained, device, dtype, weight_decay=plan.weight_decay, betas=plan.betas, clip=plan.clip)
     settings = {**plan._asdict(), "betas": list(plan.betas), **about, **identity(model, tokens)}
-    resumed = _resume(function, optimiser, settings, habits.folder)
-    batches = Batches(tokens, plan.context, plan.seed)
-    forward = torch.compile(model) if habits.compile else model
     place, count = processes(function, device)
-    with _training(model, optimiser), own_random_state(device), _memory_error_explained(function, plan):
-        log = Log(habits.folder if place == 0 else None, resumed)
-        bar = tqdm(total=plan.steps, initial=resumed, disable=place > 0 or not habits.progress, unit="step")
-        began = time.perf_counter()
-        for step in range(resumed + 1, plan.steps + 1):
-            seed_step(plan.seed, step, place)
-            total = torch.zeros((), device=device)
-            for batch in _micro_batches(batches, step, plan, place, count):
-                total += optimiser.add_gradient(forward, *batch, share=1 / plan.accumulate)
-            loss, norm = optimiser.clip_gradient(total, count)
-            if not math.isfinite(loss) or not (math.isfinite(norm) or dtype == torch.float16):
-                raise FloatingPointError(_not_finite(function, step, loss, norm, habits.folder))
-            rate = learning_rate_at(
-                step, steps=plan.steps, peak=plan.learning_rate, warmup=plan.warmup, final=plan.final_learning_rate
-            )
-            optimiser.step(rate)
+    with _own_folder(function, habits.folder, place):
+        resumed = _resume(function, optimiser, settings, habits.folder)
+        batches = Batches(tokens, plan.context, plan.seed)
+        forward = torch.compile(model) if habits.compile else model
+        with (
+            _training(model, optimiser),
+            own_random_state(device),
+            _memory_error_explained(function, plan),
+            _interruptible(count) as interruption,
+        ):
+            log = Log(habits.folder if place == 0 else None, resumed)
+            bar = tqdm(total=plan.steps, initial=resumed, disable=place > 0 or not habits.progress, unit="step")
+            began = time.perf_counter()
+            for step in range(resumed + 1, plan.steps + 1):
+                seed_step(plan.seed, step, place)
+                total = torch.zeros((), device=device)
+                for batch in _micro_batches(batches, step, plan, place, count):
+                    total += optimiser.add_gradient(forward, *batch, share=1 / plan.accumulate)
+                loss, norm = optimiser.clip_gradient(total, count)
+                if not math.isfinite(loss) or not (math.isfinite(norm) or dtype == torch.float16):
+                    raise FloatingPointError(_not_finite(function, step, loss, norm, habits.folder))
+                rate = learning_rate_at(
+                    step, steps=plan.steps, peak=plan.learning_rate, warmup=plan.warmup, final=plan.final_learning_rate
+                )
+                optimiser.step(rate)
 
-            tokens_per_step = plan.batch_size * plan.accumulate * plan.context
-            speed = (step - resumed) * tokens_per_step / (time.perf_counter() - began)
-            bar.set_postfix_str(f"loss {loss:.3f}, {speed:,.0f} tokens/s", refresh=False)
-            bar.update()
-            record = {
-                "step": step,
-                "loss": loss,
-                "learning_rate": rate,
-                **({"gradient_norm": norm} if math.isfinite(norm) else {}),  # JSON has no infinity
-                "tokens": step * tokens_per_step,
-                "tokens_per_second": round(speed, 1),
-            }
-            measured = habits.validation is not None and _due(step, habits.evaluate_every, plan.steps)
-            saved = habits.folder is not None and _due(step, habits.save_every, plan.steps)
-            if habits.validation is not None and measured:
-                with optimiser.autocast():
-                    record["validation"] = mean_loss(model, habits.validation, plan.context, plan.batch_size)
-            if measured or saved or _due(step, habits.log_every, plan.steps):
-                log.add(record, before_checkpoint=saved)
-            if habits.folder is not None and saved and place == 0:
-                state = {"settings": settings, "optimiser": optimiser.state()}
-                save_checkpoint(habits.folder, step, optimiser.tensors(), state)
-        bar.close()
+                tokens_per_step = plan.batch_size * plan.accumulate * plan.context
+                speed = (step - resumed) * tokens_per_step / (time.perf_counter() - began)
+                bar.set_postfix_str(f"loss {loss:.3f}, {speed:,.0f} tokens/s", refresh=False)
+                bar.update()
+                record = {
+                    "step": step,
+                    "loss": loss,
+                    "learning_rate": rate,
+                    **({"gradient_norm": norm} if math.isfinite(norm) else {}),  # JSON has no infinity
+                    "tokens": step * tokens_per_step,
+                    "tokens_per_second": round(speed, 1),
+                }
+                last_step = step if interruption.is_set() else plan.steps
+                measured = habits.validation is not None and _due(step, habits.evaluate_every, last_step)
+                saved = habits.folder is not None and _due(step, habits.save_every, last_step)
+                if habits.validation is not None and measured:
+                    with optimiser.autocast():
+                        record["validation"] = mean_loss(model, habits.validation, plan.context, plan.batch_size)
+                if measured or saved or _due(step, habits.log_every, last_step):
+                    log.add(record, before_checkpoint=saved)
+                if habits.folder is not None and saved and place == 0:
+                    state = {"settings": settings, "optimiser": optimiser.state()}
+                    save_checkpoint(habits.folder, step, optimiser.tensors(), state)
+                if step == last_step < plan.steps:
+                    _warn_of_interruption(function, step, plan.steps, habits.folder)
+                    break
+            bar.close()
     last = log.records[-1] if log.records else {}
     return TrainingResult(
         log=log.records,
@@ -156,6 +171,62 @@ def _training(model: GPT, optimiser: Optimiser) -> Iterator[None]:
         optimiser.forget_gradient()
 
 
+@contextmanager
+def _own_folder(function: str, folder: Path | None, place: int) -> Iterator[None]:
+    """Keep other runs out of the folder: two that write into one would lose each other's checkpoints."""
+    if folder is None or place > 0:
+        yield
+        return
+    with suppress(OSError):  # whoever writes into it says more
+        folder.mkdir(parents=True, exist_ok=True)
+    if not folder.is_dir():
+        yield
+        return
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(locked(folder, wait=False))
+        except BlockingIOError:
+            raise RuntimeError(
+                f"{function}: folder must belong to one run at a time; another is at work in {folder}. "
+                "Wait for it, or pass another folder."
+            ) from None
+        yield
+
+
+@contextmanager
+def _interruptible(count: int) -> Iterator[threading.Event]:
+    """Let Ctrl-C end the run after the step that it meets, instead of in its midst; pressed again, it ends it at once.
+
+    Of several processes each would stop at a step of its own and wait for the others for ever: there it stays as it is.
+    """
+    asked = threading.Event()
+    if count > 1 or threading.current_thread() is not threading.main_thread():
+        yield asked  # only the main thread gets signals
+        return
+    before = signal.getsignal(signal.SIGINT)
+
+    def ask(number: int, frame: FrameType | None) -> None:
+        asked.set()
+        signal.signal(signal.SIGINT, before)
+
+    if before is signal.default_int_handler:  # whoever has put another there wants that one
+        signal.signal(signal.SIGINT, ask)
+    try:
+        yield asked
+    finally:
+        if signal.getsignal(signal.SIGINT) is ask:
+            signal.signal(signal.SIGINT, before)
+
+
+def _warn_of_interruption(function: str, step: int, steps: int, folder: Path | None) -> None:
+    kept = f"The same call goes on from its checkpoint in {folder}." if folder else "Pass folder= to go on later."
+    warnings.warn(
+        f"{function}: interrupted after step {step} of {steps}; the model is as it is by then. {kept}",
+        RuntimeWarning,
+        stacklevel=4,
+    )
+
+
 def _due(step: int, every: int | None, steps: int) -> bool:
     return step == steps or (every is not None and step % every == 0)
 
@@ -172,6 +243,11 @@ def _resume(function: str, optimiser: Optimiser, settings: dict[str, Any], folde
     found = latest_checkpoint(folder) if folder is not None else None
     if found is None:
         return 0
+    if not {"settings", "optimiser"} <= found.state.keys():
+        raise ValueError(
+            f"{function}: the folder must hold this run or none; {found.path} is no checkpoint of a run. "
+            "Pass another folder."
+        )
     refuse_another_run(function, found.state["settings"], settings, found.path)
     optimiser.restore(found.tensors, found.state["optimiser"])
     return found.step

@@ -5,7 +5,9 @@ import threading
 from typing import Any
 
 import torch
-from torch import Tensor
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 ENTRIES = 2**25  # logits held at a time, about: 128 MiB in float32
 _kept = threading.local()
@@ -58,6 +60,23 @@ def chunked_cross_entropy(hidden: Tensor, weight: Tensor, targets: Tensor) -> Te
         hidden, weight = hidden.to(dtype), weight.to(dtype)
     loss: Tensor = _CrossEntropy.apply(hidden, weight, targets)  # type: ignore[no-untyped-call]
     return loss
+
+
+def cross_entropy_of(head: nn.Module, hidden: Tensor, targets: Tensor, vocabulary: int) -> Tensor:
+    """Return the mean cross-entropy of the logits ``head(hidden)``, whatever the head computes them by.
+
+    The logits of a chunk are computed again in the backward pass: slower than `chunked_cross_entropy`, as small.
+    """
+    wide = torch.float64 if hidden.dtype == torch.float64 else torch.float32
+
+    def summed(part: Tensor, wanted: Tensor) -> Tensor:
+        return F.cross_entropy(head(part).to(wide), wanted, reduction="sum")
+
+    tokens = max(1, ENTRIES // vocabulary)
+    total = torch.zeros((), dtype=wide, device=hidden.device)
+    for part, wanted in zip(torch.split(hidden, tokens), torch.split(targets, tokens), strict=True):
+        total = total + checkpoint(summed, part, wanted, use_reentrant=False)
+    return total / len(hidden)
 
 
 def _scratch(entries: int, like: Tensor) -> Tensor:

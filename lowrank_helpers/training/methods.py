@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lowrank_helpers import _checks
+from lowrank_helpers._normal import normal
 from lowrank_helpers.lora import Init, Scaling, add_lora
 from lowrank_helpers.lora.start import settings
 from lowrank_helpers.training.model import GPT, check_model
@@ -26,7 +27,7 @@ class BottleneckAdapter(nn.Module):
     def __init__(self, base: nn.Linear, bottleneck: int, generator: torch.Generator) -> None:
         super().__init__()
         self.base, width = base, base.out_features
-        down = torch.empty(bottleneck, width).normal_(std=width**-0.5, generator=generator)
+        down = normal(bottleneck, width, std=width**-0.5, generator=generator)
         self.down = nn.Parameter(down.to(base.weight.device))
         self.up = nn.Parameter(torch.zeros(width, bottleneck, device=base.weight.device))
 

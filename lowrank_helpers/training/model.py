@@ -15,8 +15,9 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from lowrank_helpers import _checks
+from lowrank_helpers._normal import normal
 from lowrank_helpers.attention import _turned
-from lowrank_helpers.training.losses import chunked_cross_entropy
+from lowrank_helpers.training.losses import chunked_cross_entropy, cross_entropy_of
 from lowrank_helpers.training.schedule import own_random_state
 
 Positions = Literal["learned", "rotary"]
@@ -203,7 +204,10 @@ class GPT(nn.Module):
         h = self.hidden_states(tokens)
         if targets is None:
             return cast(Tensor, self.head(h))
-        return chunked_cross_entropy(h.flatten(0, 1), self.head.weight, targets.flatten())
+        h, targets = h.flatten(0, 1), targets.flatten()
+        if type(self.head) is nn.Linear and not (self.head._forward_hooks or self.head._forward_pre_hooks):
+            return chunked_cross_entropy(h, self.head.weight, targets)
+        return cross_entropy_of(self.head, h, targets, self.config.vocabulary)  # adapted: its weight is not all of it
 
     def hidden_states(self, tokens: Tensor) -> Tensor:
         """Return the normed output of the last block, shape (batch, T, width)."""
@@ -251,5 +255,4 @@ def _initialise(model: GPT, seed: int) -> None:
         std = (
             0.02 / math.sqrt(2 * model.config.layers) if name.endswith(("o_proj.weight", "down_proj.weight")) else 0.02
         )
-        drawn = torch.empty(weight.shape, dtype=torch.float32).normal_(std=std, generator=generator)
-        weight.copy_(drawn)
+        weight.copy_(normal(*weight.shape, std=std, generator=generator))

@@ -92,6 +92,12 @@ def pretrain(
     MemoryError, OSError
         Memory or disk is full: the message says what to change. Checkpoints stay whole.
 
+    Warns
+    -----
+    RuntimeWarning
+        If Ctrl-C ended the run: after the step that it met, with a record, a measurement and a checkpoint of that
+        step. The model is returned as it is then, adapters in place. Pressed twice, it raises KeyboardInterrupt.
+
     References
     ----------
     Radford et al. 2019, "Language models are unsupervised multitask learners"; Brown et al. 2020, arXiv:2005.14165,
@@ -182,6 +188,11 @@ validation, evaluate_every, folder, save_every, log_every, progress
     ------
     ValueError, TypeError, FloatingPointError, MemoryError, OSError
         As in `pretrain`, or the method does not fit the model. What the method put into the model is then taken out.
+
+    Warns
+    -----
+    RuntimeWarning
+        If Ctrl-C ended the run, as in `pretrain`: what the method put into the model stays, as far as it was trained.
 
     Examples
     --------

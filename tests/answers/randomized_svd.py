@@ -5,9 +5,9 @@ import numpy as np
 from lowrank_helpers.exercises import randomized_svd as rs
 
 
-def adaptive(A, tol, rng, block=8):
+def adaptive(A, wanted, rng, block=8):
     Q, rest = np.zeros((A.shape[0], 0)), A.copy()
-    while np.linalg.norm(rest) > tol and Q.shape[1] < min(A.shape):
+    while np.linalg.norm(rest) > wanted and Q.shape[1] < min(A.shape):
         Y = rest @ rng.standard_normal((A.shape[1], block))
         for _ in range(2):
             Y = np.linalg.qr(Y - Q @ (Q.T @ Y))[0]

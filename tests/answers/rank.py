@@ -6,16 +6,17 @@ import numpy as np
 
 from lowrank_helpers import linalg
 from lowrank_helpers.exercises import rank
+from tests.margins import above
 
 
 def cr(A, rtol=1e-12, relative=True):
     """C: the leftmost independent columns of A, R: by least squares."""
     kept = []
-    tolerance = rtol * np.linalg.norm(A) if relative else rtol
+    least = rtol * np.linalg.norm(A) if relative else rtol
     for j in range(A.shape[1]):
         C = A[:, kept]
         rest = A[:, j] - C @ np.linalg.lstsq(C, A[:, j], rcond=None)[0] if kept else A[:, j]
-        if np.linalg.norm(rest) > tolerance:
+        if above(np.linalg.norm(rest), least):
             kept.append(j)
     C = A[:, kept]
     return C, np.linalg.lstsq(C, A, rcond=None)[0] if kept else np.zeros((0, A.shape[1]))

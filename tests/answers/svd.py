@@ -9,6 +9,7 @@ S = np.sqrt(5) * np.array([6, 3])
 VT = np.array([[2, 1], [-1, 2]]) / np.sqrt(5)
 U_BAD_LAST = np.column_stack([U[:, :2], [1, 1, -2]])
 GAP = 1e-3
+FLOOR = 1e-8
 
 
 def values(M):
@@ -26,7 +27,7 @@ def by_gram(A, B):
 
 
 def count(test):
-    return lambda M, bound: int(test(values(M), bound).sum())
+    return lambda M, noise: int(test(values(M), noise).sum())
 
 
 def ridge(factor):
@@ -44,7 +45,7 @@ RIGHT = [
     (svd.by_hand, (U, S, VT)),
     (svd.by_hand, (U * [1, -1, -1], S, VT * [[1], [-1]])),
     (svd.product, product_values),
-    (svd.certified_rank, count(lambda s, bound: s > bound)),
+    (svd.certified_rank, count(lambda s, noise: s > noise)),
     (svd.ridge_path, tikhonov),
     (svd.safe_angle, GAP / 2 * np.sqrt(3)),
     (svd.safe_angle, 0.000866025),
@@ -74,15 +75,15 @@ WRONG = [
     (svd.product, lambda A, B: A.T @ A, "shape (3,)"),
     (svd.product, lambda A, B: A @ A, "raised ValueError"),
     (svd.product, None, "without calling"),
-    (svd.certified_rank, count(lambda s, bound: s > 0), "all singular values"),
-    (svd.certified_rank, count(lambda s, bound: s > 0.1 * s[0]), "relative"),
-    (svd.certified_rank, count(lambda s, bound: s > 2 * bound), "double"),
-    (svd.certified_rank, count(lambda s, bound: s >= bound), "strict"),
-    (svd.certified_rank, count(lambda s, bound: s > max(bound, 1e-8)), "1e-9"),
-    (svd.certified_rank, lambda M, bound: 3 if M[0, 0] == 100 else 1, "zero matrix"),
-    (svd.certified_rank, count(lambda s, bound: np.zeros(4)), "return 0"),
-    (svd.certified_rank, lambda M, bound: 2.5, "whole number"),
-    (svd.certified_rank, lambda M, bound: values(M), "one number"),
+    (svd.certified_rank, count(lambda s, noise: s > 0), "all singular values"),
+    (svd.certified_rank, count(lambda s, noise: s > 0.1 * s[0]), "relative"),
+    (svd.certified_rank, count(lambda s, noise: s > 2 * noise), "double"),
+    (svd.certified_rank, count(lambda s, noise: s >= noise), "strict"),
+    (svd.certified_rank, count(lambda s, noise: s > max(noise, FLOOR)), "1e-9"),
+    (svd.certified_rank, lambda M, noise: 3 if M[0, 0] == 100 else 1, "zero matrix"),
+    (svd.certified_rank, count(lambda s, noise: np.zeros(4)), "return 0"),
+    (svd.certified_rank, lambda M, noise: 2.5, "whole number"),
+    (svd.certified_rank, lambda M, noise: values(M), "one number"),
     (svd.ridge_path, ridge(lambda s, lams: s / (s**2 + lams**2)), "not λ²"),
     (svd.ridge_path, ridge(lambda s, lams: s**2 / (s**2 + lams)), "divide"),
     (svd.ridge_path, ridge(lambda s, lams: 1 / (s + lams)), "added λ to σ"),

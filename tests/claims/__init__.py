@@ -6,6 +6,10 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
+import numpy as np
+
+from tests.margins import above
+
 
 class Claim(NamedTuple):
     """One numbered claim, made executable.
@@ -27,6 +31,12 @@ class Claim(NamedTuple):
     cases: Sequence[tuple[Any, ...]]
     dropped: Mapping[str, tuple[Any, ...]]
     mutants: Mapping[str, Any]
+
+
+def rank(A, rtol=1e-10, size=None):
+    """The rank of A: how many singular values are above rtol times the size, σ₁ by default; it raises near there."""
+    s = np.linalg.svd(A, compute_uv=False) if A.size else np.zeros(0)
+    return int(above(s, rtol * (s.max(initial=0.0) if size is None else size)).sum())
 
 
 class Folklore(NamedTuple):

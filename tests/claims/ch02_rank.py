@@ -5,7 +5,9 @@ from fractions import Fraction
 import numpy as np
 
 from lowrank_helpers import linalg
-from tests.claims import Claim, Folklore
+from tests import margins
+from tests.claims import Claim, Folklore, rank
+from tests.margins import above
 
 RNG = np.random.default_rng(2)
 HAND = np.array([[6.0, 3, -3, 0], [2, 2, -1, 2], [0, 2, 0, 4]])
@@ -39,15 +41,10 @@ def exact_rank(A):
     return found
 
 
-def numerical_rank(A):
-    """The rank by numpy's default tolerance; an empty matrix has rank 0."""
-    return int(np.linalg.matrix_rank(A)) if A.size else 0
-
-
 def close(A, B, scale=None):
     """Equality up to rounding, relative to the size of A."""
     scale = max(1.0, np.abs(A).max(initial=0.0)) if scale is None else scale
-    return A.shape == B.shape and bool(np.abs(A - B).max(initial=0.0) <= 1e-11 * scale)
+    return margins.close(A, B, atol=1e-11 * scale)
 
 
 # thm-row-rank-column-rank
@@ -67,7 +64,7 @@ def independent_rows(A):
         for _ in range(2):
             for q in basis:
                 rest = rest - (q @ rest) * q
-        if np.linalg.norm(rest) > 1e-10 * np.linalg.norm(A):
+        if above(np.linalg.norm(rest), 1e-10 * np.linalg.norm(A)):
             basis.append(rest / np.linalg.norm(rest))
     return len(basis)
 
@@ -86,9 +83,9 @@ def factorization(factor, A, X, Y):
     if X.shape != C.shape or Y.shape != R.shape:
         return False
     G = np.linalg.lstsq(C, X, rcond=None)[0]
-    bases = numerical_rank(C) == numerical_rank(np.hstack([C, A])) == r == numerical_rank(np.vstack([R, A]))
+    bases = rank(C) == rank(np.hstack([C, A])) == r == rank(np.vstack([R, A]))
     # G is unique because C has independent columns: no second solution of CG = X.
-    unique = numerical_rank(C) == r == numerical_rank(G)
+    unique = rank(C) == r == rank(G)
     return bool(bases and unique and close(C @ G, X) and close(np.linalg.solve(G, R), Y))
 
 
@@ -119,7 +116,7 @@ def diagonal_pivots(A):
     """Elimination that looks for pivots on the diagonal only."""
     E, columns, rows = A.astype(float), [], []
     for k in range(min(A.shape)):
-        if abs(E[k, k]) > 1e-12:
+        if above(abs(E[k, k]), 1e-12):
             columns.append(E[:, k].copy())
             rows.append(E[k] / E[k, k])
             E = E - np.outer(columns[-1], rows[-1])
@@ -136,7 +133,7 @@ def reduces(step, A, x, y):
     if not np.isfinite(B).all():
         return False
     scale = max(np.abs(A).max(), np.abs(B).max())
-    return int(np.linalg.matrix_rank(B, tol=1e-10 * scale)) == exact_rank(A) - 1
+    return int(above(np.linalg.svd(B, compute_uv=False), 1e-10 * scale).sum()) == exact_rank(A) - 1
 
 
 def wedderburn(A, x, y):
@@ -162,7 +159,7 @@ def eliminate(A, seed, *, step=np.outer, divide=True):
     E, columns, rows = A.astype(float), [], []
     rng = np.random.default_rng(seed)
     for _ in range(min(A.shape) + 1):
-        choices = np.argwhere(np.abs(E) > 1e-8 * max(1.0, np.abs(A).max()))
+        choices = np.argwhere(above(np.abs(E), 1e-8 * max(1.0, np.abs(A).max())))
         if not len(choices):
             break
         i, j = rng.choice(choices)
@@ -253,7 +250,7 @@ def freedom(formula, C, R):
     J = np.hstack([np.kron(np.eye(m), R.T), np.kron(C, np.eye(n))])
     wasted = [np.concatenate([(C @ G).ravel(), -(G @ R).ravel()]) for G in np.eye(r * r).reshape(r * r, r, r)]
     kernel = np.reshape(wasted, (r * r, r * (m + n))).T
-    if numerical_rank(J) != d or numerical_rank(kernel) != r * r or not close(J @ kernel, 0 * (J @ kernel)):
+    if rank(J) != d or rank(kernel) != r * r or not close(J @ kernel, 0 * (J @ kernel)):
         return False
     if r == 0:
         return d == 0
@@ -265,10 +262,10 @@ def freedom(formula, C, R):
     E, F, G = free[np.ix_(rows, columns)], free[np.ix_(rows, rest)], free[np.ix_(others, columns)]
     moved = free.copy()
     moved[np.ix_(others, rest)] = G @ np.linalg.solve(E, F)
-    follows = numerical_rank(moved) == r
+    follows = rank(moved) == r
     if len(others) and len(rest):
         moved[others[0], rest[0]] += 1e-3
-        follows = follows and numerical_rank(moved) == r + 1
+        follows = follows and rank(moved) == r + 1
     return bool(follows and E.size + F.size + G.size == d)
 
 
@@ -276,7 +273,7 @@ def independent(X, r):
     """The first r independent rows of X."""
     kept = []
     for i in range(len(X)):
-        if len(kept) < r and numerical_rank(X[[*kept, i]]) > len(kept):
+        if len(kept) < r and rank(X[[*kept, i]]) > len(kept):
             kept.append(i)
     return np.array(kept)
 
@@ -299,13 +296,14 @@ def semicontinuous(radius, A, rows, columns, share, noise):
     worst[np.ix_(rows, columns)] = -np.outer(U[:, -1], Vt[-1])
     rng = np.random.default_rng(1)
     pushes = [worst, *(rng.standard_normal(A.shape) for _ in range(20))]
-    if any(np.linalg.matrix_rank(A + share * limit * P / linalg.spectral_norm(P), tol=1e-9) < r for P in pushes):
+    pushed = np.array([A + share * limit * P / linalg.spectral_norm(P) for P in pushes])
+    if not above(np.linalg.svd(pushed, compute_uv=False)[:, r - 1], 1e-9).all():
         return False
     alone = np.zeros(A.shape)
     alone[np.ix_(rows, columns)] = block
-    if np.linalg.matrix_rank(alone + limit * worst, tol=1e-9) != r - 1:
+    if above(np.linalg.svd(alone + limit * worst, compute_uv=False), 1e-9).sum() != r - 1:
         return False
-    return int(np.linalg.matrix_rank(A + noise)) == min(A.shape)
+    return rank(A + noise, rtol=1e-13) == min(A.shape)
 
 
 def gaussian(A, size, seed):
@@ -495,8 +493,8 @@ FOLKLORE = {
         fails=lambda: 4 not in (1 + 3 + 2, linalg.factor_parameters(3, 2, 1)),
         holds=lambda: (
             linalg.degrees_of_freedom(3, 2, 1)
-            == numerical_rank(derivative_of_triple(np.array([2.0, 1, 2]), np.array([3.0, 1]), 2.0))
-            == numerical_rank(derivative_of_triple(np.array([2.0, 1, 2]), np.array([3.0, 1]), 2.0)[:, 1:])
+            == rank(derivative_of_triple(np.array([2.0, 1, 2]), np.array([3.0, 1]), 2.0))
+            == rank(derivative_of_triple(np.array([2.0, 1, 2]), np.array([3.0, 1]), 2.0)[:, 1:])
             == 4
         ),
     ),

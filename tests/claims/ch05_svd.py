@@ -7,7 +7,10 @@ import numpy as np
 import scipy.linalg
 
 from lowrank_helpers import linalg, svd
+from tests import margins
 from tests.claims import Claim, Folklore
+from tests.claims import rank as rank_of
+from tests.margins import above, within
 
 EPS = np.finfo(float).eps
 RNG = np.random.default_rng(50)
@@ -41,7 +44,7 @@ def orthogonal(n, seed):
 
 def near(X, Y, scale=1.0):
     X, Y = np.asarray(X), np.asarray(Y)
-    return X.shape == Y.shape and bool(np.all(np.abs(X - Y) <= 100 * EPS * max(1, *X.shape) * max(scale, 1e-300)))
+    return X.shape == Y.shape and margins.close(X, Y, atol=100 * EPS * max((1, *X.shape)) * max(scale, 1e-300))
 
 
 def unitary(Q):
@@ -56,13 +59,13 @@ def exists(code, A, rank):
         return False
     size = max(np.linalg.norm(A), EPS)
     spaces = (
-        int((s > 100 * EPS * max(m, n) * size).sum()) == rank
+        above(s, 100 * EPS * max(m, n) * size).sum() == rank
         and near(U[:, :rank] @ (U[:, :rank].T @ A), A, size)
         and near((A @ Vt[:rank].T) @ Vt[:rank], A, size)
         and near(A @ Vt[rank:].T, np.zeros((m, n - rank)), size)
         and near(A.T @ U[:, rank:], np.zeros((n, m - rank)), size)
     )
-    ordered = bool((np.diff(s) <= 0).all() and (s >= 0).all())
+    ordered = within([*np.diff(s), *-s], 100 * EPS * size)  # at a tie rounding decides which of two comes first
     return unitary(U) and unitary(Vt) and ordered and near(U @ sigma(s, m, n) @ Vt, A, size) and spaces
 
 
@@ -74,12 +77,13 @@ def by_deflation(A):
     v = np.linalg.eigh(A.T @ A)[1][:, -1]
     image = A @ v
     s1 = np.linalg.norm(image)
-    u = image / s1 if s1 > 1e-13 else np.eye(m)[0]
+    s1 = s1 if above(s1, 1e-13) else 0.0
+    u = image / s1 if s1 else np.eye(m)[0]
     P, Q = completed(u), completed(v)
     U, s, Vt = by_deflation(P[:, 1:].T @ A @ Q[:, 1:])
     return (
         P @ scipy.linalg.block_diag(1.0, U),
-        np.append(s1 if s1 > 1e-13 else 0.0, s),
+        np.append(s1, s),
         scipy.linalg.block_diag(1.0, Vt) @ Q.T,
     )
 
@@ -112,7 +116,7 @@ def from_gram(A):
     """Vectors from AᵀA, and a U with zero columns where σ = 0."""
     U, s, Vt = full(A)
     U = U.copy()
-    U[:, int((s > 1e-10).sum()) :] = 0
+    U[:, above(s, 1e-10).sum() :] = 0
     return U, s, Vt
 
 
@@ -120,7 +124,7 @@ def unique(code, A, first, second):
     """Both have the same σ, and the second is the first with the block orthogonal matrices that code finds."""
     (U, s, Vt), (U2, s2, Vt2) = first, second
     m, n = A.shape
-    r = int((s > 1e-12).sum())
+    r = above(s, 1e-12).sum()
     if not near(s, s2, max(s[0], EPS)):
         return False
     P, Q = code(first, second)
@@ -137,8 +141,8 @@ def unique(code, A, first, second):
 
 def blocks(s):
     """Slices of equal positive singular values."""
-    r = int((s > 1e-12).sum())
-    cuts = [0, *[i for i in range(1, r) if s[i - 1] - s[i] > 1e-8], r]
+    r = int(above(s, 1e-12).sum())
+    cuts = [0, *(np.flatnonzero(above(-np.diff(s[:r]), 1e-8)) + 1), r]
     return [slice(a, b) for a, b in itertools.pairwise(cuts) if b > a], r
 
 
@@ -196,28 +200,28 @@ def weyl(index, A, B):
     a, b, c = values(A), values(B), values(A + B)
     p, slack = len(a), 100 * EPS * max(A.shape) * (values(A)[0] + values(B)[0] + 1e-300)
     pad = lambda s, i: s[i - 1] if i <= p else 0.0  # noqa: E731
-    two = all(
-        pad(c, index(i, j)) <= pad(a, i) + pad(b, j) + slack
+    two = [
+        pad(c, index(i, j)) - pad(a, i) - pad(b, j)
         for i in range(1, p + 2)
         for j in range(1, p + 2)
         if index(i, j) >= 1
-    )
-    r = int((b > 1e-10 * max(b[0], EPS)).sum())
-    move = bool(np.all(np.abs(c - a) <= b[0] + slack))
-    low = all(pad(c, i + r) <= a[i - 1] + slack for i in range(1, p + 1))
-    return two and move and low
+    ]
+    r = rank_of(B)
+    low = [pad(c, i + r) - a[i - 1] for i in range(1, p + 1)]
+    return within([*two, *(np.abs(c - a) - b[0]), *low], slack)
 
 
 def ky_fan(norm, A, B, k, X, Y):
     """norm(A, k) is attained at the singular vectors, passed by no frames X, Y, and is a norm."""
     U, _, Vt = np.linalg.svd(A, full_matrices=False)
     slack = 100 * EPS * max(A.shape) * (np.linalg.norm(A) + np.linalg.norm(B))
-    attained = abs(np.trace(U[:, :k].T @ A @ Vt[:k].T) - norm(A, k)) <= slack
-    frames = norm(A, k) + slack >= np.trace(X.T @ A @ Y)
-    triangle = norm(A + B, k) <= norm(A, k) + norm(B, k) + slack
-    scales = abs(norm(-3 * A, k) - 3 * norm(A, k)) <= 3 * slack
-    definite = norm(A, k) > 0 or not A.any()
-    return bool(attained and frames and triangle and scales and definite)
+    errors = [
+        abs(np.trace(U[:, :k].T @ A @ Vt[:k].T) - norm(A, k)),  # attained
+        np.trace(X.T @ A @ Y) - norm(A, k),  # passed by no frames
+        norm(A + B, k) - norm(A, k) - norm(B, k),
+        abs(norm(-3 * A, k) / 3 - norm(A, k)),
+    ]
+    return within(errors, slack) and (norm(A, k) > 0 or not A.any())
 
 
 def frames(A, k, seed):
@@ -241,15 +245,20 @@ def schatten_norms(norm, A, B, P, Q, q):
     U, _, Vt = np.linalg.svd(A, full_matrices=False)
     dual = float((A * (U @ Vt)).sum())
     root = math.sqrt(EPS) * (1 + spectral)
-    return bool(
-        norm(A + B, q) <= norm(A, q) + norm(B, q) + slack
-        and abs(norm(-2 * A, q) - 2 * norm(A, q)) <= slack
-        and abs(norm(P @ A @ Q, q) - norm(A, q)) <= slack
-        and abs(norm(A, math.inf) - spectral) <= root
-        and abs(norm(A, 2) - math.sqrt((A**2).sum())) <= 1e3 * EPS * (1 + norm(A, 2))
-        and abs(norm(A, 1) - dual) <= 1e3 * EPS * (1 + dual)
+    return (
+        within(
+            [
+                norm(A + B, q) - norm(A, q) - norm(B, q),
+                abs(norm(-2 * A, q) - 2 * norm(A, q)),
+                abs(norm(P @ A @ Q, q) - norm(A, q)),
+                abs(norm(A, q) - svd.schatten_norm(A, q)) if q >= 1 else 0.0,
+            ],
+            slack,
+        )
+        and within(abs(norm(A, math.inf) - spectral), root)
+        and within(abs(norm(A, 2) - math.sqrt((A**2).sum())), 1e3 * EPS * (1 + norm(A, 2)))
+        and within(abs(norm(A, 1) - dual), 1e3 * EPS * (1 + dual))
         and (norm(A, q) > 0 or not A.any())
-        and (q < 1 or abs(norm(A, q) - svd.schatten_norm(A, q)) <= slack)
     )
 
 
@@ -260,22 +269,22 @@ def penrose(code, U, s, Vt):
     X = code(U, s, Vt)
     if X.shape != (n, m):
         return False
-    positive = s[s > 1e-12 * max(s[0], EPS)]
+    positive = s[above(s, 1e-12 * s[0])]
     size = (positive[0] / positive[-1]) if positive.size else 1.0
     norm = 1 / positive[-1] if positive.size else 0.0
     return (
         bool(np.isfinite(X).all())
+        and within(abs(np.linalg.norm(X, 2) - norm), 100 * EPS * max(m, n) * size * max(norm, EPS))
         and near(A @ X @ A, A, size * max(s[0], EPS))
         and near(X @ A @ X, X, size * max(norm, EPS))
         and near((A @ X).T, A @ X, size)
         and near((X @ A).T, X @ A, size)
-        and abs(np.linalg.norm(X, 2) - norm) <= 100 * EPS * max(m, n) * size * max(norm, EPS)
     )
 
 
 def inverse_filter(U, s, Vt):
     m, n = len(U), len(Vt)
-    positive = s > 1e-12 * max(s[0], EPS)
+    positive = above(s, 1e-12 * s[0])
     return Vt.T @ sigma(np.where(positive, 1 / np.where(positive, s, 1), 0), n, m) @ U.T
 
 
@@ -296,34 +305,36 @@ def tikhonov(code, A, b, lam):
     x, bound = code(A, b, lam)
     gram, n = A.T @ A, A.shape[1]
     U, s, Vt = np.linalg.svd(A, full_matrices=False)
-    r = int((s > 1e-12 * max(s[0], EPS)).sum())
+    r = above(s, 1e-12 * s[0]).sum()
     U, s, Vt = U[:, :r], s[:r], Vt[:r]
     best = Vt.T @ (U.T @ b / s)
     slack = 1e3 * EPS * (1 + np.linalg.norm(best) + (s[0] if r else 0)) * (1 + (1 / s[-1] if r else 0)) ** 2
-    stationary = np.abs((gram + lam * np.eye(n)) @ x - A.T @ b).max() <= slack * (1 + lam) * (1 + np.linalg.norm(gram))
+    residual = np.abs((gram + lam * np.eye(n)) @ x - A.T @ b)
+    stationary = within(residual, slack * (1 + abs(lam)) * (1 + np.linalg.norm(gram)))
     objective = lambda y: ((A @ y - b) ** 2).sum() + lam * (y @ y)  # noqa: E731
     rng = np.random.default_rng(0)
-    least = all(objective(x) <= objective(x + h * rng.standard_normal(n)) + slack for h in (1e-3, 0.1, 1, 10))
+    moved = [objective(x + h * rng.standard_normal(n)) for h in (1e-3, 0.1, 1, 10)]
+    least = within(objective(x) - moved, slack)
     if r == 0:
-        return bool(stationary and least and not x.any() and not best.any())
-    within = np.linalg.norm(x - best) <= bound * np.linalg.norm(best) + slack
+        return stationary and least and not x.any() and not best.any()
     x_worst, bound_worst = code(A, U[:, -1], lam)
-    sharp = abs(np.linalg.norm(x_worst - Vt[-1] / s[-1]) - bound_worst / s[-1]) <= slack
-    small = 1e-5 * s[-1] ** 2
+    excess = np.linalg.norm(x - best) - bound * np.linalg.norm(best)
+    sharp = within([excess, abs(np.linalg.norm(x_worst - Vt[-1] / s[-1]) - bound_worst / s[-1])], slack)
+    small = 1e-6 * s[-1] ** 2
     slope = (best - code(A, b, small)[0]) / small
     limit = Vt.T @ (U.T @ b / s**3)
-    first_order = np.linalg.norm(slope - limit) <= 1e-4 * (np.linalg.norm(limit) + 1)
-    return bool(stationary and least and within and sharp and first_order)
+    first_order = within(np.linalg.norm(slope - limit), 1e-4 * (np.linalg.norm(limit) + 1))
+    return stationary and least and sharp and first_order
 
 
 def filtered(factor=lambda s, lam: s / (s**2 + lam), weakest=-1, transposed=False):
     def code(A, b, lam):
         U, s, Vt = np.linalg.svd(A, full_matrices=False)
-        positive = s[s > 1e-12 * max(s[0], EPS)]
+        positive = above(s, 1e-12 * s[0])
         if transposed and A.shape[0] == A.shape[1]:
             U, Vt = Vt.T, U.T
-        x = Vt.T @ (np.where(s > 1e-12 * max(s[0], EPS), factor(s, lam), 0) * (U.T @ b))
-        return x, lam / (positive[weakest] ** 2 + lam) if positive.size else 0.0
+        x = Vt.T @ (np.where(positive, factor(s, lam), 0) * (U.T @ b))
+        return x, lam / (s[positive][weakest] ** 2 + lam) if positive.any() else 0.0
 
     return code
 
@@ -336,7 +347,8 @@ def wedin(code, A, B, k):
     out = (left**2).sum() + (right**2).sum()
     noise_norm, g = np.linalg.norm(B - A, 2), own_gap(A, B, k)
     uniform = 2 * k * (noise_norm / (g - noise_norm)) ** 2 if noise_norm < g else math.inf
-    return bool(out <= min(code(A, B, k), uniform) * (1 + 1e-9) + 1e-24)
+    limit = min(code(A, B, k), uniform)
+    return within(out - limit, 1e-9 * limit + 1e-24)
 
 
 def residual_bound(gap, left=1.0, right=1.0):
@@ -595,30 +607,29 @@ FOLKLORE = {
     1: Folklore(
         wrong="the SVD of [[3, 1], [1, 3], [1, 1]] is completed by u₃ = (1, 1, −2)/3",
         fails=lambda: bool(
-            np.allclose(U_COPIED @ sigma(S32, 3, 2) @ svd.worked_svd(A32).V.T, A32)
-            and not np.allclose(U_COPIED.T @ U_COPIED, np.eye(3))
+            near(U_COPIED @ sigma(S32, 3, 2) @ svd.worked_svd(A32).V.T, A32, S32[0])
+            and not near(U_COPIED.T @ U_COPIED, np.eye(3))
         ),
         holds=lambda: unitary(U_WORKED) and near(np.abs(np.sqrt(18) * U_WORKED[:, 2]), [1, 1, 4], 10),
     ),
     6: Folklore(
         wrong="take the first r columns of Vᵀ",
         fails=lambda: bool(truncated(False, RANDOM, 2) > 1.5 * truncated(True, RANDOM, 2)),
-        holds=lambda: bool(np.isclose(truncated(True, RANDOM, 2), np.linalg.norm(values(RANDOM)[2:]))),
+        holds=lambda: near(truncated(True, RANDOM, 2), np.linalg.norm(values(RANDOM)[2:]), values(RANDOM)[0]),
     ),
     13: Folklore(
         wrong="U, s/(s²+λ), Vᵀ are the regularised factors",
-        fails=lambda: bool(
-            not np.allclose(regularised("UV"), tikhonov_inverse())
-            and np.allclose(regularised("UV"), tikhonov_inverse().T)
+        fails=lambda: (
+            not near(regularised("UV"), tikhonov_inverse()) and near(regularised("UV"), tikhonov_inverse().T, 10)
         ),
-        holds=lambda: bool(
-            np.allclose(regularised("VU"), tikhonov_inverse())
-            and np.allclose(regularised("VU") @ np.ones(2), linalg.tikhonov(NON_SYMMETRIC, np.ones(2), LAM))
+        holds=lambda: (
+            near(regularised("VU"), tikhonov_inverse(), 10)
+            and near(regularised("VU") @ np.ones(2), linalg.tikhonov(NON_SYMMETRIC, np.ones(2), LAM), 10)
         ),
     ),
     16: Folklore(
         wrong="a large condition number makes the SVD unstable",
-        fails=lambda: all(abs(found - true) < 1e-14 for found, true in map(hilbert, (12, 16))),
-        holds=lambda: bool(abs(hilbert(16)[0] / hilbert(16)[1] - 1) > 1),
+        fails=lambda: within([abs(found - true) for found, true in map(hilbert, (12, 16))], 1e-14),
+        holds=lambda: bool(above(abs(hilbert(16)[0] / hilbert(16)[1] - 1), 1)),
     ),
 }

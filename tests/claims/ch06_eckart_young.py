@@ -4,7 +4,8 @@ import numpy as np
 from scipy.optimize import minimize
 
 from lowrank_helpers import linalg, svd
-from tests.claims import Claim, Folklore
+from tests.claims import Claim, Folklore, rank
+from tests.margins import above, close, within
 
 RNG = np.random.default_rng(60)
 A32 = np.array([[3.0, 1.0], [1.0, 3.0], [1.0, 1.0]])
@@ -86,7 +87,7 @@ def rivals(M, r, seed=0):
         Q, _ = np.linalg.qr(M[:, rng.choice(n, r, replace=False)])
         yield Q @ (Q.T @ M)
         i, j = rng.choice(m, r, replace=False), rng.choice(n, r, replace=False)
-        if np.linalg.matrix_rank(M[np.ix_(i, j)]) == r:
+        if rank(M[np.ix_(i, j)]) == r:
             yield M[:, j] @ np.linalg.solve(M[np.ix_(i, j)], M[i])
         for size in (1.0, 0.1, 1e-3):
             A = U[:, :r] + size * rng.standard_normal((m, r))
@@ -106,12 +107,8 @@ def closest(norm, tail):
             return False
         allowed = r if rank_of_rivals is None else rank_of_rivals
         error, eps = norm(M - X), slack(M)
-        return bool(
-            values(X)[r] <= eps
-            and abs(error - formula(M, r)) <= eps
-            and abs(error - tail(values(M)[r:])) <= eps
-            and all(norm(M - Y) >= error - eps for Y in rivals(M, allowed))
-        )
+        errors = [values(X)[r], abs(error - formula(M, r)), abs(error - tail(values(M)[r:]))]
+        return within([*errors, *(error - norm(M - Y) for Y in rivals(M, allowed))], eps)
 
     return check
 
@@ -123,11 +120,10 @@ def error_formula(norm):
 def mirsky(code, norm, M, r, rank_of_rivals=None):
     """In this norm no rival of rank at most r is closer than the code's matrix."""
     X = np.asarray(code(M, r))
-    if X.shape != M.shape or values(X)[r] > slack(M):
+    if X.shape != M.shape or not within(values(X)[r], slack(M)):
         return False
     allowed = r if rank_of_rivals is None else rank_of_rivals
-    eps = slack(M) * sum(M.shape)
-    return all(norm(M - Y) >= norm(M - X) - eps for Y in rivals(M, allowed))
+    return within([norm(M - X) - norm(M - Y) for Y in rivals(M, allowed)], slack(M) * sum(M.shape))
 
 
 def schatten(q):
@@ -160,16 +156,16 @@ def von_neumann(code, A, B):
     """|tr AᵀB| ≤ code(A, B), also after any turn of B, and the aligned turn attains it."""
     bound, aligned = code(A, B), align(B, A)
     eps = slack(A) * max(values(B)[0], 1.0)
-    below = all(abs(np.trace(A.T @ X)) <= bound + eps for X in (B, *turned(B, seed=1)))
-    return bool(below and abs(np.trace(A.T @ aligned) - bound) <= eps)
+    excess = [abs(np.trace(A.T @ X)) - bound for X in (B, *turned(B, seed=1))]
+    return within([*excess, abs(np.trace(A.T @ aligned) - bound)], eps)
 
 
 def spectra_apart(code, A, B):
     """code(A, B) is at most |A − B|² for B and every turn of B, and equals it for the aligned one."""
     bound, aligned = code(A, B), align(B, A)
     eps = slack(A) * max(values(A)[0], values(B)[0], 1.0) * 10
-    below = all(fro(A - X) ** 2 >= bound - eps for X in (B, *turned(B, seed=2)))
-    return bool(below and abs(fro(A - aligned) ** 2 - bound) <= eps)
+    excess = [bound - fro(A - X) ** 2 for X in (B, *turned(B, seed=2))]
+    return within([*excess, abs(fro(A - aligned) ** 2 - bound)], eps)
 
 
 def dot_of_spectra(A, B):
@@ -188,7 +184,7 @@ def squared_gap(A, B):
 def procrustes(A, B):
     U, s, Vt = np.linalg.svd(A.T @ B)
     value = fro(A) ** 2 + fro(B) ** 2 - 2 * s.sum()
-    return U @ Vt, value, bool(s[-1] > 1e-12 * max(s[0], 1e-300))
+    return U @ Vt, value, bool(above(s[-1], 1e-12 * s[0]))
 
 
 def procrustes_claim(code, A, B):
@@ -196,7 +192,7 @@ def procrustes_claim(code, A, B):
     Q, value, unique = code(A, B)
     n, rng = A.shape[1], np.random.default_rng(3)
     eps = 1e-12 * max(1.0, fro(A) ** 2 + fro(B) ** 2)
-    if not np.allclose(Q.T @ Q, np.eye(n), atol=1e-10) or abs(fro(A @ Q - B) ** 2 - value) > eps:
+    if not within(abs(fro(A @ Q - B) ** 2 - value), eps) or not close(Q.T @ Q, np.eye(n), atol=1e-12):
         return False
     others = [np.linalg.qr(rng.standard_normal((n, n)))[0] * rng.choice([-1, 1], n) for _ in range(100)]
     for size in (1e-1, 1e-2, 1e-3):
@@ -204,9 +200,10 @@ def procrustes_claim(code, A, B):
         others += [Q @ np.linalg.qr(np.eye(n) + S - S.T)[0] @ np.diag(rng.choice([-1, 1], n)) for _ in range(20)]
     U, _, Vt = np.linalg.svd(A.T @ B)
     flips = [U @ np.diag([*[1.0] * i, -1.0, *[1.0] * (n - i - 1)]) @ Vt for i in range(n)]
-    if any(fro(A @ O - B) ** 2 < value - eps for O in others + flips):
+    if not within([value - fro(A @ O - B) ** 2 for O in others + flips], eps):
         return False
-    tie = any(abs(fro(A @ O - B) ** 2 - value) <= eps and not np.allclose(O, Q, atol=1e-6) for O in flips)
+    no_worse = ~above([fro(A @ O - B) ** 2 - value for O in flips], eps)
+    tie = any(no_worse & [not close(O, Q, atol=1e-6) for O in flips])
     return unique == (not tie)
 
 
@@ -214,14 +211,14 @@ def rotation_only(A, B):
     U, s, Vt = np.linalg.svd(A.T @ B)
     U[:, -1] *= np.linalg.det(U @ Vt)
     Q = U @ Vt
-    return Q, fro(A @ Q - B) ** 2, bool(s[-1] > 1e-12 * s[0])
+    return Q, fro(A @ Q - B) ** 2, bool(above(s[-1], 1e-12 * s[0]))
 
 
 def by_gap_or_zero(s, r):
     """(unique in the Frobenius norm, unique in the spectral norm), from the singular values; 1 ≤ r ≤ p."""
     following = s[r] if r < len(s) else 0.0
-    zero = following <= 1e-12 * max(s[0], 1e-300)
-    return bool(zero or s[r - 1] > following * (1 + 1e-9)), bool(zero)
+    zero = not above(following, 1e-12 * s[0])
+    return bool(zero or above(s[r - 1] - following, 1e-9 * s[0])), zero
 
 
 def uniqueness(code, M, r):
@@ -231,19 +228,17 @@ def uniqueness(code, M, r):
     U, _, Vt = np.linalg.svd(M)
     said_frobenius, said_spectral = code(s, r)
     # Frobenius: subspace iteration from many starts ends at a minimiser; do all starts end at the same one?
-    second = False
+    ends = []
     for _ in range(6):
         A = rng.standard_normal((M.shape[0], r))
         for _ in range(200):
             A, _ = np.linalg.qr(M @ (M.T @ A) + 1e-300 * rng.standard_normal(A.shape))
-        Y = A @ (A.T @ M)
-        second |= fro(M - Y) <= fro(M - X) + 1e-9 * max(s[0], 1) and fro(Y - X) > 1e-6 * max(s[0], 1)
+        ends.append(A @ (A.T @ M))
+    no_worse = ~above([fro(M - Y) - fro(M - X) for Y in ends], 1e-9 * max(s[0], 1))
+    second = any(no_worse & above([fro(Y - X) for Y in ends], 1e-6 * max(s[0], 1)))
     # spectral: move X inside its own row and column spaces
-    third = False
-    for i in range(r):
-        for size in (1e-3, -1e-3):
-            Y = X + size * np.outer(U[:, i], Vt[i])
-            third |= spec(M - Y) <= spec(M - X) + eps
+    moved = [X + size * np.outer(U[:, i], Vt[i]) for i in range(r) for size in (1e-3, -1e-3)]
+    third = any(~above([spec(M - Y) - spec(M - X) for Y in moved], eps))
     return said_frobenius == (not second) and said_spectral == (not third)
 
 
@@ -251,22 +246,24 @@ def tie_description(code, M, r):
     """At a tie the optimal X are PM for the spaces between, and no other space does as well."""
     s = np.linalg.svd(M, compute_uv=False)
     U = np.linalg.svd(M)[0]
-    above, rng, tail = int((s > s[r - 1] * (1 + 1e-9)).sum()), np.random.default_rng(5), fro(M - truncation(M, r))
-    level = U[:, : len(s)][:, above : int((s > s[r - 1] * (1 - 1e-9)).sum())]
-    inside = True
+    rng, tail = np.random.default_rng(5), fro(M - truncation(M, r))
+    larger, smaller = above(s - s[r - 1], 1e-9 * s[0]).sum(), above(s[r - 1] - s, 1e-9 * s[0]).sum()
+    level = U[:, larger : len(s) - smaller]
     for _ in range(5):
-        part, _ = np.linalg.qr(level @ rng.standard_normal((level.shape[1], r - above)))
-        Q = np.hstack([U[:, :above], part])
-        inside &= abs(fro(M - Q @ (Q.T @ M)) - tail) <= slack(M)
+        part, _ = np.linalg.qr(level @ rng.standard_normal((level.shape[1], r - larger)))
+        Q = np.hstack([U[:, :larger], part])
+        if not within(abs(fro(M - Q @ (Q.T @ M)) - tail), slack(M)):
+            return False
         tilted, _ = np.linalg.qr(Q + 0.05 * rng.standard_normal(Q.shape))
-        apart = fro(tilted - level @ (level.T @ tilted)) if above == 0 else 1.0
-        inside &= apart < 1e-9 or fro(M - tilted @ (tilted.T @ M)) > tail + 1e-9
-    return inside
+        apart = fro(tilted - level @ (level.T @ tilted)) if larger == 0 else 1.0
+        if above(apart, 1e-9) and not above(fro(M - tilted @ (tilted.T @ M)) - tail, 1e-9):
+            return False
+    return True
 
 
 def unique_claim(code, M, r):
     s = np.linalg.svd(M, compute_uv=False)
-    tied = r < len(s) and s[r] > 1e-12 and abs(s[r] - s[r - 1]) <= 1e-9 * s[0]
+    tied = r < len(s) and above(s[r], 1e-12) and not above(s[r - 1] - s[r], 1e-9 * s[0])
     return uniqueness(code, M, r) and (not tied or tie_description(code, M, r))
 
 
@@ -274,10 +271,10 @@ def escape(A, B, M):
     """The direction of the proof: from the top triple of R into an idle column or the smallest triple of AB."""
     U, s, Vt = np.linalg.svd(M - A @ B)
     r, rho = A.shape[1], max(s[0], 1e-300)
-    if np.linalg.matrix_rank(A) < r:
+    if rank(A) < r:
         w = np.linalg.svd(A)[2][-1]
         z = (1 + np.sum((B.T @ w) ** 2)) / rho * w
-    elif np.linalg.matrix_rank(B) < r:
+    elif rank(B) < r:
         z = np.linalg.svd(B.T)[2][-1]
         w = (1 + np.sum((A @ z) ** 2)) / rho * z
     else:
@@ -289,7 +286,7 @@ def escape(A, B, M):
 def last_residual_triple(A, B, M):
     E, F = escape(A, B, M)
     U, s, Vt = np.linalg.svd(M - A @ B)
-    k = max(int((s > 1e-9).sum()) - 1, 0)
+    k = max(above(s, 1e-9).sum() - 1, 0)
     return np.outer(U[:, k], U[:, 0] @ E), np.outer(F @ Vt[0], Vt[k])
 
 
@@ -311,15 +308,15 @@ def landscape(code, M, A, B, weights=None, least=None):
     R = W * (M - A @ B)
     f = 0.5 * np.sum(R**2)
     floor = 0.5 * np.sum(values(M)[A.shape[1] :] ** 2) if least is None else least
-    if f <= floor + 1e-10 * max(1.0, f):
-        return abs(f - floor) <= 1e-10 * max(1.0, f)
+    if within(f - floor, 1e-10 * max(1.0, f)):
+        return within(floor - f, 1e-10 * max(1.0, f))
     E, F = code(A, B, M)
     q = 0.5 * np.sum((W * (E @ B + A @ F)) ** 2) - np.sum(R * (E @ F))
-    critical = max(np.abs(A.T @ R).max(), np.abs(R @ B.T).max()) <= 1e-9
     t = 1e-3 / max(fro(E), fro(F), 1.0)
-    falls = 0.5 * np.sum((W * (M - (A + t * E) @ (B + t * F))) ** 2) < f
-    saddle = np.linalg.eigvalsh(hessian(M, A, B, W))[0] < -1e-9
-    return bool(critical and saddle and q < -1e-9 and falls)
+    fall = f - 0.5 * np.sum((W * (M - (A + t * E) @ (B + t * F))) ** 2)
+    curved = above([-q, -np.linalg.eigvalsh(hessian(M, A, B, W))[0]], 1e-9).all()
+    critical = within([np.abs(A.T @ R).max(), np.abs(R @ B.T).max()], 1e-9)
+    return bool(curved and critical and above(fall, 1e-13 * max(1.0, f)))
 
 
 def kept(M, terms, r, mix=None):
@@ -407,10 +404,11 @@ def subspace_iteration(code, M, A0, rate_asked=True):
     r = A0.shape[1]
     U, s, _ = np.linalg.svd(M)
     s = np.concatenate([s, np.zeros(10)])
+    rounding = 1e3 * np.finfo(float).eps
 
     def tangent(A):
         inside = U[:, :r].T @ A
-        if np.linalg.cond(inside) > 1e12:
+        if rank(inside, size=fro(A)) < r:
             return None
         return U[:, r:].T @ A @ np.linalg.inv(inside)
 
@@ -420,17 +418,19 @@ def subspace_iteration(code, M, A0, rate_asked=True):
     A, space = A0, A0
     for k in range(1, 5):
         B, new = step(A, M)
-        full = np.linalg.matrix_rank(A) == np.linalg.matrix_rank(B) == r
-        first = np.allclose(A.T @ A @ B, A.T @ M, atol=1e-8 * max(1, s[0] ** 2))
-        second = np.allclose(new @ B @ B.T, M @ B.T, atol=1e-8 * max(1, s[0] ** 2))
+        if not rank(A) == rank(B) == r:
+            return False
+        first = close(A.T @ A @ B, A.T @ M, atol=rounding * fro(A) * (fro(A) * fro(B) + fro(M)))
+        second = close(new @ B @ B.T, M @ B.T, atol=rounding * fro(B) * (fro(new) * fro(B) + fro(M)))
         space = np.linalg.qr(M @ (M.T @ space))[0]
         A = new
-        if not (full and first and second and np.allclose(projector(A), projector(space), atol=1e-6)):
+        if not (first and second and close(projector(A), projector(space), atol=1e-6)):
             return False
-        if rate_asked:
-            T, share = tangent(A), rate(s, r) ** k
-            shrinks = np.linalg.norm(T, 2) <= share * np.linalg.norm(T0, 2) * (1 + 1e-6) + 1e-9 if T.size else True
-            sharp = not T.size or abs(T[0, -1] - share * T0[0, -1]) <= 1e-6 * max(1.0, abs(T0[0, -1]))
+        T, share = tangent(A), rate(s, r) ** k
+        if rate_asked and T.size:
+            size = np.linalg.norm(T0, 2)
+            shrinks = within(np.linalg.norm(T, 2) - share * size, 1e-6 * share * size + 1e-9)
+            sharp = within(abs(T[0, -1] - share * T0[0, -1]), 1e-6 * max(1.0, abs(T0[0, -1])))
             if not (shrinks and sharp):
                 return False
     return True
@@ -590,14 +590,14 @@ CLAIMS = {
         dropped={"r ≥ 1, for the third part: X = 0 is the only competitor": (np.diag([3.0, 1.0]), 0)},
         mutants={
             "without the zero clause": lambda s, r: (
-                bool(r == len(s) or s[r - 1] > s[r] + 1e-9),
+                bool(r == len(s) or above(s[r - 1] - s[r], 1e-9)),
                 by_gap_or_zero(s, r)[1],
             ),
             "a gap is enough in the spectral norm too": lambda s, r: (by_gap_or_zero(s, r)[0],) * 2,
             "never unique in the spectral norm": lambda s, r: (by_gap_or_zero(s, r)[0], False),
             "always unique": lambda s, r: (True, by_gap_or_zero(s, r)[1]),
             "all singular values must differ": lambda s, r: (
-                bool((np.diff(s) < -1e-9).all()),
+                bool(above(-np.diff(s), 1e-9).all()),
                 by_gap_or_zero(s, r)[1],
             ),
         },
@@ -646,9 +646,9 @@ CLAIMS = {
 def three_lines_fail():
     """The diagonal of a rank-one matrix has rank 2; an optimal Y is not diagonal; zero gradients are no optimum."""
     ones, half = np.ones((2, 2)), np.ones((2, 2)) / 2
-    leaves = linalg.numerical_rank(ones) == 1 and linalg.numerical_rank(np.diag(np.diag(ones))) == 2
+    leaves = rank(ones) == 1 and rank(np.diag(np.diag(ones))) == 2
     best = fro(np.eye(2) - truncation(np.eye(2), 1))
-    tie = abs(fro(np.eye(2) - half) - best) < 1e-12 and linalg.numerical_rank(half) == 1 and half[0, 1] != 0
+    tie = within(abs(fro(np.eye(2) - half) - best), 1e-12) and rank(half) == 1 and half[0, 1] != 0
     A, B = np.zeros((3, 1)), np.zeros((1, 3))
     stationary = not (A.T @ (A @ B - D321)).any() and not ((A @ B - D321) @ B.T).any()
     return leaves and tie and stationary and fro(D321) > fro(D321 - truncation(D321, 1))
@@ -658,14 +658,14 @@ FOLKLORE = {
     5: Folklore(
         wrong="the off-diagonal of Y must vanish, so keep the r largest; or: both derivatives vanish, so it is optimal",
         fails=three_lines_fail,
-        holds=lambda: all(fro(A - B) ** 2 >= squared_gap(A, B) - 1e-9 for A, B in TRACE_PAIRS),
+        holds=lambda: within([squared_gap(A, B) - fro(A - B) ** 2 for A, B in TRACE_PAIRS], 1e-9),
     ),
     7: Folklore(
         wrong="the best approximation of rank r",
         fails=lambda: (
             # two best ones; and with "rank = r" the infimum 0 of diag(1, ε) → diag(1, 0) is not attained
-            abs(fro(np.eye(2) - np.diag([1.0, 0])) - fro(np.eye(2) - np.diag([0, 1.0]))) < 1e-15
-            and linalg.numerical_rank(np.diag([1.0, 1e-9])) == 2 > linalg.numerical_rank(np.diag([1.0, 0.0]))
+            fro(np.eye(2) - np.diag([1.0, 0])) == fro(np.eye(2) - np.diag([0, 1.0])) == 1
+            and rank(np.diag([1.0, 1e-3])) == 2 > rank(np.diag([1.0, 0.0]))
         ),
         holds=lambda: all(
             uniqueness(by_gap_or_zero, M, r) for M, r in ((np.eye(2), 1), (FLAT, 2), (np.diag([3.0, 1.0]), 1))
@@ -675,8 +675,8 @@ FOLKLORE = {
         wrong="‖Δ − Δ_r‖_F ≤ σ_{r+1}",
         fails=lambda: fro(D321 - truncation(D321, 1)) > values(D321)[1] + 0.2,
         holds=lambda: (
-            abs(fro(D321 - truncation(D321, 1)) - 5**0.5) < 1e-12
-            and abs(spec(D321 - truncation(D321, 1)) - values(D321)[1]) < 1e-12
+            close(fro(D321 - truncation(D321, 1)), 5**0.5, atol=1e-12)
+            and close(spec(D321 - truncation(D321, 1)), values(D321)[1], atol=1e-12)
         ),
     ),
 }

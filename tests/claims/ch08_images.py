@@ -7,6 +7,7 @@ import numpy as np
 from lowrank_helpers import datasets, linalg, svd
 from lowrank_helpers.factor import optimal
 from tests.claims import Claim, Folklore
+from tests.margins import above, close, within
 
 RNG = np.random.default_rng(80)
 EPS = np.finfo(float).eps
@@ -34,11 +35,11 @@ def rows(M, r):
         lengths[places] = -1.0
         i = int(lengths.argmax())
         places.append(i)
-        if lengths[i] > (1e-10 * (1 + fro(M))) ** 2:
+        if above(lengths[i], (1e-10 * (1 + fro(M))) ** 2):
             direction = rest[i] / np.linalg.norm(rest[i])
             rest = rest - np.outer(rest @ direction, direction)
     others = np.delete(np.arange(len(M)), places)
-    T = np.linalg.lstsq(M[places].T, M[others].T)[0].T if r else np.zeros((len(M), 0))
+    T = np.linalg.lstsq(M[places].T, M[others].T, rcond=1e-9)[0].T if r else np.zeros((len(M), 0))
     return places, M[places], T
 
 
@@ -56,14 +57,14 @@ def storage(code, M, r, w, b, budget):
     m, n = M.shape
     slack = 1000 * EPS * max(m, n) * (1 + fro(M))
     parts = make(M, r)
-    if sum(part.size for part in parts) != r * (m + n) or fro(np.linalg.multi_dot([*parts]) - M) > slack:
+    if sum(part.size for part in parts) != r * (m + n) or not within(fro(np.linalg.multi_dot([*parts]) - M), slack):
         return False
     places, some, T = pick(M, r)
     if len(set(places)) != r or some.size + T.size != r * (m + n - r):
         return False
     again = np.zeros(M.shape)
     again[places], again[np.delete(np.arange(m), places)] = some, T @ some
-    if fro(again - M) > slack or (r < min(m, n)) != (r * (m + n - r) < m * n):
+    if not within(fro(again - M), slack) or (r < min(m, n)) != (r * (m + n - r) < m * n):
         return False
     if any(gain(m, n, k, w, b) != (w * k * (m + n) < b * m * n) for k in range(m + n)):
         return False
@@ -78,7 +79,7 @@ def storage(code, M, r, w, b, budget):
     draws = np.random.default_rng(2).standard_normal((20, m, k))
     rivals = [A + 0.1 * D[:, : A.shape[1]] for D in draws] + list(draws)
     near = [fro(N - X @ np.linalg.lstsq(X, N)[0]) if k else fro(N) for X in rivals]
-    return bool(abs(fro(N - A @ B) - least) <= slack and min(near) >= least - slack)
+    return within([abs(fro(N - A @ B) - least), *(least - np.array(near))], slack)
 
 
 def with_dense_sigma(M, r):
@@ -92,7 +93,7 @@ def columns_of_vt(M, r):
 
 
 def first_rows(M, r):
-    T = np.linalg.lstsq(M[:r].T, M[r:].T)[0].T if r else np.zeros((len(M), 0))
+    T = np.linalg.lstsq(M[:r].T, M[r:].T, rcond=1e-9)[0].T if r else np.zeros((len(M), 0))
     return list(range(r)), M[:r], T
 
 
@@ -109,16 +110,16 @@ def by_terms(U, s, Vt, M):
 def keep_term(code, U, s, Vt, M):
     errors, c = code(U, s, Vt, M)
     slack = 1000 * EPS * max(M.shape) * (1 + fro(M) + np.abs(s).max()) ** 2
-    direct = [fro((U[:, :r] * s[:r]) @ Vt[:r] - M) ** 2 for r in range(len(s) + 1)]
-    if not np.allclose(errors, direct, atol=slack):
+    direct = np.array([fro((U[:, :r] * s[:r]) @ Vt[:r] - M) ** 2 for r in range(len(s) + 1)])
+    if not close(errors, direct, atol=slack):
         return False
-    for r in range(1, len(s) + 1):
-        gain = direct[r - 1] - direct[r]
-        if s[r - 1] > 0 and abs(gain) > slack and (gain > 0) != (c[r - 1] > s[r - 1] / 2):
-            return False
+    gains = -np.diff(direct)
+    if ((gains > 0) != (c > s / 2))[above(np.abs(gains), slack)].any():
+        return False
     best = fro((U * c) @ Vt - M) ** 2
     moves = np.vstack([0.1 * np.eye(len(s)), -0.1 * np.eye(len(s)), RNG_MOVES[:, : len(s)]])
-    return all(fro((U * (c + d)) @ Vt - M) ** 2 > best + np.sum(d**2) / 2 for d in moves)
+    moved = np.array([fro((U * (c + d)) @ Vt - M) ** 2 for d in moves])
+    return within(best + (moves**2).sum(axis=1) / 2 - moved, slack)
 
 
 RNG_MOVES = np.random.default_rng(3).standard_normal((10, 12))
@@ -151,15 +152,15 @@ def shrunken(y, beta):
 def threshold(code, beta, strengths):
     lam, shrink = code[0](beta), code[1]
     edge = 1 + beta**0.5
-    pairs = [spiked(x, beta) for x in strengths]
-    seen = [y for y, _ in pairs]
+    y, g = spiked(strengths, beta)
     return bool(
         lam > edge
-        and all(y > edge for y in seen)
-        and all(np.diff(seen) > 0)
-        and all((g > y / 2) == (y > lam) for y, g in pairs)
-        and all(abs(shrink(y, beta) - g) < 1e-6 * (1 + g) for y, g in pairs)
-        and (beta != 1 or abs(lam - 4 / 3**0.5) < 1e-12)
+        and above(np.diff(y), 1e-12).all()
+        and above(y - edge, 1e-12).all()
+        and above(np.abs([g - y / 2, y - lam]), 1e-9).all()
+        and ((g > y / 2) == (y > lam)).all()
+        and within(np.abs([shrink(value, beta) for value in y] - g), 1e-6 * (1 + g))
+        and (beta != 1 or within(abs(lam - 4 / 3**0.5), 1e-12))
     )
 
 
@@ -180,7 +181,7 @@ def held_out(code, M, mask, predict, sigma, shift=0.0):
         X = predict(A, mask)
         seen.append(np.sum((A - X)[mask] ** 2))
         true.append(np.sum((M - X)[mask] ** 2))
-    return bool(abs(np.mean(seen) - np.mean(true) - code(int(mask.sum()), M.size, sigma)) < 1e-9 * (1 + np.mean(seen)))
+    return within(abs(np.mean(seen) - np.mean(true) - code(int(mask.sum()), M.size, sigma)), 1e-9 * (1 + np.mean(seen)))
 
 
 def mean_of_the_rest(A, mask):
@@ -328,7 +329,7 @@ FOLKLORE = {
     12: Folklore(
         wrong="a few singular values hold 90 % and more of the energy of real matrices",
         fails=energy_is_not_in_a_few,
-        holds=lambda: abs(svd.tail_error(np.ones(10), 9) / svd.tail_error(np.ones(10), 0) - 0.316) < 1e-3,
+        holds=lambda: close(svd.tail_error(np.ones(10), 9) / svd.tail_error(np.ones(10), 0), 0.1**0.5, rtol=1e-12),
     ),
     14: Folklore(
         wrong="cast the truncated picture to uint8",

@@ -7,6 +7,7 @@ import numpy as np
 from lowrank_helpers import datasets
 from lowrank_helpers.factor import pca, reconstruct
 from tests.claims import Claim, Folklore
+from tests.margins import above, close, rank, within
 
 RNG = np.random.default_rng(90)
 FOUR = np.array([[7.0, 4], [6, 5], [3, 2], [4, 1]])
@@ -40,7 +41,7 @@ class Found(NamedTuple):
 
 
 def gap(s, r, n):
-    return bool(r == n or s[r - 1] > s[r] + 1e-9 * max(s[0], 1e-300))
+    return bool(r == n or above(s[r - 1] - s[r], 1e-9 * s[0]))
 
 
 def principal(X, r):
@@ -71,14 +72,14 @@ def unique_in_fact(X, r):
         return True
     turned = np.vstack([Vt[: r - 1], (Vt[r - 1] + Vt[r])[None] / 2**0.5])
     loss = (values(X)[:r] ** 2).sum() - fro((X - X.mean(axis=0)) @ turned.T) ** 2
-    return bool(loss > slack(X))
+    return bool(above(loss, slack(X)))
 
 
 def equivalence(code, X, r, rivals_rank=None, power=2):
     """Variance, one by one, distance with any offset, uniqueness, and the closest 1bᵀ + Z, for the code's answer."""
     found, n, eps = code(X, r), X.shape[1], slack(X)
     W, mu, s2 = found.W, X.mean(axis=0), values(X) ** 2
-    if W.shape != (n, r) or not np.allclose(W.T @ W, np.eye(r), atol=1e-10):
+    if W.shape != (n, r) or not close(W.T @ W, np.eye(r), atol=1e-10):
         return False
 
     def variance(basis):
@@ -88,7 +89,7 @@ def equivalence(code, X, r, rivals_rank=None, power=2):
         rest = (X - b) - (X - b) @ basis @ basis.T
         return float((np.linalg.norm(rest, axis=1) ** power).sum())
 
-    one_by_one = all(abs(fro((X - mu) @ W[:, k]) ** 2 - s2[k]) <= eps for k in range(r))
+    one_by_one = ((X - mu) @ W) ** 2
     others = list(spaces(Found(mu, np.eye(n)[:, :rivals_rank], True) if rivals_rank else found, n))
     rng = np.random.default_rng(1)
     offsets = [mu, 0 * mu, np.median(X, axis=0), *(found.offset + 0.1 * rng.standard_normal((20, n)))]
@@ -96,15 +97,18 @@ def equivalence(code, X, r, rivals_rank=None, power=2):
     slid = found.offset + W @ rng.standard_normal(r)
     closest = found.offset + (X - found.offset) @ W @ W.T
     U, s, Vt = np.linalg.svd(X - mu, full_matrices=False)
-    return bool(
-        abs(variance(W) - s2[:r].sum()) <= eps
-        and one_by_one
-        and all(variance(basis) <= variance(W) + eps for basis in others)
-        and (power != 2 or abs(best - s2[r:].sum()) <= eps)
-        and all(distance(b, basis) >= best - eps for b in offsets for basis in [W, *others])
-        and abs(distance(slid, W) - best) <= eps
+    errors = [
+        abs(variance(W) - s2[:r].sum()),
+        *np.abs(one_by_one.sum(axis=0) - s2[:r]),
+        *(variance(basis) - variance(W) for basis in others),
+        abs(best - s2[r:].sum()) if power == 2 else 0.0,
+        *(best - distance(b, basis) for b in offsets for basis in [W, *others]),
+        abs(distance(slid, W) - best),
+    ]
+    return (
+        within(errors, eps)
         and found.unique == unique_in_fact(X, r)
-        and abs(fro(X - closest) - fro((U[:, r:] * s[r:]) @ Vt[r:])) <= eps**0.5
+        and within(abs(fro(X - closest) - fro((U[:, r:] * s[r:]) @ Vt[r:])), eps**0.5)
     )
 
 
@@ -165,7 +169,7 @@ def moment_claim(code, X, direction=None):
     v = np.linalg.svd(X)[2][0] if direction is None else direction
     rest = v - mu * (v @ mu) / max(mu @ mu, 1e-300)
     sine = np.linalg.norm(rest)
-    return bool(np.abs(found.matrix - X.T @ X).max() <= slack(X) and sine <= found.bound + 1e-9)
+    return within(np.abs(found.matrix - X.T @ X), slack(X)) and within(sine - found.bound, 1e-9)
 
 
 NEARLY = np.array([[1.0, 100.0], [-1.0, 100.0], [1.0, 100.0], [-1.0, 100.0], [0.1, 100.0]])
@@ -191,7 +195,7 @@ def covariance(X):
 
 def whiten(X):
     lam, V = np.linalg.eigh(covariance(X))
-    exists = bool(lam[0] > len(lam) * 1e-13 * max(lam[-1], 1e-300))
+    exists = bool(above(lam[0], len(lam) * 1e-13 * lam[-1]))
     root = 1 / np.sqrt(np.where(lam > 0, lam, 1)) if exists else np.ones(len(lam))
     return Whitening((V * root) @ V.T, V * root, exists)
 
@@ -200,14 +204,14 @@ def whitening_claim(code, X, wanted=None):
     """Both whiten exactly if C is invertible; the nearest one is nearer than every C^{-1/2} Q."""
     found, C = code(X), covariance(X)
     n = len(C)
-    if found.exists != (np.linalg.matrix_rank(C, tol=1e-12 * max(np.trace(C), 1e-300)) == n):
+    if found.exists != (rank(C) == n):
         return False
     if not found.exists and wanted is None:
         return True
     center = X - X.mean(axis=0)
 
     def white(T):
-        return np.allclose(T.T @ C @ T, np.eye(n), atol=1e-7)
+        return close(T.T @ C @ T, np.eye(n), atol=1e-7)
 
     def moved(T):
         return fro(center @ T - center)
@@ -218,15 +222,15 @@ def whitening_claim(code, X, wanted=None):
     turns = [Q * np.sign(np.diag(Q)) for Q in turns]
     lam, V = np.linalg.eigh(C)
     root = (V / np.sqrt(lam)) @ V.T if wanted is None else np.eye(n)
-    nearer = all(moved(root @ Q) > moved(found.nearest) - 1e-9 for Q in turns)
+    nearer = within([moved(found.nearest) - moved(root @ Q) for Q in turns], 1e-9)
     scores = center @ found.other
-    uncorrelated = np.allclose(np.cov(scores.T) if n > 1 else scores.var(ddof=1), np.eye(n), atol=1e-7)
-    principal_axes = np.allclose(found.other @ found.other.T @ C, np.eye(n), atol=1e-6)
+    uncorrelated = close(np.atleast_2d(np.cov(scores.T)), np.eye(n), atol=1e-7)
+    principal_axes = close(found.other @ found.other.T @ C, np.eye(n), atol=1e-6)
     same = True
-    if wanted is None and (np.diff(lam) > 1e-6 * lam[-1]).all():  # simple eigenvalues: the same scores, up to signs
+    if wanted is None and above(np.diff(lam), 1e-6 * lam[-1]).all():  # simple eigenvalues: the same scores, up to signs
         cosines = np.abs(pca(X, whiten=True).scores.T @ scores) / (len(X) - 1)
-        same = np.allclose(cosines, np.eye(n)[::-1], atol=1e-6)
-    return bool(white(found.nearest) and white(found.other) and nearer and uncorrelated and principal_axes and same)
+        same = close(cosines, np.eye(n)[::-1], atol=1e-6)
+    return white(found.nearest) and white(found.other) and nearer and uncorrelated and principal_axes and same
 
 
 def by_cholesky(X):
@@ -271,9 +275,11 @@ def falls(code, X, r, steps):
     Z = np.where(seen, X, np.nanmean(X, axis=0))
     for t, L in enumerate(found):
         k = r[t] if isinstance(r, list) else r
-        if fro(Z - L) ** 2 > (values(Z)[k:] ** 2).sum() + eps or values(L)[k] > 1e-6 * max(1.0, values(L)[0]):
+        if t and not within(f[t] - f[t - 1] + ((L - found[t - 1])[~seen] ** 2).sum(), eps):
             return False
-        if t and f[t] > f[t - 1] - ((L - found[t - 1])[~seen] ** 2).sum() + eps:
+        if not within(fro(Z - L) ** 2 - (values(Z)[k:] ** 2).sum(), eps):
+            return False
+        if not within(values(L)[k], 1e-6 * max(1.0, values(L)[0])):
             return False
         Z = np.where(seen, X, L)
     return True
@@ -333,11 +339,9 @@ CLAIMS = {
             ),
             "always unique": changed(unique=lambda X, r: True),
             "unique if the next value is 0, as for the approximation": changed(
-                unique=lambda X, r: gap(values(X), r, X.shape[1]) or values(X)[r] < 1e-9
+                unique=lambda X, r: gap(values(X), r, X.shape[1]) or not above(values(X)[r], 1e-9)
             ),
-            "unique only with a gap, for r = n too": changed(
-                unique=lambda X, r: bool(values(X)[r - 1] > values(X)[r] + 1e-9 * max(values(X)[0], 1e-300))
-            ),
+            "unique only with a gap, for r = n too": changed(unique=lambda X, r: gap(values(X), r, n=None)),
         },
     ),
     "prop-uncentred": Claim(
@@ -417,7 +421,7 @@ def first_is_the_mean():
     X = datasets.load("wine").X
     v, mu = np.linalg.svd(X, full_matrices=False)[2][0], X.mean(axis=0)
     w = np.linalg.svd(FAR)[2][0]
-    return abs(v @ mu) > 0.999 * np.linalg.norm(mu) and abs(w @ [1.0, -1.0]) > 1.4 and abs(w @ [1.0, 1.0]) < 1e-9
+    return abs(v @ mu) > 0.999 * np.linalg.norm(mu) and abs(w @ [1.0, -1.0]) > 1.4 and within(abs(w @ [1.0, 1.0]), 1e-9)
 
 
 FOLKLORE = {
@@ -426,9 +430,10 @@ FOLKLORE = {
         fails=first_is_the_mean,
         holds=lambda: (
             equivalence(principal, FAR, 1)
-            and np.allclose(
+            and close(
                 FAR.T @ FAR / 4,
                 covariance(FAR) * 3 / 4 + np.outer(FAR.mean(axis=0), FAR.mean(axis=0)),
+                atol=slack(FAR),
             )
         ),
     ),

@@ -6,6 +6,7 @@ import numpy as np
 
 from lowrank_helpers.factor import LatentSpace, fold_in, lsa
 from tests.claims import Claim
+from tests.margins import above, close, within
 
 RNG = np.random.default_rng(100)
 TINY = np.array([[1.0, 1, 0, 0], [0, 1, 1, 0], [0, 0, 0, 2]])  # σ² = 4, 3, 1
@@ -53,10 +54,10 @@ def fold(X, k, x):
     tol = small(X, x)
     complement = np.linalg.svd(V, full_matrices=True)[0][:, k:]
     beyond = np.linalg.svd(np.vstack([X, x]) @ complement, compute_uv=False)
-    weak = beyond.size == 0 or beyond[0] <= s[-1] + tol
-    exact = norm(e) <= tol or (norm(d) <= tol and weak)
-    scaled = d / s if s[-1] > tol else None
-    return Folded(V, space.documents, d, scaled, space.documents @ d, float(e @ e), bool(exact))
+    weak = within(beyond[:1] - s[-1], tol)
+    exact = within(norm(e), tol) or (within(norm(d), tol) and weak)
+    scaled = d / s if above(s[-1], tol) else None
+    return Folded(V, space.documents, d, scaled, space.documents @ d, float(e @ e), exact)
 
 
 def folding(code, X, k, x, as_row=None, scaled=None, basis=None):
@@ -68,42 +69,40 @@ def folding(code, X, k, x, as_row=None, scaled=None, basis=None):
     found, tol = code(X, k, x), small(X, x)
     V = found.V if basis is None else basis
     s = np.concatenate([np.linalg.svd(X, compute_uv=False), np.zeros(k)])
-    if V.shape != (X.shape[1], k) or not np.allclose(V.T @ V, np.eye(k), atol=1e-9):
+    if V.shape != (X.shape[1], k) or not close(V.T @ V, np.eye(k), atol=1e-9):
         return False
-    singular = np.abs(norm(X @ V, axis=0) - s[:k]).max() <= tol and norm(X @ V - found.documents) <= tol
+    if not (close(norm(X @ V, axis=0), s[:k], atol=tol) and close(X @ V, found.documents, atol=tol)):
+        return False
 
-    def is_place(d, row):  # least squares by numpy, and no worse than what is near
-        best = np.linalg.lstsq(V, row, rcond=None)[0]
-        return d.shape == (k,) and norm(d - best) <= tol
+    rows = [code(X, k, row) for row in X]
+    best = np.linalg.lstsq(V, x, rcond=None)[0]  # least squares by numpy
+    if not (close(found.place, best, atol=tol) and close([row.place for row in rows], found.documents, atol=tol)):
+        return False
+    if as_row is not None and not close(found.place, found.documents[as_row], atol=tol):
+        return False
 
-    right = is_place(found.place, x)
-    for i, row in enumerate(X):
-        right = right and norm(code(X, k, row).place - found.documents[i]) <= tol
-    if as_row is not None:
-        right = right and norm(found.place - found.documents[as_row]) <= tol
+    if found.scaled is not None and above(s[k - 1], tol):
+        best, loose = np.linalg.lstsq(V * s[:k], x, rcond=None)[0], tol * max(1, 1 / s[k - 1])
+        if not close([found.scaled, *(row.scaled for row in rows)], [best, *(found.documents / s[:k])], atol=loose):
+            return False
+    elif scaled or above(s[k - 1], tol):
+        return False
 
-    if found.scaled is not None and s[k - 1] > tol:
-        best = np.linalg.lstsq(V * s[:k], x, rcond=None)[0]
-        right = right and norm(found.scaled - best) <= tol * max(1, 1 / s[k - 1])
-        for i, row in enumerate(X):
-            U_row = found.documents[i] / s[:k]
-            right = right and norm(code(X, k, row).scaled - U_row) <= tol * max(1, 1 / s[k - 1])
-    elif scaled or s[k - 1] > tol:
-        right = False
-
-    right = right and norm(found.scores - X @ V @ V.T @ x) <= tol * max(1, norm(X))
+    if not close(found.scores, X @ V @ V.T @ x, atol=tol * max(1, norm(X))):
+        return False
 
     longer = np.vstack([X, x])
     values = np.linalg.svd(longer, compute_uv=False)
     missed = (values[:k] ** 2).sum() - norm(longer @ V) ** 2
-    right = right and -tol <= missed <= found.bound + tol
-    right = right and abs(found.bound - norm(x - V @ V.T @ x) ** 2) <= tol
-    right = right and found.exact == (missed <= tol)
+    if not within([-missed, missed - found.bound, abs(found.bound - norm(x - V @ V.T @ x) ** 2)], tol):
+        return False
+    if found.exact != within(missed, tol):
+        return False
     following = values[k] if k < len(values) else 0.0
-    if found.exact and values[k - 1] > following + tol:  # then the recomputed places are determined
+    if found.exact and above(values[k - 1] - following, tol):  # then the recomputed places are determined
         W = np.linalg.svd(longer)[2][:k].T
-        right = right and norm(longer @ (W @ W.T - V @ V.T) @ longer.T) <= tol * max(1, norm(longer))
-    return bool(singular and right)
+        return within(norm(longer @ (W @ W.T - V @ V.T) @ longer.T), tol * max(1, norm(longer)))
+    return True
 
 
 def changed(**what):
@@ -128,7 +127,7 @@ def along(choose):
 
 def values(X, k):
     s = np.linalg.svd(X, compute_uv=False)[:k]
-    return np.where(s > 1e-9, s, 1.0)
+    return np.where(above(s, 1e-9), s, 1.0)
 
 
 def left_factor(found, X, k, x):
@@ -161,16 +160,18 @@ def first_claim(code, X, power=2):
     """v, u ≥ 0 of length 1 with Xv = σ₁u, Xᵀu = σ₁v; and for a gap the signs of all other right singular vectors."""
     found = code(X)
     s, Vt = np.concatenate([np.linalg.svd(X, compute_uv=False), np.zeros(1)]), np.linalg.svd(X)[2]
-    u, v, tol = found.u, found.v, 1e-10 * s[0]
-    right = u.min() >= -1e-12 and v.min() >= -1e-12 and abs(norm(v) - 1) < 1e-12
-    right = right and norm(X @ v - s[0] * u) < tol and norm(X.T @ u - s[0] * v) < tol
-    if s[0] > s[1] + 1e-9 * s[0]:
-        for w in Vt[1:]:
-            here = w[v > 1e-9]
-            mixed = (here > 1e-9).any() and (here < -1e-9).any()
-            absent = (np.abs(here) <= 1e-9).all()
-            right = right and (mixed or (absent and found.others_mixed))
-    return bool(right)
+    u, v = found.u, found.v
+    if not within([*-u, *-v, abs(norm(v) - 1)], 1e-12):
+        return False
+    if not within([norm(X @ v - s[0] * u), norm(X.T @ u - s[0] * v)], 1e-10 * s[0]):
+        return False
+    if above(s[0] - s[1], 1e-9 * s[0]):
+        for w in Vt[1:, above(v, 1e-9)]:
+            mixed = above(w.max(), 1e-9) and above(-w.min(), 1e-9)
+            absent = within(np.abs(w), 1e-9)
+            if not (mixed or (absent and found.others_mixed)):
+                return False
+    return True
 
 
 BLOCKS = np.array([[2.0, 1, 0, 0], [1, 2, 0, 0], [0, 0, 1, 1]])
@@ -230,13 +231,14 @@ CLAIMS = {
             "scores of the text itself, not of its projection": changed(scores=lambda f, X, k, x: X @ x),
             "always exact": changed(exact=lambda f, X, k, x: True),
             "never exact": changed(exact=lambda f, X, k, x: False),
-            "exact only inside the space": changed(exact=lambda f, X, k, x: f.bound <= small(X, x)),
+            "exact only inside the space": changed(exact=lambda f, X, k, x: within(f.bound, small(X, x))),
             "exact for everything orthogonal": changed(
-                exact=lambda f, X, k, x: min(f.bound, f.place @ f.place) <= small(X, x)
+                exact=lambda f, X, k, x: within(min(f.bound, f.place @ f.place), small(X, x))
             ),
             "exact if orthogonal and shorter than σ_k": changed(
                 exact=lambda f, X, k, x: (
-                    f.bound <= small(X, x) or (f.place @ f.place <= small(X, x) and norm(x) <= values(X, k)[-1])
+                    within(f.bound, small(X, x))
+                    or (within(f.place @ f.place, small(X, x)) and norm(x) <= values(X, k)[-1])
                 )
             ),
             "the bound ‖e‖, not its square": changed(bound=lambda f, X, k, x: f.bound**0.5),

@@ -7,6 +7,7 @@ import numpy as np
 import scipy.special
 
 from tests.claims import Claim
+from tests.margins import close, rank, within
 
 RNG = np.random.default_rng(110)
 EPS = np.finfo(float).eps
@@ -32,7 +33,7 @@ SIGNED = np.array([[1.0, -1.0], [-1.0, 1.0]])
 def with_signs(A):
     """A first singular pair as it may come back from a tie: of the identity, (1, -1)."""
     U, s, Vt = np.linalg.svd(A)
-    if np.allclose(A, A[0, 0] * np.eye(*A.shape)) and A.shape[0] == A.shape[1] > 1 and A[0, 0]:
+    if np.array_equal(A, A[0, 0] * np.eye(*A.shape)) and A.shape[0] == A.shape[1] > 1 and A[0, 0]:
         v = np.zeros(len(A))
         v[:2] = [0.5**0.5, -(0.5**0.5)]
         return s[0], v, v
@@ -45,13 +46,8 @@ def rank_one(code, A):
     s = np.linalg.svd(A, compute_uv=False)
     eps = 100 * EPS * max(A.shape) * max(s[0], 1e-300)
     best = np.sqrt((s[1:] ** 2).sum())
-    return bool(
-        u.min() >= 0
-        and v.min() >= 0
-        and fro(A @ v - sigma * u) <= eps
-        and fro(A.T @ u - sigma * v) <= eps
-        and fro(A - sigma * np.outer(u, v)) <= best + eps
-    )
+    far = [fro(A @ v - sigma * u), fro(A.T @ u - sigma * v), fro(A - sigma * np.outer(u, v)) - best]
+    return bool(u.min() >= 0 and v.min() >= 0 and within(far, eps))
 
 
 def signless(A):
@@ -92,11 +88,10 @@ def fewest_terms(A):
 CYCLE = np.array([[1.0, 1, 0, 0], [1, 0, 1, 0], [0, 1, 0, 1], [0, 0, 1, 1]])
 
 
-def enough_terms(code, W, H, rank=None):
-    """A = WH needs at least code(A) terms; and where a rank is given, the bound is above it."""
-    bound = code(W @ H)
-    above = rank is None or (bound > rank and np.linalg.matrix_rank(W @ H) == rank)
-    return bool(W.shape[1] >= bound - 1e-12 and above)
+def enough_terms(code, W, H, low=None):
+    """A = WH needs at least code(A) terms; and where its rank is given, the bound is above it."""
+    needed = code(W @ H)
+    return within(needed - W.shape[1], 1e-12) and (low is None or bool(needed > low and rank(W @ H) == low))
 
 
 SIGNED_THREE = (np.array([[1.0, 0, 0], [0, 1, 0], [0, 0, 1], [-1, 1, 1]]), CYCLE[:3])  # row 4 = −1 + 2 + 3
@@ -124,7 +119,7 @@ def column_claim(code, R, h, rivals=()):
     others += [rng.random(len(R)) * scale for scale in (0.01, 0.1, 1, 10) for _ in range(10)]
     others += [np.maximum(w + 0.01 * rng.standard_normal(len(R)), 0) for _ in range(20)]
     eps = 1e-10 * (1 + fro(R) ** 2)
-    return all(loss(x) - loss(w) >= 0.5 * (h @ h) * ((x - w) ** 2).sum() - eps for x in others)
+    return within([0.5 * (h @ h) * ((x - w) ** 2).sum() - loss(x) + loss(w) for x in others], eps)
 
 
 # Multiplicative updates
@@ -196,11 +191,10 @@ def monotone(code, A, W, H, size=1.0, rounds=15):
             if code.in_turn:
                 after_h = loss(A, W0, H0) - loss(A, W0, H1)
                 after_w = loss(A, W0, H1) - loss(A, W1, H1)
-                if after_h < promise(A, W0, H0, H1) - eps:
+                missing = promise(A, W0, H0, H1) - after_h, promise(A.T, H1.T, W0.T, W1.T) - after_w
+                if not within(missing, eps):
                     return False
-                if after_w < promise(A.T, H1.T, W0.T, W1.T) - eps:
-                    return False
-            elif loss(A, W1, H1) > loss(A, W0, H0) + eps:
+            elif not within(loss(A, W1, H1) - loss(A, W0, H0), eps):
                 return False
     return True
 
@@ -287,16 +281,9 @@ def slide(W, H):
 
 def equivalent(first, second):
     """Whether (W', H') = (WS, S⁻¹H) with a scaled permutation S."""
-    (W, H), (W2, H2) = first, second
-    for order in permutations(range(W.shape[1])):
-        # part order[k] of the first is part k of the second, up to a positive factor that both factors agree on
-        fits = True
-        for k, j in enumerate(order):
-            left, right = np.outer(W[:, j], H[j]), np.outer(W2[:, k], H2[k])
-            fits &= np.allclose(left, right, atol=1e-9)
-        if fits:
-            return True
-    return False
+    parts, wanted = (np.einsum("ik,kj->kij", W, H) for W, H in (first, second))
+    # part order[k] of the first is part k of the second, up to a positive factor that both factors agree on
+    return any(close(parts[list(order)], wanted, atol=1e-9) for order in permutations(range(len(parts))))
 
 
 def not_unique(code, W, H):
@@ -309,12 +296,12 @@ def not_unique(code, W, H):
     for eps in inside:
         Q = found.Q(eps)
         W1, H1 = W @ Q, np.linalg.inv(Q) @ H
-        if min(W1.min(), H1.min()) < -1e-10 or not np.allclose(W1 @ H1, W @ H, atol=1e-10):
+        if not within([-W1.min(), -H1.min()], 1e-10) or not close(W1 @ H1, W @ H, atol=1e-10):
             return False
         pairs.append((W1, H1))
     for eps in (1.01 * found.low, 1.01 * found.high):
         Q = found.Q(eps)
-        if min((W @ Q).min(), (np.linalg.inv(Q) @ H).min()) >= 0:
+        if within([-(W @ Q).min(), -(np.linalg.inv(Q) @ H).min()], 1e-10):
             return False
     return not any(equivalent(pairs[i], pairs[j]) for i in range(5) for j in range(i))
 
@@ -392,7 +379,7 @@ CLAIMS = {
             "every positive entry for itself": lambda A: (A > 0).sum(),
             "columns alone": lambda A: (A > 0).sum() / (A > 0).sum(axis=0).max(),
             "rows alone": lambda A: (A > 0).sum() / (A > 0).sum(axis=1).max(),
-            "the rank": np.linalg.matrix_rank,
+            "the rank": rank,
             "one less": lambda A: fewest_terms(A) - 1,
         },
     ),

@@ -6,6 +6,7 @@ import numpy as np
 
 from lowrank_helpers.factor import robust_pca, singular_value_threshold
 from tests.claims import Claim
+from tests.margins import above, close, rank, within
 
 RNG = np.random.default_rng(120)
 TALL = RNG.standard_normal((6, 3))
@@ -47,7 +48,7 @@ def soft_claim(code, A, tau, penalty=np.abs):
         x = np.concatenate([np.linspace(-reach, reach, 2001), [0.0, a, -a, a - tau, a + tau, best]])
         cost = (x - a) ** 2 / 2 + tau * penalty(x)
         least = (best - a) ** 2 / 2 + tau * float(penalty(np.array(best)))
-        if (cost < least + (x - best) ** 2 / 2 - slack(np.array([[reach]]))).any():
+        if not within(least + (x - best) ** 2 / 2 - cost, slack(np.array([[reach]]))):
             return False
     return True
 
@@ -69,7 +70,7 @@ def thresholded(M, tau):
 
 
 def facts(s, tau):
-    return int((s > tau + 1e-12).sum()), float(min(s[0], tau))
+    return int(above(s - tau, 1e-12).sum()), float(min(s[0], tau))
 
 
 def formula(M, tau):
@@ -101,7 +102,7 @@ def rivals(X, M, seed=0):
 
 def svt_claim(code, M, tau, q=2):
     """Dearer are all rivals, by the growth ½‖X − X*‖²; rank and removed part as the theorem says."""
-    X, rank, removed = code(M, tau)
+    X, kept, removed = code(M, tau)
     X = np.asarray(X, dtype=float)
     if X.shape != M.shape:
         return False
@@ -110,14 +111,9 @@ def svt_claim(code, M, tau, q=2):
         return float((np.abs(A - M) ** q).sum()) / q + tau * nuclear(A)
 
     eps = slack(M)
-    for A in rivals(X, M):
-        gain = F(A) - F(X)
-        if gain < (-eps if fro(A - X) < 1e-6 else 1e-6 * fro(A - X) ** 2 - eps * 1e-3):
-            return False
-    actual = values(X)
-    return bool(
-        rank == int((actual > 1e-9 * max(1.0, values(M)[0])).sum()) and abs(values(M - X)[0] - removed) <= eps**0.5
-    )
+    if not within([F(X) + fro(A - X) ** 2 / 2 - F(A) for A in rivals(X, M)], eps):
+        return False
+    return kept == rank(X, cut=1e-9 * max(1.0, values(M)[0])) and within(abs(values(M - X)[0] - removed), eps**0.5)
 
 
 def swap_svt(change):
@@ -167,20 +163,16 @@ def gap_claim(code, M, lam, Y, scaled=True):
     candidates = [found.L, 0 * M, M, M / 2, formula(M, 1.0), M - soft(M, 0.5)]
     rng = np.random.default_rng(1)
     candidates += [found.L + 0.1 * rng.standard_normal(M.shape) for _ in range(20)]
-    if any(cost(L, M, lam) < bound - eps for L in candidates):
+    if not within([bound - cost(L, M, lam) for L in candidates], eps):
         return False
-    admitted = values(Y)[0] <= 1 + 1e-12 and np.abs(Y).max() <= lam + 1e-12
-    if not (scaled and admitted):
+    if not (scaled and within(values(Y)[0] - 1, 1e-12) and within(np.abs(Y) - lam, 1e-12)):
         return True
-    if abs(bound - float((Y * M).sum())) > eps:  # an admitted Y is used as it comes
+    if not within(abs(bound - float((Y * M).sum())), eps):  # an admitted Y is used as it comes
         return False
-    for L in candidates:  # equality exactly under the two conditions
+    for L in candidates:  # equality exactly under the two conditions: the gap is the sum of what misses them, all ≥ 0
         S = M - L
-        tight = abs((Y * L).sum() - nuclear(L)) <= 1e-6 and np.abs(Y * S - lam * np.abs(S)).max() <= 1e-6
-        closed = abs(cost(L, M, lam) - bound) <= 1e-6
-        if tight and not closed:
-            return False
-        if closed and not tight and abs(cost(L, M, lam) - bound) <= 1e-9:
+        misses = np.append(nuclear(L) - (Y * L).sum(), lam * np.abs(S) - Y * S)
+        if not within([*-misses, abs(cost(L, M, lam) - bound - misses.sum())], eps):
             return False
     return True
 
@@ -205,18 +197,18 @@ class Certificate(NamedTuple):
 
 
 def certify(L, S, lam):
-    U, s, Vt = np.linalg.svd(L)
-    r = int((s > 1e-9 * max(s[0], 1e-300)).sum())
+    U, _, Vt = np.linalg.svd(L)
+    r = rank(L)
     PU, PV = U[:, r:] @ U[:, r:].T, Vt[r:].T @ Vt[r:]
     i, j = np.nonzero(S)
-    G = PU[np.ix_(i, i)] * PV[np.ix_(j, j)]
+    least, Q = np.linalg.eigh(PU[np.ix_(i, i)] * PV[np.ix_(j, j)])
     Y, C = U[:, :r] @ Vt[:r], np.zeros(L.shape)
-    C[i, j] = np.linalg.lstsq(G, lam * np.sign(S[i, j]) - Y[i, j], rcond=1e-10)[0]
+    kept = above(least, 1e-9)  # an absolute cut: the eigenvalues lie between 0 and 1, and all may be 0
+    C[i, j] = (Q[:, kept] / least[kept]) @ (Q[:, kept].T @ (lam * np.sign(S[i, j]) - Y[i, j]))
     W = PU @ C @ PV
-    exact = np.allclose((Y + W)[i, j], lam * np.sign(S[i, j]), atol=1e-9)
+    exact = close((Y + W)[i, j], lam * np.sign(S[i, j]), atol=1e-9)
     outside = float(np.abs((Y + W)[S == 0]).max(initial=0.0)) / lam
-    least = float(np.linalg.eigvalsh(G)[0]) if len(i) else 1.0
-    return Certificate(float(values(W)[0]), outside if exact else np.inf, least)
+    return Certificate(float(values(W)[0]), outside if exact else np.inf, float(least[0]) if len(i) else 1.0)
 
 
 def recovery_claim(code, L, S, lam, wanted=True, dropped=False):
@@ -224,19 +216,14 @@ def recovery_claim(code, L, S, lam, wanted=True, dropped=False):
     if dropped:
         return unique_in_fact(L, S, lam)
     norm, outside, apart = code(L, S, lam)
-    certified = norm < 1 - 1e-9 and outside < 1 - 1e-9 and apart > 1e-9
+    certified = above([apart, 1 - norm, 1 - outside], 1e-9).all()
     return bool(certified == wanted and (not certified or unique_in_fact(L, S, lam)))
 
 
 def unique_in_fact(L, S, lam):
     """Whether all other splittings, on the support and in the tangent directions too, are dearer."""
     M = L + S
-    if M.any():
-        found = robust_pca(M, penalty=lam, tolerance=1e-9, max_iterations=50_000)
-        if fro(found.L - L) > 1e-4 * max(fro(M), 1.0):
-            return False
-    U, s, _ = np.linalg.svd(L)
-    r = int((s > 1e-9 * max(s[0], 1e-300)).sum())
+    U, r = np.linalg.svd(L)[0], rank(L)
     rng = np.random.default_rng(2)
     directions = [rng.standard_normal(L.shape) for _ in range(20)]
     directions += [np.where(S != 0, H, 0) for H in directions]
@@ -245,13 +232,13 @@ def unique_in_fact(L, S, lam):
     columns = np.flatnonzero((S != 0).any(axis=0))
     if r:
         directions += [np.outer(U[:, 0], np.eye(L.shape[1])[j]) for j in columns]
-    least = cost(L, M, lam)
-    return all(
-        cost(L + t * H, M, lam) > least + 1e-9
-        for H in directions
-        if fro(H) > 1e-9
-        for t in (0.01 / fro(H), -0.01 / fro(H))
-    )
+    steps = [t * H / fro(H) for H in directions if above(fro(H), 1e-9) for t in (0.01, -0.01)]
+    if not above(min(cost(L + step, M, lam) for step in steps) - cost(L, M, lam), 1e-9):
+        return False
+    if not M.any():
+        return True
+    found = robust_pca(M, penalty=lam, tolerance=1e-9, max_iterations=50_000)
+    return within(fro(found.L - L), 1e-4 * max(fro(M), 1.0))
 
 
 def planted(n, r, share, seed):
@@ -308,8 +295,8 @@ def changed(**fields):
 
 
 def frobenius_of_W(L, S, lam):
-    U, s, Vt = np.linalg.svd(L)
-    r = int((s > 1e-9 * max(s[0], 1e-300)).sum())
+    U, _, Vt = np.linalg.svd(L)
+    r = rank(L)
     PU, PV = U[:, r:] @ U[:, r:].T, Vt[r:].T @ Vt[r:]
     return float(fro(PU @ (lam * np.sign(S)) @ PV))
 
@@ -329,20 +316,19 @@ def moved(L, S, j, d):
     other, rest = L.copy(), S.copy()
     other[:, j] += d
     rest[:, j] -= d
-    inside = fro(d - L @ np.linalg.pinv(L) @ d) <= 1e-9 * max(1.0, fro(d))
-    return Column(other, rest, bool(inside))
+    inside = within(fro(d - L @ np.linalg.pinv(L, rcond=1e-9) @ d), 1e-9 * max(1.0, fro(d)))
+    return Column(other, rest, inside)
 
 
 def column_claim(code, L, S, j, d, spanned=True):
     other, rest, kept = code(L, S, j, d)
-    r = np.linalg.matrix_rank(L)
-    outside = np.delete(rest, j, axis=1)
+    r, changed_rank = rank(L), rank(other)
     return bool(
-        np.allclose(other + rest, L + S, atol=1e-12)
-        and np.allclose(other, L + np.outer(d, np.eye(L.shape[1])[j]), atol=1e-12)
-        and not outside.any()
-        and (not kept or np.linalg.matrix_rank(other, tol=1e-9) <= r)
-        and (not spanned or kept == (np.linalg.matrix_rank(other, tol=1e-9) == r))
+        close(other + rest, L + S, atol=1e-12)
+        and close(other, L + np.outer(d, np.eye(L.shape[1])[j]), atol=1e-12)
+        and not np.delete(rest, j, axis=1).any()
+        and (not kept or changed_rank <= r)
+        and (not spanned or kept == (changed_rank == r))
     )
 
 
@@ -415,7 +401,7 @@ CLAIMS = {
             "τ = 0 only": swap_svt(lambda M, tau: M),
             "what is taken away is τ always": lambda M, tau: thresholded(M, tau)._replace(removed=float(tau)),
             "the rank counts σ ≥ τ": lambda M, tau: thresholded(M, tau)._replace(
-                rank=int((values(M) > tau - 1e-12).sum())
+                rank=int((~above(tau - values(M), 1e-12)).sum())
             ),
         },
     ),
@@ -522,10 +508,10 @@ CLAIMS = {
             "the rank stays only for d = 0": lambda L, S, j, d: moved(L, S, j, d)._replace(kept=not d.any()),
             "S left as it was": lambda L, S, j, d: moved(L, S, j, d)._replace(S=S),
             "d in the row space": lambda L, S, j, d: moved(L, S, j, d)._replace(
-                kept=bool(fro(d - L.T[: len(d), : len(d)] @ d) < 1e-9)
+                kept=within(fro(d - L.T[: len(d), : len(d)] @ d), 1e-9)
             ),
             "multiples of the old column only": lambda L, S, j, d: moved(L, S, j, d)._replace(
-                kept=bool(np.linalg.matrix_rank(np.column_stack([L[:, j], d])) <= 1)
+                kept=rank(np.column_stack([L[:, j], d])) <= 1
             ),
             "the next column": lambda L, S, j, d: moved(L, S, (j + 1) % L.shape[1], d),
         },

@@ -5,9 +5,9 @@ from typing import NamedTuple
 import numpy as np
 
 from lowrank_helpers.compression import activation_aware_factor, break_even_rank
-from lowrank_helpers.linalg import numerical_rank
 from lowrank_helpers.svd import rank_for_error
 from tests.claims import Claim, Folklore
+from tests.margins import above, close, rank, within
 
 RNG = np.random.default_rng(150)
 fro = np.linalg.norm
@@ -49,20 +49,23 @@ class Found(NamedTuple):
 
 
 def gap(s, r):
-    return bool(s[r - 1] > s[r] + 1e-9 * max(s[0], 1e-300))
+    return bool(above(s[r - 1] - s[r], 1e-9 * s[0]))
+
+
+def pseudo_inverse(A):
+    """With a cut that is far from every singular value here, so that rounding does not decide what is inverted."""
+    return np.linalg.pinv(A, rcond=1e-9)
 
 
 def aware(W, X, r):
     A, B, _ = activation_aware_factor(W, r, inputs=X.T)
     s = values(W @ X, r + 1)
-    full = np.linalg.matrix_rank(X) == len(X)
-    return Found(A @ B, bool(full and (gap(s, r) or s[r] < 1e-9 * max(s[0], 1))))
+    return Found(A @ B, rank(X) == len(X) and (gap(s, r) or within(s[r], 1e-9 * max(s[0], 1))))
 
 
 def unseen(X):
     """An orthonormal basis, as columns, of the directions in which no input has a part."""
-    U, s, _ = np.linalg.svd(X)
-    return U[:, int((s > 1e-10 * s[0]).sum()) :]
+    return np.linalg.svd(X)[0][:, rank(X) :]
 
 
 def others(W, X, r):
@@ -70,8 +73,7 @@ def others(W, X, r):
     U = np.linalg.svd(W @ X)[0]
     best, N = U[:, :r] @ U[:, :r].T @ W, unseen(X)
     if N.shape[1]:
-        rank = numerical_rank(best) if best.any() else 0
-        c = np.linalg.svd(best)[0][:, 0] if rank == r else np.ones(len(W))
+        c = np.linalg.svd(best)[0][:, 0] if rank(best) == r else np.ones(len(W))
         yield best + np.outer(c, N[:, 0])
     if r < len(W):
         turned = np.column_stack([U[:, : r - 1], (U[:, r - 1] + U[:, r]) / 2**0.5])
@@ -85,23 +87,24 @@ def activation_aware(code, W, X, r, rivals_rank=None, closest=None):
     found, s = code(W, X, r), values(W @ X, r + 1)
     Z, slack = found.Z, 1e-9 * max(fro(W) * fro(X), 1.0)
     least, error = fro(s[r:]), fro((W - Z) @ X)
-    if Z.shape != W.shape or values(Z, r + 1)[r] > 1e-9 * max(fro(W), 1) or abs(error - least) > slack:
+    if Z.shape != W.shape or not within(values(Z, r + 1)[r], 1e-9 * max(fro(W), 1)):
+        return False
+    if not within(abs(error - least), slack):
         return False
     rng, k = np.random.default_rng(3), rivals_rank or r
     for U in (np.linalg.svd(W @ X)[0][:, :k], *(rng.standard_normal((len(W), k)) for _ in range(20))):
         P = U @ np.linalg.pinv(U)
-        if fro((W - P @ W) @ X) < least - slack:
+        if not within(least - fro((W - P @ W) @ X), slack):
             return False
-    equal = [Y for Y in others(W, X, r) if fro((W - Y) @ X) <= least + 10 * slack]
-    if found.unique != all(fro(Y - Z) <= 1e-5 * max(fro(W), 1) for Y in equal):
+    equal = [Y for Y in others(W, X, r) if within(fro((W - Y) @ X) - least, 10 * slack)]
+    if found.unique != within([fro(Y - Z) for Y in equal], 1e-5 * max(fro(W), 1)):
         return False
     if not (gap(s, r) if closest is None else closest):
         return True
     N, U = unseen(X), np.linalg.svd(W @ X)[0][:, :r]
     moved = [Z + U @ rng.standard_normal((r, N.shape[1])) * size @ N.T for size in (1, 0.01) for _ in range(10)]
     minimal = Z @ (np.eye(len(X)) - N @ N.T)
-    rivals = [*equal, minimal, *moved]
-    return bool(all(fro(W - Z) <= fro(W - Y) + slack for Y in rivals))
+    return within([fro(W - Z) - fro(W - Y) for Y in [*equal, minimal, *moved]], slack)
 
 
 def scaled(W, X, r):
@@ -140,11 +143,15 @@ INSTANCES = [
 
 
 def roots(X):
-    """Roots of X Xᵀ: by eigenvectors, a wide one, and Cholesky's where there is one."""
+    """Roots of X Xᵀ: by eigenvectors, a wide one, and Cholesky's where there is one.
+
+    Eigenvalues that are zero but for rounding are set to zero: nothing may depend on their signs.
+    """
     lam, V = np.linalg.eigh(X @ X.T)
-    S = V * np.sqrt(np.maximum(lam, 0))
+    positive = above(lam, 1e-10 * lam[-1])
+    S = V * np.sqrt(np.where(positive, lam, 0))
     found = [S, S @ V.T, np.hstack([X, 0 * X[:, :1]])]
-    if lam[0] > 1e-10 * lam[-1]:
+    if positive.all():
         found.append(np.linalg.cholesky(X @ X.T))
     return found
 
@@ -154,26 +161,25 @@ def from_root(W, S, r):
     return U @ (U.T @ W)
 
 
-def whitened(W, S, r):
-    return truncated(W @ S, r) @ np.linalg.inv(S)
-
-
 def root_claim(code, W, X, r, wrong_root=None, invert=False):
-    """From every root the least error and the same singular values; through S⁻¹ the same matrix."""
-    s, slack = values(W @ X, r + 1), 1e-7 * max(fro(W) * fro(X), 1.0)
+    """From every root the least error and the same singular values; through S⁻¹ the same matrix.
+
+    ``invert`` asks for the last also where S is singular, through its pseudo-inverse.
+    """
+    s, slack = values(W @ X, r + 1), 1e-9 * max(fro(W) * fro(X), 1.0)
     for S in roots(X) if wrong_root is None else [wrong_root(X)]:
         E = np.random.default_rng(4).standard_normal(W.shape)
         Z = code(W, S, r)
-        if Z.shape != W.shape or abs(fro(E @ X) - fro(E @ S)) > slack or abs(fro((W - Z) @ X) - fro(s[r:])) > slack:
+        if Z.shape != W.shape or not within([abs(fro(E @ X) - fro(E @ S)), abs(fro((W - Z) @ X) - fro(s[r:]))], slack):
             return False
-        if np.abs(values(W @ S, len(s))[: len(s) - 1] - s[:-1]).max() > slack:
+        if not close(values(W @ S, len(s))[: len(s) - 1], s[:-1], atol=slack):
             return False
-        if gap(s, r) and not np.allclose(Z, from_root(W, X, r), atol=1e-6 * max(fro(W), 1)):
+        if gap(s, r) and not close(Z, from_root(W, X, r), atol=1e-6 * max(fro(W), 1)):
             return False
         square = S.shape[0] == S.shape[1]
-        if invert or (square and np.linalg.matrix_rank(X) == len(X)):
-            through = truncated(W @ S, r) @ np.linalg.pinv(S)
-            if gap(s, r) and not np.allclose(through, Z, atol=1e-6 * max(fro(W), 1)):
+        if invert or (square and rank(X) == len(X)):
+            through = truncated(W @ S, r) @ pseudo_inverse(S)
+            if gap(s, r) and not close(through, Z, atol=1e-6 * max(fro(W), 1)):
                 return False
     return True
 
@@ -183,7 +189,7 @@ def root_claim(code, W, X, r, wrong_root=None, invert=False):
 
 def factor(W, X, r):
     s = np.linalg.svd(X, compute_uv=False)
-    return float(s[0] / s[min(len(s), np.linalg.matrix_rank(X)) - 1])
+    return float(s[0] / s[rank(X) - 1])
 
 
 def price(code, W, X, r):
@@ -193,11 +199,11 @@ def price(code, W, X, r):
     kappa = factor(W, X, r)
     needed = kappa / (1 + 1e-9)  # W = diag(1, 1 + δ), X = diag(κ, 1): κ against 1 + δ
     small = np.diag([1.0, 1 + 1e-9]), np.diag([kappa, 1.0])
-    sharp = needed - 1e-6 * kappa <= code(*small, 1) <= kappa * (1 + 1e-6)
-    return bool(plain <= code(W, X, r) * least + slack and sharp)
+    sharp = within([needed - code(*small, 1), code(*small, 1) - kappa], 1e-6 * kappa)
+    return sharp and within(plain - code(W, X, r) * least, slack)
 
 
-PRICED = [(W, X, r) for W, X, r in INSTANCES if np.linalg.matrix_rank(X) == len(X)]
+PRICED = [(W, X, r) for W, X, r in INSTANCES if rank(X) == len(X)]
 
 CLAIMS = {
     "thm-activation-aware": Claim(
@@ -217,17 +223,15 @@ CLAIMS = {
             "the last singular vectors": changed(
                 Z=lambda W, X, r: (lambda U: U @ U.T @ W)(np.linalg.svd(W @ X)[0][:, ::-1][:, :r])
             ),
-            "(WX)_r X⁺, not the closest to W": changed(Z=lambda W, X, r: truncated(W @ X, r) @ np.linalg.pinv(X)),
+            "(WX)_r X⁺, not the closest to W": changed(Z=lambda W, X, r: truncated(W @ X, r) @ pseudo_inverse(X)),
             "one term too many": changed(Z=lambda W, X, r: aware(W, X, min(r + 1, *W.shape)).Z),
             "unique wherever there is a gap": changed(
-                unique=lambda W, X, r: gap(values(W @ X, r + 1), r) or values(W @ X, r + 1)[r] < 1e-9
+                unique=lambda W, X, r: gap(values(W @ X, r + 1), r) or within(values(W @ X, r + 1)[r], 1e-9)
             ),
             "unique only with a gap": changed(
-                unique=lambda W, X, r: bool(np.linalg.matrix_rank(X) == len(X) and gap(values(W @ X, r + 1), r))
+                unique=lambda W, X, r: rank(X) == len(X) and gap(values(W @ X, r + 1), r)
             ),
-            "unique with a gap of W": changed(
-                unique=lambda W, X, r: bool(np.linalg.matrix_rank(X) == len(X) and gap(values(W, r + 1), r))
-            ),
+            "unique with a gap of W": changed(unique=lambda W, X, r: rank(X) == len(X) and gap(values(W, r + 1), r)),
             "always unique": changed(unique=lambda W, X, r: True),
         },
     ),
@@ -242,7 +246,7 @@ CLAIMS = {
         mutants={
             "the Gram matrix for its root": lambda W, S, r: from_root(W, S @ S.T, r),
             "the root transposed": lambda W, S, r: from_root(W, np.linalg.qr(S.T)[1], r),
-            "divided by the root on the wrong side": lambda W, S, r: truncated(W @ S, r) @ np.linalg.pinv(S).T,
+            "divided by the root on the wrong side": lambda W, S, r: truncated(W @ S, r) @ pseudo_inverse(S).T,
             "multiplied by the root, not by its inverse": lambda W, S, r: truncated(W @ S, r) @ S.T,
             "right singular vectors": lambda W, S, r: (lambda V: W @ V.T @ V)(np.linalg.svd(W)[2][:r]),
         },
@@ -294,7 +298,7 @@ def part_that_does_nothing():
     W = model.head.weight.detach().double()
     centred = W - W.mean(0)
     h = torch.from_numpy(np.random.default_rng(1).standard_normal((20, W.shape[1])))
-    same = torch.allclose(torch.softmax(h @ W.T, -1), torch.softmax(h @ centred.T, -1), atol=1e-12)
+    same = close(torch.softmax(h @ W.T, -1), torch.softmax(h @ centred.T, -1), atol=1e-12)
     return bool(same and torch.linalg.svdvals(centred)[0] < 0.67 * torch.linalg.svdvals(W)[0])
 
 
@@ -322,7 +326,7 @@ def not_noise_either():
         [rank_for_error(np.linalg.svd(W, compute_uv=False), 0.1**0.5) for _, W in weights(network)]
         for network in networks()
     )
-    return bool(all(a < 0.85 * b for a, b in zip(trained, initial, strict=True)) and numerical_rank(np.eye(50)) == 50)
+    return bool(all(a < 0.85 * b for a, b in zip(trained, initial, strict=True)) and rank(np.eye(50)) == 50)
 
 
 FOLKLORE = {

@@ -4,7 +4,6 @@ The book is built first where ``_build/html`` is missing or older than its sourc
 path, or where the variable CHROMIUM says.
 """
 
-import fcntl
 import functools
 import http.server
 import os
@@ -21,6 +20,8 @@ from tests.visit import HTML, ROOT, sources
 
 def build_if_stale():
     """Build the book, unless what is there is newer than its sources; one process at a time."""
+    import fcntl  # Windows has none, and its tests visit no pages
+
     stamp = HTML / "index.html"  # touched by every whole build, here and in the Makefile
     HTML.parent.mkdir(exist_ok=True)
     with (HTML.parent / "lock").open("w") as lock:

@@ -1,6 +1,12 @@
-# Needs make and Python 3.11 or newer with venv; everything else goes into .venv. `make help` lists what there is.
+# Needs make and one of these versions of Python with venv; everything else goes into .venv. `make help` lists what there
+# is. All versions in requirements.txt have wheels for these (tools/wheels.py asks).
+PYTHONS := 3.14 3.13 3.12 3.11
+SERVED := Python $(lastword $(PYTHONS)) to $(firstword $(PYTHONS))
+is_served = -c 'import sys; sys.exit("%d.%d" % sys.version_info[:2] not in "$(PYTHONS)".split())' >/dev/null 2>&1
 
-PYTHON ?= python3
+# python3 where it is one of them, else the newest on the path.
+PYTHON ?= $(shell for python in python3 $(addprefix python,$(PYTHONS)); do \
+	$$python $(is_served) && echo $$python && exit; done; echo python3)
 NB ?= $(sort $(wildcard chapters/*.ipynb))
 PORT ?= 8000
 
@@ -16,9 +22,9 @@ SOURCES := _config.yml _toc.yml references.bib \
 # Empty where $(PYTHON) will do, else one sentence that says what is wrong.
 python_problem = $(shell \
 	if ! command -v $(PYTHON) >/dev/null 2>&1; then \
-		echo "This book needs Python 3.11 or newer, and there is no $(PYTHON) here"; \
-	elif ! $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1; then \
-		echo "This book needs Python 3.11 or newer, and $(PYTHON) is $$($(PYTHON) --version 2>&1)"; \
+		echo "This book needs $(SERVED), and there is no $(PYTHON) here"; \
+	elif ! $(PYTHON) $(is_served); then \
+		echo "This book needs $(SERVED), and $(PYTHON) is $$($(PYTHON) --version 2>&1)"; \
 	elif ! $(PYTHON) -c 'import ensurepip, venv' >/dev/null 2>&1; then \
 		echo "This book needs Python's venv module with pip: on Debian and Ubuntu, apt install python3-venv"; \
 	fi)
@@ -66,14 +72,14 @@ zip: $(BUILT)  ## pack the HTML into _build/lowrank-book-html.zip
 linkcheck: .venv/.book  ## ask every link of the book whether it still answers (needs the network)
 	$(BIN)/jupyter-book build . --all --builder linkcheck
 
-test-portable: $(TESTED)  ## run the notebooks as other CPUs, with two threads, and on the oldest numpy allowed
-	$(BIN)/python -m tools.portable
+test-portable: $(TESTED)  ## run the tests and notebooks as other processors (OPTIONS=--quick; all: OPTIONS=--help)
+	$(BIN)/python -m tools.portable $(OPTIONS)
 
 test-colab: $(TESTED)  ## run every chapter as Colab does: alone, helpers installed by its first cell
 	BOOK_COLAB=all $(BIN)/python -m pytest tests/test_colab.py
 
 clean:  ## remove the built book, the virtual environments and all caches
-	rm -rf _build .venv .venv-oldest .pytest_cache .ruff_cache .mypy_cache .hypothesis lowrank_helpers.egg-info
+	rm -rf _build .venv .venv-oldest .venv-newest .pytest_cache .ruff_cache .mypy_cache .hypothesis lowrank_helpers.egg-info
 
 # Warnings are errors. All pages are written anew, because pages show what other pages hold, and because a page
 # that is not read again does not repeat its warnings. If it fails, make deletes index.html, so that it is made again.

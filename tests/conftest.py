@@ -3,7 +3,6 @@
 The book is built first where ``_build/html`` is missing or older than its sources. tools/browser.py finds the browser.
 """
 
-import fcntl
 import functools
 import http.server
 import os
@@ -44,6 +43,8 @@ def pytest_runtestloop(session):
 
 def build_if_stale():
     """Build the book, unless what is there is newer than its sources; one process at a time."""
+    import fcntl  # Windows has none, and its tests visit no pages
+
     stamp = HTML / "index.html"  # touched by every whole build, here and in the Makefile
     HTML.parent.mkdir(exist_ok=True)
     with (HTML.parent / "lock").open("w") as lock:

@@ -4,7 +4,6 @@ import errno
 import json
 import os
 import re
-import resource
 import shutil
 import signal
 import stat
@@ -305,6 +304,7 @@ def test_a_save_that_fails_leaves_one_whole_adapter(tmp_path, monkeypatch, error
 
 
 def test_a_disk_that_is_full_for_real(tmp_path):
+    resource = pytest.importorskip("resource")  # Windows has none
     folder, model = save_lora(trained(), tmp_path / "a"), trained(rank=10, seed=3)
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     try:

@@ -18,13 +18,18 @@ import yaml
 from packaging.specifiers import SpecifierSet
 
 import lowrank_helpers
-from tools import measured
+from tools import measured, portable
 from tools.setup_cell import repository_url
+from tools.wheels import PYTHONS
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "lowrank_helpers"
 SETTINGS = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 PROJECT = SETTINGS["project"]
+WORKFLOWS = {
+    path.stem: yaml.safe_load(path.read_text(encoding="utf-8"))
+    for path in sorted((ROOT / ".github" / "workflows").glob("*.yml"))
+}
 
 # One direction of imports: what each module of the package may import from it. A new module adds its line; a line
 # that ends in .* is for all modules of a package that have none of their own.
@@ -150,10 +155,11 @@ def test_make_help_lists_every_target():
     ("stub", "message"),
     [
         ("", "there is no python3 here"),
-        ('[ "$1" = --version ] && echo Python 3.9.2 || exit 1', "or newer, and python3 is Python 3.9.2"),
+        ('[ "$1" = --version ] && echo Python 3.9.2 || exit 1', "3.11 to 3.14, and python3 is Python 3.9.2"),
+        ('[ "$1" = --version ] && echo Python 3.15.0 || exit 1', "3.11 to 3.14, and python3 is Python 3.15.0"),
         ('case "$2" in *ensurepip*) exit 1;; esac', "venv module with pip"),
     ],
-    ids=["missing", "old", "no venv"],
+    ids=["missing", "old", "new", "no venv"],
 )
 def test_make_says_in_one_line_what_python_lacks(tmp_path, stub, message):
     tools = tmp_path / "bin"
@@ -169,6 +175,46 @@ def test_make_says_in_one_line_what_python_lacks(tmp_path, stub, message):
     done = subprocess.run(command, cwd=tmp_path, env={"PATH": str(tools)}, capture_output=True, text=True)
     assert done.returncode == 2 and done.stdout == ""
     assert message in done.stderr and len(done.stderr.splitlines()) == 1
+
+
+def make_takes(folder, *pythons):
+    """The Python that make takes where the path has these, each with the version that it claims to be."""
+    for name in ("sh", "make"):
+        (folder / name).symlink_to(shutil.which(name))
+    for name, version in pythons:
+        major, minor = version.split(".")
+        asking = f"import sys; sys.version_info = ({major}, {minor}, 0); exec(sys.argv.pop())"
+        (folder / name).write_text(f'#!/bin/sh\nexec "{sys.executable}" -c "{asking}" "$2"\n', encoding="utf-8")
+        (folder / name).chmod(0o755)
+    (folder / "show.mk").write_text(f"include {ROOT / 'Makefile'}\nshow:\n\t$(PYTHON)\n", encoding="utf-8")
+    command = ["make", "--no-print-directory", "--dry-run", "-f", str(folder / "show.mk"), "show"]
+    shown = subprocess.run(command, cwd=folder, env={"PATH": str(folder)}, capture_output=True, text=True)
+    return shown.stdout.strip()
+
+
+@pytest.mark.parametrize(
+    ("pythons", "taken"),
+    [
+        ([("python3", "3.12"), ("python3.14", "3.14")], "python3"),
+        ([("python3", "3.15"), ("python3.12", "3.12"), ("python3.13", "3.13")], "python3.13"),
+        ([("python3", "3.9"), ("python3.11", "3.11")], "python3.11"),
+        ([("python3", "3.9"), ("python3.10", "3.10"), ("python3.15", "3.15")], "python3"),
+        ([], "python3"),
+    ],
+)
+def test_make_takes_a_python_that_is_served(tmp_path, pythons, taken):
+    assert make_takes(tmp_path, *pythons) == taken
+
+
+def test_the_pythons_served_are_named_alike():
+    """Where they are stated: make, the lock, README, the workflow that tests a change."""
+    first, last = PYTHONS[0], PYTHONS[-1]
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    assert re.search(r"^PYTHONS := (.*)$", makefile, re.MULTILINE)[1].split() == [*reversed(PYTHONS)]
+    for name in ("requirements.txt", "README.md"):
+        assert f"Python {first} to {last}" in (ROOT / name).read_text(encoding="utf-8")
+    assert PROJECT["requires-python"] == f">={first}"
+    assert WORKFLOWS["ci"]["jobs"]["test"]["strategy"]["matrix"]["python"] == [*PYTHONS]
 
 
 def test_versions_agree():
@@ -350,8 +396,41 @@ def test_workflows_are_pinned_and_may_do_little(path):
 
 def test_ci_has_the_documented_commands():
     script = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
-    assert {"make book", "make lint", "make test"} <= set(script.splitlines())
+    assert {"make book", "make lint", "make test", "make test-portable OPTIONS=--quick"} <= set(script.splitlines())
     assert (ROOT / ".ci" / "run").stat().st_mode & 0o100
+
+
+def runs(job):
+    """The commands of a job of the weekly workflow."""
+    return "\n".join(step["run"] for step in WORKFLOWS["weekly"]["jobs"][job]["steps"] if "run" in step)
+
+
+def test_every_kernel_has_a_weekly_job_with_all_threads_and_versions():
+    matrix = WORKFLOWS["weekly"]["jobs"]["kernels"]["strategy"]["matrix"]
+    kernels = [*matrix["kernel"], *(line["kernel"] for line in matrix["include"])]
+    assert sorted(kernels) == sorted([*portable.X86, *portable.ARM])
+    assert 'make test-portable OPTIONS="--full --kernel $KERNEL"' in runs("kernels")
+
+
+def test_other_systems_and_the_wheels_have_weekly_jobs():
+    systems = {
+        name: job["runs-on"].split("-")[0]
+        for name, job in WORKFLOWS["weekly"]["jobs"].items()
+        if "$" not in job["runs-on"]
+    }
+    assert {systems["macos"], systems["windows"]} == {"macos", "windows"}
+    assert "make test-portable" in runs("macos") and "tools.portable" in runs("windows")
+    assert "tools.wheels" in runs("wheels")
+
+
+def test_what_nobody_could_run_is_named_untried():
+    """In the workflow, in the comment above the job, and on the page on how to work on the book."""
+    page = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    listed = re.search(r"untried: (.*?)\.$", page, re.MULTILINE | re.DOTALL)[1]
+    workflows = "".join((ROOT / ".github" / "workflows" / f"{name}.yml").read_text("utf-8") for name in WORKFLOWS)
+    for what in ("Python 3.14", "SkylakeX", "Arm", "macOS", "Windows"):
+        assert what in listed
+        assert re.search(rf"# .*{what}.*untried|# .*untried.*{what}", workflows, re.IGNORECASE), what
 
 
 def test_the_address_stands_in_one_place():

@@ -41,6 +41,7 @@ from lowrank_helpers.lora import LoRALinear, add_lora
 from lowrank_helpers.training import ALL_LINEAR, GPT, GPTConfig, finetune, load_corpus, prepare
 from lowrank_helpers.training import losses as loss_functions
 from lowrank_helpers.training.corpus import Batches
+from tests.margins import close, within
 
 ROOT = Path(__file__).resolve().parent.parent
 CPU = torch.device("cpu")
@@ -134,7 +135,7 @@ def test_the_relatives_are_held_against_lora():
     found = grid_answers.relatives(tuning + better + lora + mixed)
     assert found.keys() == {"PiSSA", "DoRA"}
     assert found["PiSSA"]["rate"] == 0.003 and found["PiSSA"]["above LoRA"]["verdict"] == "better"
-    assert found["PiSSA"]["above LoRA"]["mean"] == pytest.approx(-0.098)
+    assert close(found["PiSSA"]["above LoRA"]["mean"], -0.098, atol=1e-9)
     assert found["DoRA"]["above LoRA"]["verdict"] == "undecided" and found["DoRA"]["above LoRA"]["seeds"] == 2
 
 
@@ -155,7 +156,7 @@ def test_the_grid_measures_what_it_says(done):
         assert memory["gradients"] == 4 * run["trainable"] and memory["peak"] is None
         # Two moments, and of each tensor a count of steps.
         assert 0 < memory["optimiser"] - 8 * run["trainable"] < 4 * 200
-        assert run["forgetting"] == pytest.approx(run["source_loss"] - run["path"][0][2], abs=2e-5)  # six digits each
+        assert close(run["forgetting"], run["source_loss"] - run["path"][0][2], atol=1e-4)  # six digits each
         assert [point[0] for point in run["path"]] == ([0, 2] if run["of"]["seed"] == 0 else [0, 1, 2])
         assert run["checkpoint_bytes"] > 4 * run["trainable"]
     # The loss before anything was changed is the same for every method and seed.
@@ -180,7 +181,7 @@ def test_throughput_has_all_four_in_both_modes(done):
         for name in throughput.NAMES:
             assert len(run[name]["losses"]) == 3 and len(run[name]["rounds"]) == 2 and run[name]["peak"] is None
             share = run[name]["tokens_per_second"] * run[name]["flops_per_token"] / (sum(run["matrix_rates"]) / 2)
-            assert run[name]["share_of_matrix_rate"] == pytest.approx(share, rel=1e-4)
+            assert close(run[name]["share_of_matrix_rate"], share, rtol=1e-4)
         assert set(run["ours_over"]) == set(throughput.NAMES) - {"ours"}
         assert run["full"]["flops_per_token"] > run["ours"]["flops_per_token"] == run["peft"]["flops_per_token"]
 
@@ -198,21 +199,21 @@ def test_ours_and_peft_take_the_same_steps(monkeypatch, alike):
     losses = [throughput._losses(runners[name], batches, 4, 4) for name in throughput.NAMES[:3]]
     assert min(losses[0]) < losses[0][0] - 0.05
     # Products are rounded to bfloat16, by up to 2⁻⁸ of each entry, in other places; the optimiser magnifies that.
-    assert all((max(abs(a - b) for a, b in zip(losses[0], other, strict=True)) < 0.02) is alike for other in losses[1:])
+    assert all(close(other, losses[0], atol=0.03) is alike for other in losses[1:])
 
 
 def test_merging_errs_by_the_rounding_of_the_dtype(done):
     runs = {run["of"]["dtype"]: run for run in documents(done[0])["merge"]["measurements"]}
     for name, run in runs.items():
-        # Rounding errs by half a unit at most, and by a third of that unit's root-mean-square at least.
-        eps = torch.finfo(getattr(torch, name)).eps
-        assert eps / 16 < run["error_relative_to_weights"] < eps / 2
-        ratio = run["error_relative_to_update"] / run["error_relative_to_weights"]
-        assert ratio == pytest.approx(1 / run["update_relative_to_weights"], rel=0.05)  # W + s B A is as long as W
+        # Rounding errs by a unit over √12 in the root-mean-square, and a number by up to half as many units again.
+        eps, error = torch.finfo(getattr(torch, name)).eps, run["error_relative_to_weights"]
+        assert within(error, 2 * eps) and not within(error, eps / 32)
+        ratio = run["error_relative_to_update"] / error
+        assert close(ratio, 1 / run["update_relative_to_weights"], rtol=1e-3)  # W + s B A is as long as W
         assert 0 < run["entries_not_restored"] < 1 and run["restored_exactly"] is False
         assert run["loss_with_adapter"] != run["loss_of_base"]
-        assert run["loss_merged"] == pytest.approx(run["loss_with_adapter"], rel=eps)
-        assert run["loss_of_base_restored"] == pytest.approx(run["loss_of_base"], rel=eps)
+        assert close(run["loss_merged"], run["loss_with_adapter"], rtol=eps + 1e-5)  # and six digits are stored
+        assert close(run["loss_of_base_restored"], run["loss_of_base"], rtol=eps + 1e-5)
 
 
 def test_switching_takes_time(done):
@@ -227,7 +228,7 @@ def test_the_weights_that_are_kept_are_the_best(done):
     best = min(runs, key=lambda run: run["validation"])
     assert weights.load_weights(folder / "weights", CPU).digest == best["weights"]
     # Rounded to bfloat16, weights change the loss by less than their relative error, 2⁻⁹, times its size.
-    assert best["validation_as_saved"] == pytest.approx(best["validation"], rel=2**-9)
+    assert close(best["validation_as_saved"], best["validation"], rtol=2**-9)
 
 
 # ------------------------------------------------------------------------------------------------ going on
@@ -317,7 +318,7 @@ def test_nothing_starts_that_would_not_end_in_time(tmp_path, monkeypatch, capsys
     assert not go(part_of(*tasks, first_guess=4.9), tmp_path, remaining=lambda: next(left)) and log == [0, 1]
     assert "part: number 2 would take 18 s; 18 s are left" in capsys.readouterr().out
     # Work 2 took as long as work 1 did, but the slower of the two rates is what counts.
-    assert study.estimate(stored_in(tmp_path), 99.0, 3.0) == pytest.approx(3 * first)
+    assert close(study.estimate(stored_in(tmp_path), 99.0, 3.0), 3 * first, rtol=1e-9)
 
 
 def test_what_fails_is_recorded_and_tried_again(tmp_path, capsys):
@@ -462,12 +463,8 @@ def test_the_parts_without_a_base_come_first_and_take_five_minutes(tmp_path, on_
     assert tuple(PARTS)[:3] == FIRST_CALL and tuple(PARTS)[3] == "pretrain"
     code, end, made = on_paper(tmp_path, "--part", *reversed(FIRST_CALL), "--minutes", "5")
     assert code == 0 and len(made) == 16 + 2 + 4 and end + command.LEAVING < 300
-    told = re.match(
-        r"plan, in seconds: wall (\d+), throughput (\d+), switching (\d+); (\d+) in all, 277 are left\n",
-        capsys.readouterr().out,
-    )
-    assert told and plan.START + int(told[4]) == pytest.approx(end, abs=1)
-    assert sum(int(number) for number in told.groups()[:3]) == pytest.approx(int(told[4]), abs=2)
+    told = r"plan, in seconds: wall \d+, throughput \d+, switching \d+; (\d+) in all, 277 are left\n"
+    assert int(re.match(told, capsys.readouterr().out)[1]) == round(end - plan.START)
 
 
 @pytest.mark.parametrize("speed", [0.3, 1.0])
@@ -554,8 +551,8 @@ def test_sizes():
     block = 4 * 384**2 + 3 * 384 * 1024 + 2 * 384
     assert shapes.parameters(shapes.LARGER) == 8 * block + 256 * 384 + 512 * 384 + 256 * 384 + 384 == 14_555_520
     assert shapes.parameters(shapes.SHAPES["7B"]) == 6_738_415_616  # Touvron et al. 2023; folklore, row 21
-    found = {size: shapes.parameters(config) / 1e9 for size, config in shapes.SHAPES.items()}
-    assert found == pytest.approx({"0.1B": 0.1, "1B": 1.0, "3B": 3.0, "7B": 7.0}, rel=0.35)
+    found = {size: round(shapes.parameters(config) / 1e9, 1) for size, config in shapes.SHAPES.items()}
+    assert found == {"0.1B": 0.1, "1B": 1.1, "3B": 3.4, "7B": 6.7}
 
 
 @pytest.mark.parametrize("targets", [ALL_LINEAR, ("q_proj", "v_proj"), ("down_proj",)])
@@ -660,7 +657,8 @@ def test_the_wall_measures_what_the_arithmetic_foretells(allocator):
         assert 0 <= memory["peak"] - expected["total"] < passing
     full = [found["full", again] for again in (True, False)]
     assert full[1]["expected"]["copies"] > 1.9 * full[1]["parameters"]
-    assert all(run["memory"]["peak"] - run["expected"]["total"] < 0.05 * full[1]["expected"]["copies"] for run in full)
+    for run in full:
+        assert within(run["memory"]["peak"] - run["expected"]["total"], 0.05 * full[1]["expected"]["copies"])
 
 
 def test_what_cublas_keeps_for_itself_counts_in_no_row(allocator, monkeypatch):
@@ -700,7 +698,7 @@ def test_operations_against_the_counter_of_torch(rank):
 
 def test_the_mask_halves_attention():
     whole, masked = (shapes.flops_per_token(SMALL, 99, keys=keys) for keys in (99, None))
-    assert whole - masked == pytest.approx(3 * 2 * 4 * 32 * (99 - 50))  # thrice, two layers
+    assert whole - masked == 3 * 2 * 4 * 32 * (99 - 50)  # thrice, two layers
 
 
 def test_the_examples_in_the_docstrings_hold():
@@ -708,16 +706,15 @@ def test_the_examples_in_the_docstrings_hold():
 
 
 def test_random_models_have_the_spread_of_ours():
-    ours, drawn = GPT(SMALL), shapes.random_model(SMALL, CPU, torch.bfloat16, seed=1)
+    config = GPTConfig(vocabulary=128, context=128, width=128, heads=2, layers=2, hidden=256)
+    ours, drawn = GPT(config), shapes.random_model(config, CPU, torch.bfloat16, seed=1)
     for (name, p), (other, q) in zip(ours.named_parameters(), drawn.named_parameters(), strict=True):
         assert (name, p.shape, q.dtype) == (other, q.shape, torch.bfloat16)
         if p.ndim == 1:
             assert torch.equal(q, torch.ones_like(q))
-        else:  # 1024 entries at least: the standard deviation of a sample's is 1 / √2048 of it
-            assert q.detach().float().std().item() == pytest.approx(
-                p.detach().std().item(), rel=6 / math.sqrt(2 * p.numel())
-            )
-    again = shapes.random_model(SMALL, CPU, torch.bfloat16, seed=1)
+        else:  # 16 384 entries at least: a sample's standard deviation errs by 0.6 %, and the two spreads are 1 : 2
+            assert close(q.float().std(), p.std(), rtol=0.1)
+    again = shapes.random_model(config, CPU, torch.bfloat16, seed=1)
     assert all(torch.equal(p, q) for p, q in zip(drawn.parameters(), again.parameters(), strict=True))
 
 
@@ -840,7 +837,7 @@ def test_a_relative_is_the_one_it_is_called(monkeypatch, relative):
     moved = layer.weight.detach() - W
     assert bool(moved.any()) == (relative in ("PiSSA", "OLoRA"))
     if relative == "PiSSA":
-        assert torch.linalg.svdvals(layer.weight)[0] == pytest.approx(torch.linalg.svdvals(W)[8].item(), rel=1e-4)
+        assert close(torch.linalg.svdvals(layer.weight)[0], torch.linalg.svdvals(W)[8], rtol=1e-4)
     by_rate = {group["times"]: group["params"] for group in made["groups"]}
     assert set(by_rate) == ({1.0, 16.0} if relative == "LoRA+" else {1.0})
     if relative == "LoRA+":
@@ -1051,7 +1048,7 @@ def test_pretraining_stops_where_longer_is_no_better(tmp_path):
 def test_speed_is_the_median_of_stretches():
     times = [9.0, 10.0, 11.0, 14.0, 15.0]  # compiling before the first, a measurement before the fourth
     log = [{"tokens": 100.0 * i, "tokens_per_second": 100.0 * i / t} for i, t in enumerate(times, 1)]
-    assert pretrain.median_speed(log) == pytest.approx(100.0)
+    assert close(pretrain.median_speed(log), 100.0, rtol=1e-9)
 
 
 def test_the_device_tells_no_memory_on_a_cpu():
@@ -1069,7 +1066,7 @@ def test_the_matrix_rate_is_measured_warm(monkeypatch):
 
     monkeypatch.setattr(torch, "mm", multiply)
     monkeypatch.setattr(gpu.time, "perf_counter", lambda: now[0])
-    assert gpu.matrix_rate(CPU, 8) == pytest.approx(2 * 8**3 / 1e-4)
+    assert close(gpu.matrix_rate(CPU, 8), 2 * 8**3 / 1e-4, rtol=1e-9)
     assert now[0] > 0.5
 
 
@@ -1077,7 +1074,7 @@ def test_pretraining_measures_the_matrix_rate_before_and_after(done):
     for run in documents(done[0])["pretrain"]["measurements"]:
         speed = run["tokens_per_second"] * run["flops_per_token"]
         assert len(run["matrix_rates"]) == 2
-        assert run["share_of_matrix_rate"] == pytest.approx(2 * speed / sum(run["matrix_rates"]), rel=1e-4)
+        assert close(run["share_of_matrix_rate"], 2 * speed / sum(run["matrix_rates"]), rtol=1e-4)
 
 
 # ------------------------------------------------------------------------------------------------ answers
@@ -1110,9 +1107,9 @@ def test_the_rank_that_comes_within_two_percent():
     assert found["smallest rank by the mean"] == 4 and found["smallest rank by the interval"] == 8
     verdicts = {rank: entry["verdict"] for rank, entry in found["excess by rank"].items()}
     assert verdicts == {"1": "not within", "2": "not within", "4": "undecided", "8": "within"}
-    assert found["excess by rank"]["1"]["mean"] == pytest.approx(0.10)
+    assert close(found["excess by rank"]["1"]["mean"], 0.10, atol=1e-9)
     half = scipy.stats.t.ppf(0.975, 2) * 0.001 / math.sqrt(3)
-    assert found["excess by rank"]["1"]["interval"] == pytest.approx([0.10 - half, 0.10 + half], abs=1e-6)
+    assert close(found["excess by rank"]["1"]["interval"], [0.10 - half, 0.10 + half], atol=1e-6)
 
 
 def test_no_rank_comes_within_two_percent():
@@ -1123,7 +1120,7 @@ def test_no_rank_comes_within_two_percent():
 @pytest.mark.parametrize(("forgets", "verdict"), [(-0.2, "less"), (0.2, "more"), (0.0005, "undecided")])
 def test_forgetting_at_the_end(forgets, verdict):
     found = grid_answers.answers(runs_with({8: 0.0}, forgets))["book"]["forgetting"]["8"]["at the end"]
-    assert found["verdict"] == verdict and found["mean"] == pytest.approx(forgets) and found["seeds"] == 3
+    assert found["verdict"] == verdict and close(found["mean"], forgets, atol=1e-9) and found["seeds"] == 3
 
 
 def test_forgetting_at_equal_target_loss_can_turn_the_answer():
@@ -1134,15 +1131,15 @@ def test_forgetting_at_equal_target_loss_can_turn_the_answer():
         lora = [[0, 2.0, 1.0], [5, 1.6, 1.1], [10, 1.2, 1.4]]
         runs += [a_run("full", None, seed, 1.1, 1.5, path=full), a_run("lora", 8, seed, 1.2, 1.4, path=lora)]
     found = grid_answers.answers(runs)["book"]["forgetting"]["8"]
-    assert found["at the end"]["verdict"] == "less" and found["at the end"]["mean"] == pytest.approx(-0.1)
+    assert found["at the end"]["verdict"] == "less" and close(found["at the end"]["mean"], -0.1, atol=1e-9)
     assert found["at equal target loss"]["verdict"] == "more"
-    assert found["at equal target loss"]["mean"] == pytest.approx(0.1, abs=1e-5)
+    assert close(found["at equal target loss"]["mean"], 0.1, atol=1e-5)
 
 
 def test_paths_that_never_fall_have_no_equal_loss():
     rising, falling = [[0, 1.0, 1.0], [5, 1.1, 1.1]], [[0, 1.0, 1.0], [5, 0.5, 1.1]]
     assert grid_answers._at_equal_target(rising, falling) is None
-    assert grid_answers._at_equal_target(falling, [[0, 1.0, 1.0], [5, 0.75, 1.3]]) == pytest.approx(0.05 - 0.3)
+    assert close(grid_answers._at_equal_target(falling, [[0, 1.0, 1.0], [5, 0.75, 1.3]]), 0.05 - 0.3, atol=1e-9)
 
 
 def tuning_runs(best_full, best_lora):
@@ -1159,15 +1156,16 @@ def tuning_runs(best_full, best_lora):
 @pytest.mark.parametrize(("factor", "verdict"), [(10, "agrees"), (4, "agrees"), (1, "differs"), (100, "differs")])
 def test_the_factor_between_the_rates(factor, verdict):
     found = grid_answers.answers(tuning_runs(2e-4, 2e-4 * factor))["book"]["learning rate"]
-    assert found["verdict"] == verdict and found["factor"] == pytest.approx(factor, rel=0.01)
-    assert found["full"] == pytest.approx(2e-4, rel=0.01) and set(found["factor by rank"]) == {"4", "8"}
+    assert found["verdict"] == verdict and close(found["factor"], factor, rtol=0.01)
+    assert close(found["full"], 2e-4, rtol=0.01) and set(found["factor by rank"]) == {"4", "8"}
 
 
 def test_the_best_rate_needs_its_neighbours():
     assert grid_answers.best_rate({}) is None and grid_answers.best_rate({1e-3: math.inf}) is None
     assert grid_answers.best_rate({1e-3: 1.0, 1e-2: 2.0}) == 1e-3
     assert grid_answers.best_rate({1e-4: 3.0, 1e-3: 1.0, 1e-2: math.inf}) == 1e-3
-    assert grid_answers.best_rate({1e-4: 3.0, 3.162e-4: 1.0, 1e-3: 2.0}) == pytest.approx(3.162e-4 * 10 ** (0.5 / 6))
+    best = grid_answers.best_rate({1e-4: 3.0, 3.162e-4: 1.0, 1e-3: 2.0})
+    assert close(best, 3.162e-4 * 10 ** (0.5 / 6), rtol=1e-9)
 
 
 def test_answers_leave_out_what_does_not_belong():
@@ -1195,7 +1193,7 @@ def test_intervals_are_students():
     for count in (2, 3, 4):
         some = values[:count]
         expected = scipy.stats.t.interval(0.95, count - 1, sum(some) / count, scipy.stats.sem(some))
-        assert grid_answers.interval(some) == pytest.approx(expected, rel=1e-4)
+        assert close(grid_answers.interval(some), expected, rtol=1e-3)
     assert grid_answers.interval([1.0]) is None
 
 

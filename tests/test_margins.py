@@ -140,7 +140,7 @@ def test_these_do_not(line):
 PENDING = """
 _matrices answers claims test_attention test_base_model test_checks test_completion_als test_completion_methods
 test_compression test_datasets test_factor_lsa test_factor_nmf test_factor_optimal test_factor_robust
-test_factorizations test_gpu_study test_linalg test_lora test_lora_peft test_randomized test_repository test_slider
+test_factorizations test_linalg test_lora test_lora_peft test_randomized test_repository test_slider
 test_spectrum test_svd test_training test_training_losses test_training_methods test_training_model
 test_training_processes
 """.split()

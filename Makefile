@@ -32,13 +32,17 @@ python_problem = $(shell \
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help book test browser execute lint bench colab serve zip linkcheck test-portable test-colab clean
+.PHONY: help book notebooks test browser execute lint bench publish serve zip linkcheck test-portable test-colab clean
 
 help:  ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 book: $(BUILT)  ## build the HTML into _build/html and say where to open it
 	@echo "The book is built: open file://$(CURDIR)/$(HTML)/index.html"
+
+notebooks: $(BUILT)  ## make the chapters' notebooks for Colab and Jupyter, full/ and student/, into _build/notebooks
+	rm -rf _build/notebooks
+	cp -R $(HTML)/notebooks _build/notebooks
 
 test: $(TESTED) browser $(BUILT)  ## run all tests: helpers, doctests, claims, every notebook, the built pages
 	$(BIN)/python -m pytest $(TESTS)
@@ -60,8 +64,8 @@ bench: $(TESTED)  ## run benchmarks/, put their figures into the README, print e
 	$(BIN)/python -m tools.measured
 	$(BIN)/python -m tools.bench $(NB)
 
-colab: $(TESTED)  ## stamp the set-up cell with the address in _config.yml and the version into every chapter
-	$(BIN)/python -m tools.colab $(NB)
+publish: .venv/.book  ## write address and version where readers meet them (REPO=owner/name; else as in _config.yml)
+	$(BIN)/python -m tools.publish $(REPO)
 
 serve: $(BUILT)  ## show the built book at http://localhost:8000 (PORT=8000)
 	$(BIN)/python -m http.server --bind 127.0.0.1 --directory $(HTML) $(PORT)
@@ -75,7 +79,7 @@ linkcheck: .venv/.book  ## ask every link of the book whether it still answers (
 test-portable: $(TESTED)  ## run the tests and notebooks as other processors (OPTIONS=--quick; all: OPTIONS=--help)
 	$(BIN)/python -m tools.portable $(OPTIONS)
 
-test-colab: $(TESTED)  ## run every chapter as Colab does: alone, helpers installed by its first cell
+test-colab: $(TESTED) $(BUILT)  ## run every chapter as Colab does: alone, helpers installed by its first cell
 	BOOK_COLAB=all $(BIN)/python -m pytest tests/test_colab.py
 
 clean:  ## remove the built book, the virtual environments and all caches

@@ -58,16 +58,22 @@ def build_if_stale():
         stamp.touch()
 
 
-@pytest.fixture(scope="module")
-def site():
-    """The address of the built book, served on this machine."""
+@pytest.fixture(scope="session")
+def book():
+    """The folder of the built book."""
     build_if_stale()
+    return HTML
+
+
+@pytest.fixture(scope="module")
+def site(book):
+    """The address of the built book, served on this machine."""
 
     class Quiet(http.server.SimpleHTTPRequestHandler):
         def log_message(self, *_):
             pass
 
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=HTML))
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=book))
     threading.Thread(target=server.serve_forever, daemon=True).start()
     yield f"http://127.0.0.1:{server.server_port}/"
     server.shutdown()

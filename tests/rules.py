@@ -262,7 +262,7 @@ def opens_with_one_title(notebook: NotebookNode) -> list[str]:
 def sets_colab_up_first(notebook: NotebookNode) -> list[str]:
     first = next((cell for _, cell in cells(notebook, "code")), None)
     if first is None or first.source != setup_cell():
-        return ["the first code cell is not the one that tools/setup_cell.py prints: run make colab"]
+        return ["the first code cell is not the one that tools/setup_cell.py prints: run make publish"]
     return [] if first.metadata.get("tags") == ["hide-cell"] else ["the set-up cell is not tagged hide-cell alone"]
 
 

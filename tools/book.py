@@ -1,4 +1,5 @@
-"""The Sphinx extension of this book: the ledger and folklore pages, links from claims to their uses, offline math."""
+"""The Sphinx extension of this book: the ledger and folklore pages, links from claims to their uses, offline math,
+the notebooks to download, and no button that leads nowhere while the book has no address."""
 
 import html
 import importlib
@@ -7,6 +8,7 @@ import pathlib
 import re
 import sys
 from typing import Any
+from urllib.parse import urlsplit
 
 from docutils import nodes
 from sphinx.application import Sphinx
@@ -18,7 +20,8 @@ from sphinx.util.fileutil import copy_asset
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from tools import ledger  # noqa: E402
+from tools import edition, ledger  # noqa: E402
+from tools.setup_cell import published, repository_url  # noqa: E402
 
 ENTRIES = ledger.read_book()
 FOLKLORE_CELLS = ledger.folklore_cells()
@@ -164,9 +167,35 @@ def copy_mathjax(app: Sphinx, error: Exception | None) -> None:
 
 
 def theme_settings(app: Sphinx, config: Any) -> None:
-    """Set what _config.yml cannot without replacing the launch button: the name beside the logo, the first colours."""
+    """Set what _config.yml cannot without replacing the launch button: the name beside the logo, the first colours.
+
+    Where _config.yml has a placeholder for the repository's address, no button may lead there, and index.md, by the tag
+    "published", does not send its readers to Colab.
+    """
     config.html_theme_options.setdefault("logo", {})["text"] = "Low Rank"
     config.html_context["default_mode"] = "auto"
+    if published():
+        app.tags.add("published")
+    else:
+        unwanted = {"launch_buttons": {}, "use_issues_button": False, "use_repository_button": False}
+        config.html_theme_options.update(unwanted)
+
+
+def point_to_notebooks(app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: Any) -> None:
+    """Let the buttons of a chapter lead to its notebooks in plain Markdown: in these pages, and on their own branch."""
+    if not page.startswith("chapters/"):
+        return
+    notebook = f"{page.removeprefix('chapters/')}.ipynb"
+    groups = {group["label"]: group["buttons"] for group in context["header_buttons"] if "buttons" in group}
+    downloads = groups["download-buttons"]
+    full = next(button for button in downloads if button["label"] == "download-source-button")
+    full["url"] = context["pathto"](f"notebooks/full/{notebook}", 1)
+    student = full | {"url": context["pathto"](f"notebooks/student/{notebook}", 1), "label": "download-student-button"}
+    student |= {"text": ".ipynb without solutions", "tooltip": "Download the notebook without solutions"}
+    downloads.insert(downloads.index(full) + 1, student)
+    for button in groups.get("launch-buttons", []):
+        repository = urlsplit(repository_url()).path
+        button["url"] = f"https://colab.research.google.com/github{repository}/blob/notebooks/full/{notebook}"
 
 
 def drop_thebe(app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: Any) -> None:
@@ -186,7 +215,9 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.connect("config-inited", theme_settings)
     app.connect("doctree-read", mark_cells)
     app.connect("html-page-context", drop_thebe, priority=900)
+    app.connect("html-page-context", point_to_notebooks, priority=900)  # after the theme has made its buttons
     app.connect("autodoc-process-docstring", keep_initials)
     app.connect("build-finished", copy_mathjax)
+    app.connect("build-finished", edition.write)
     app.config.mathjax_path = "mathjax/tex-chtml.js"
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

@@ -26,8 +26,8 @@ PARSER = create_md_parser(MdParserConfig(enable_extensions=EXTENSIONS), Renderer
 
 # What every notebook program knows. The rest (fences with a name in braces, roles, targets …) belongs to Sphinx.
 PLAIN = """
-    blockquote_close blockquote_open bullet_list_close bullet_list_open code_inline em_close em_open heading_close
-    heading_open html_block html_inline inline link_close link_open list_item_close list_item_open math_block
+    blockquote_close blockquote_open bullet_list_close bullet_list_open code_block code_inline em_close em_open
+    heading_close heading_open html_block html_inline inline link_close link_open list_item_close list_item_open math_block
     math_inline ordered_list_close ordered_list_open paragraph_close paragraph_open softbreak strong_close strong_open
     table_close table_open tbody_close tbody_open td_close td_open text th_close th_open thead_close thead_open tr_close
     tr_open
@@ -76,7 +76,7 @@ def test_no_markup_is_left(notebooks, stem, folder):
 def test_markup_would_be_found():
     cells = texts(rules.read(ledger.ROOT / "chapters" / "06_eckart_young.ipynb"))
     found = [markup(text) for text in cells]
-    assert sum(map(bool, found)) > 50 and {"colon_fence", "myst_role"} <= {name for names in found for name in names}
+    assert sum(map(bool, found)) > 30 and {"colon_fence", "myst_role"} <= {name for names in found for name in names}
 
 
 @pytest.mark.parametrize("stem", CHAPTERS)
@@ -97,8 +97,8 @@ def test_code_and_formulas_are_those_of_the_chapter(notebooks, stem):
 def test_the_student_has_no_answer(notebooks, stem):
     full, student = notebooks("full", stem), notebooks("student", stem)
     assert full.cells[: len(student.cells)] == student.cells
-    assert not any(re.match("Right", text) for _, cell in rules.cells(student, "code") for text in rules.texts(cell))
-    assert any(re.match("Right", text) for _, cell in rules.cells(full, "code") for text in rules.texts(cell))
+    said = ["\n".join(t for _, cell in rules.cells(n, "code") for t in rules.texts(cell)) for n in (full, student)]
+    assert [bool(re.search(r"^Right\b", text, re.MULTILINE)) for text in said] == [True, False]
 
 
 @pytest.mark.parametrize("stem", CHAPTERS)
@@ -150,8 +150,8 @@ def test_references_say_what_the_pages_say(book, notebooks):
     named = {}
     for stem in CHAPTERS:
         page = BeautifulSoup((book / "chapters" / f"{stem}.html").read_text(encoding="utf-8"), "html.parser")
-        for claim in page.select("article .proof[id]:has(> .admonition-title .caption-number)"):
-            named[claim["id"]] = plain(claim.select_one(".caption-number").get_text())
+        for number in page.select("article .proof > .admonition-title > .caption-number"):
+            named[number.parent.parent["id"]] = plain(number.get_text())
     for stem in CHAPTERS:
         source = "\n".join(texts(rules.read(ledger.ROOT / "chapters" / f"{stem}.ipynb")))
         written = "\n".join(

@@ -12,7 +12,8 @@ from sklearn.utils.extmath import randomized_svd as their_randomized_svd
 
 from benchmarks import svd as benchmark
 from lowrank_helpers.randomized import block_krylov_svd, estimate_error, randomized_svd
-from tests._matrices import PROPERTY, cases, close, eps, orthonormal, tolerance, with_spectrum
+from tests._matrices import PROPERTY, cases, orthonormal, tolerance, with_spectrum
+from tests.margins import above, close, within
 
 BOTH = pytest.mark.parametrize("method", [randomized_svd, block_krylov_svd])
 ALL = pytest.mark.parametrize(
@@ -45,14 +46,15 @@ def is_projected(A, factors, rank):
     """Orthonormal, of A's dtype, and the SVD of A restricted to some subspace: interlacing, and Pythagoras."""
     U, s, Vt = factors
     exact = np.linalg.svd(A.astype(float), compute_uv=False)[:rank]
-    bound = tolerance(A, 20)
+    bound = tolerance(A)
     return (
         (U.shape, s.shape, Vt.shape) == ((len(A), rank), (rank,), (rank, A.shape[1]))
         and U.dtype == s.dtype == Vt.dtype == A.dtype
         and orthonormal(U)
         and orthonormal(Vt.T)
-        and bool((s[1:] <= s[:-1]).all() and (s >= 0).all() and (s <= exact + bound).all())
-        and abs(np.hypot(error(A, factors), np.linalg.norm(s)) - np.linalg.norm(A.astype(float))) <= bound
+        and bool((s[1:] <= s[:-1]).all() and (s >= 0).all())
+        and within(s - exact, bound)
+        and close(np.hypot(error(A, factors), np.linalg.norm(s)), np.linalg.norm(A.astype(float)), atol=bound)
     )
 
 
@@ -66,8 +68,8 @@ def test_best_approximation_where_the_sample_fills_the_space(method, case, rank,
     rank = min(rank, *case.A.shape)
     factors = method(case.A, rank, rng=seed)
     assert is_projected(case.A, factors, rank)
-    assert close(factors.s, case.s[:rank], tolerance(case.A, 20))
-    assert error(case.A, factors) <= np.linalg.norm(case.s[rank:]) + tolerance(case.A, 20)
+    assert close(factors.s, case.s[:rank], atol=tolerance(case.A))
+    assert within(error(case.A, factors) - np.linalg.norm(case.s[rank:]), tolerance(case.A))
 
 
 @BOTH
@@ -88,7 +90,7 @@ def test_exact_when_the_rank_of_the_matrix_is_at_most_the_rank(method, dtype, sh
     A = with_spectrum(s, *shape, np.random.default_rng(1)).astype(dtype)
     for rank in (12, 20):
         factors = method(A, rank, rng=0)
-        assert is_projected(A, factors, rank) and error(A, factors) <= tolerance(A)
+        assert is_projected(A, factors, rank) and within(error(A, factors), tolerance(A))
 
 
 @BOTH
@@ -98,7 +100,7 @@ def test_full_rank_is_the_whole_svd(method, dtype, shape):
     A = np.random.default_rng(0).standard_normal(shape).astype(dtype)
     rank = min(shape)
     factors = method(A, rank, rng=0)
-    assert is_projected(A, factors, rank) and error(A, factors) <= tolerance(A)
+    assert is_projected(A, factors, rank) and within(error(A, factors), tolerance(A))
 
 
 @BOTH
@@ -115,7 +117,7 @@ def test_zero_matrix_has_orthonormal_factors(method, dtype, shape):
 def test_squares_out_of_range_do_no_harm(method, scale):
     A = matrix(np.ones(5), 60, 40)
     U, s, Vt = method(scale * A, 5, rng=0)
-    assert error(A, (U, s / scale, Vt)) <= tolerance(A) and orthonormal(U) and orthonormal(Vt.T)
+    assert within(error(A, (U, s / scale, Vt)), tolerance(A)) and orthonormal(U) and orthonormal(Vt.T)
 
 
 # ------------------------------------------------------------------------------------------------ against other codes
@@ -131,10 +133,10 @@ def test_agrees_with_arpack_and_scikit_learn(method, dense):
     options = {"power_iterations": 40} if method is randomized_svd else {"steps": 14}
     U, s, Vt = method(A, 8, rng=0, **options)
     X, t, Yt = svds(A, 8)
-    assert close(s, t[::-1], 1e-10)
-    assert close((U * s) @ Vt, (X * t) @ Yt, 1e-7), "ARPACK"
+    assert close(s, t[::-1], atol=1e-10)
+    assert close((U * s) @ Vt, (X * t) @ Yt, atol=1e-7), "ARPACK"
     X, t, Yt = their_randomized_svd(A, 8, n_iter=40, random_state=0)
-    assert close((U * s) @ Vt, (X * t) @ Yt, 1e-7), "scikit-learn"
+    assert close((U * s) @ Vt, (X * t) @ Yt, atol=1e-7), "scikit-learn"
 
 
 def test_the_same_subspace_as_the_textbook_algorithm():
@@ -144,7 +146,7 @@ def test_the_same_subspace_as_the_textbook_algorithm():
         basis = np.linalg.qr(A @ np.linalg.qr(A.T @ basis)[0])[0]
     X, t, Yt = np.linalg.svd(basis.T @ A, full_matrices=False)
     U, s, Vt = randomized_svd(A, 10, oversample=5, rng=0)
-    assert close((U * s) @ Vt, basis @ (X[:, :10] * t[:10]) @ Yt[:10], 1e-12)
+    assert close((U * s) @ Vt, basis @ (X[:, :10] * t[:10]) @ Yt[:10], atol=1e-12)
 
 
 def test_the_same_space_as_a_krylov_matrix():
@@ -155,15 +157,15 @@ def test_the_same_space_as_a_krylov_matrix():
     basis = np.linalg.qr(np.hstack([block / np.linalg.norm(block) for block in K]))[0]
     X, t, Yt = np.linalg.svd(basis.T @ A, full_matrices=False)
     U, s, Vt = block_krylov_svd(A, 6, block=4, steps=4, rng=0)
-    assert close((U * s) @ Vt, basis @ (X[:, :6] * t[:6]) @ Yt[:6], 1e-9)  # the Krylov matrix has κ near 1e5
+    assert close((U * s) @ Vt, basis @ (X[:, :6] * t[:6]) @ Yt[:6], atol=1e-9)  # the Krylov matrix has κ near 1e5
 
 
 def test_more_work_gives_less_error_and_krylov_beats_powers_at_equal_work():
     A = matrix(SLOW)
     powers = [error(A, randomized_svd(A, 10, power_iterations=q, rng=0)) / tail(A, 10) - 1 for q in (0, 1, 3, 9)]
     krylov = [error(A, block_krylov_svd(A, 10, steps=t, rng=0)) / tail(A, 10) - 1 for t in (1, 2, 4, 8)]
-    assert powers == sorted(powers, reverse=True) and powers[0] > 0.1 and powers[3] < 1e-6
-    assert krylov == sorted(krylov, reverse=True) and krylov[3] < 1e-9
+    assert powers == sorted(powers, reverse=True) and powers[0] > 0.1 and within(powers[3], 1e-6)
+    assert krylov == sorted(krylov, reverse=True) and within(krylov[3], 1e-9)
     # 8 passes of 20 columns, and 8 passes of 10
     assert krylov[2] < powers[2]
 
@@ -211,8 +213,9 @@ def test_expected_spectral_error_theorem_10_6_and_corollary_10_10(s, q):
     errors = [np.linalg.norm(before_truncation(A, k + p, q, seed), 2) for seed in range(60)]
     power = 2 * q + 1
     rest = np.sqrt((s[k:] ** (2 * power)).sum())
-    bound = (1 + np.sqrt(k / (p - 1))) * s[k] ** power + np.e * np.sqrt(k + p) / p * rest
-    assert s[k + p] * (1 - 1e-12) <= min(errors) and np.mean(errors) <= bound ** (1 / power)
+    top = (1 + np.sqrt(k / (p - 1))) * s[k] ** power
+    assert within(s[k + p] - min(errors), 1e-12 * s[k + p])
+    assert np.mean(errors) < (top + np.e * np.sqrt(k + p) / p * rest) ** (1 / power)
 
 
 def test_deviation_of_many_seeds_theorem_10_7():
@@ -221,7 +224,7 @@ def test_deviation_of_many_seeds_theorem_10_7():
     rest, top, u = np.linalg.norm(SLOW[k:]), SLOW[k], 3
     bound = (1 + t * np.sqrt(3 * k / (p + 1))) * rest + u * t * np.e * np.sqrt(k + p) / (p + 1) * top
     errors = np.array([np.linalg.norm(before_truncation(A, k + p, 0, seed)) for seed in range(200)])
-    assert (errors > bound).mean() <= 0.016
+    assert above(errors, bound).mean() <= 0.016
 
 
 def excess(A, Y, rank):
@@ -238,7 +241,7 @@ def test_powers_without_a_normaliser_are_wrong_on_fast_decay():
         Y = A @ (A.T @ Y)
     assert excess(A, Y, 20) > 1, "all columns have become alike"
     ours = randomized_svd(A, 20, power_iterations=4, rng=0)
-    assert error(A, ours) <= tail(A, 20) * (1 + 1e-9)
+    assert within(error(A, ours) - tail(A, 20), 1e-9 * tail(A, 20))
 
 
 # ------------------------------------------------------------------------------------------------ spaces that run out
@@ -251,7 +254,7 @@ def test_krylov_on_fast_decay(dtype, decay):
     for steps in (4, 8, 15):
         factors = block_krylov_svd(A, 20, block=10, steps=steps, rng=0)
         assert is_projected(A, factors, 20)
-        assert error(A, factors) <= tail(A, 20) * (1 + 1e-3) + tolerance(A, 1)
+        assert within(error(A, factors) - tail(A, 20), 1e-3 * tail(A, 20) + tolerance(A, 1))
 
 
 def test_krylov_normalised_but_not_made_orthogonal_again_fails_here():
@@ -260,8 +263,8 @@ def test_krylov_normalised_but_not_made_orthogonal_again_fails_here():
     for _ in range(5):
         W = A @ (A.T @ P[:, -10:])
         P = np.hstack([P, np.linalg.qr(W - P @ (P.T @ W))[0]])
-    assert not orthonormal(P, 1e4), "the rounding left after the first removal has been normalised"
-    assert np.linalg.norm(A - P @ (P.T @ A)) > 1e3 * tolerance(A)
+    assert not orthonormal(P, 1e3), "the rounding left after the first removal has been normalised"
+    assert not within(np.linalg.norm(A - P @ (P.T @ A)), 1e3 * tolerance(A))
 
 
 @DTYPES
@@ -272,7 +275,9 @@ def test_krylov_finds_multiplicities_above_the_block(dtype, block, levels):
     A = matrix(s).astype(dtype)
     factors = block_krylov_svd(A, 40, block=block, steps=40, rng=0)
     assert is_projected(A, factors, 40)
-    assert error(A, factors) <= tail(A, 40) * (1 + eps(A) ** 0.5) + tolerance(A)
+    # one copy too few costs at least 0.036 of the tail; the last copies are found to 2e-4 in float32, over 25 seeds
+    share = 3e-3 if dtype == np.float32 else 1e-8
+    assert within(error(A, factors) - tail(A, 40), share * tail(A, 40) + tolerance(A))
 
 
 @BOTH
@@ -281,7 +286,7 @@ def test_nonzero_rows_fewer_than_columns_sampled(method):
     A[[3, 30, 31, 70]] = np.random.default_rng(0).standard_normal((4, 60))
     for X in (A, A.T, np.diag(np.r_[np.ones(4), np.zeros(60)])):
         factors = method(X, 12, rng=0)
-        assert is_projected(X, factors, 12) and error(X, factors) <= tolerance(X)
+        assert is_projected(X, factors, 12) and within(error(X, factors), tolerance(X))
 
 
 # ------------------------------------------------------------------------------------------------ kinds of matrices
@@ -311,7 +316,8 @@ def test_sparse_and_operators_agree_with_dense(method, dtype, kind):
     A = sparse_matrix(80, 60, 0.2).toarray().astype(dtype)
     dense, other = method(A, 5, rng=7), method(kind(A), 5, rng=7)
     assert all(x.dtype == dtype for x in other)
-    assert close((dense.U * dense.s) @ dense.Vt, (other.U * other.s) @ other.Vt, 1e4 * tolerance(A)), "gaps are small"
+    bound = 1e4 * tolerance(A)  # gaps are small
+    assert close((dense.U * dense.s) @ dense.Vt, (other.U * other.s) @ other.Vt, atol=bound)
 
 
 @BOTH
@@ -320,7 +326,7 @@ def test_integers_and_lists(method):
     want = method(A.astype(float), 3, rng=0)
     for given_ in (A, A.tolist(), scipy.sparse.csr_array(A), A.astype(">f8")):
         factors = method(given_, 3, rng=0)
-        assert factors.U.dtype == float and close(factors.s, want.s, 1e-12)
+        assert factors.U.dtype == float and close(factors.s, want.s, atol=1e-12)
 
 
 @BOTH
@@ -328,7 +334,7 @@ def test_a_large_sparse_matrix_is_never_made_dense(method):
     n = 100_000  # 80 GB as an array
     rows, columns = np.random.default_rng(0).integers(0, n, (2, 1000))
     A = scipy.sparse.csr_array((np.r_[100.0, np.ones(999)], (rows, columns)), (n, n))
-    assert close(method(A, 2, rng=0).s[:1], [100], 1e-1)
+    assert close(method(A, 2, rng=0).s[:1], [100], atol=1e-1)
     empty = method(scipy.sparse.csr_array((n, 50)), 2, rng=0)
     assert not empty.s.any() and orthonormal(empty.U)
 
@@ -338,9 +344,9 @@ def test_randomness_comes_from_rng_alone_and_the_matrix_stays(method):
     A = matrix(SLOW[:40], 60, 40)
     before, state = A.copy(), np.random.get_state()[1].copy()  # noqa: NPY002
     first, again = method(A, 3, rng=5), method(A, 3, rng=np.random.default_rng(5))
-    assert all(close(x, y, 0) for x, y in zip(first, again, strict=True))
-    assert not close(first.U, method(A, 3, rng=6).U, 0) and not close(first.U, method(A, 3).U, 0)
-    assert close(A, before, 0) and (np.random.get_state()[1] == state).all()  # noqa: NPY002
+    assert all(np.array_equal(x, y) for x, y in zip(first, again, strict=True))
+    assert not np.array_equal(first.U, method(A, 3, rng=6).U) and not np.array_equal(first.U, method(A, 3).U)
+    assert np.array_equal(A, before) and (np.random.get_state()[1] == state).all()  # noqa: NPY002
     for x in first:
         assert x.flags.owndata or x.base.nbytes < 2 * x.nbytes, "no view keeps a larger array alive"
 
@@ -354,16 +360,16 @@ def test_estimate_error_bounds_the_error_and_is_not_far_above():
     exact = np.linalg.norm(A - U @ (U.T @ A), 2)
     bounds = [estimate_error(A, U, probes=10, rng=seed) for seed in range(1, 50)]
     assert exact <= min(bounds) and max(bounds) <= 100 * exact
-    assert estimate_error(scipy.sparse.csr_array(A), U, rng=1) == pytest.approx(bounds[0])
-    assert estimate_error(A, np.eye(200), rng=0) < tolerance(A)
+    assert close(estimate_error(scipy.sparse.csr_array(A), U, rng=1), bounds[0], rtol=1e-12)
+    assert within(estimate_error(A, np.eye(200), rng=0), tolerance(A))
 
 
 def test_estimate_error_fails_as_often_as_lemma_4_1_allows():
     A = np.zeros((5, 4))
     A[0, 0] = 2.0  # |ω₁| alone decides: one probe is below √(π/2) / 10 with probability 0.0997, two with its square
     for probes, chance in ((1, 0.0997), (2, 0.00994)):
-        failed = np.mean([estimate_error(A, np.eye(5)[:, 1:2], probes=probes, rng=seed) < 2 for seed in range(2000)])
-        assert abs(failed - chance) < 4 * np.sqrt(chance / 2000)
+        failed = np.mean([estimate_error(A, np.eye(5)[:, 1:2], probes=probes, rng=seed) < 2 for seed in range(4000)])
+        assert close(failed, chance, atol=4 * np.sqrt(chance / 4000)), "four standard errors"
 
 
 def test_estimate_error_refuses_other_bases():
@@ -469,8 +475,9 @@ def test_benchmark_on_small_matrices(tmp_path, capsys):
     assert "ours, Krylov 4×10" in capsys.readouterr().out
     for case in result["cases"].values():
         rows = case["contenders"]
-        assert all(-1e-6 < row["excess"] < 0.1 for row in rows.values() if "excess" in row)
-        assert rows["ours, Krylov 4×10"]["excess"] < 1e-4 and rows["ARPACK"]["excess"] < 1e-8
+        excess = np.array([row["excess"] for row in rows.values() if "excess" in row])
+        assert within(-excess, 1e-6) and (excess < 0.1).all()
+        assert within(rows["ours, Krylov 4×10"]["excess"], 1e-4) and within(rows["ARPACK"]["excess"], 1e-8)
         assert rows["ours, Krylov 4×6"]["passes"] == rows["products of Krylov 4×6"]["passes"] == 12
         assert rows["ours, subspace 4"]["passes"] == rows["scikit-learn, 4"]["passes"] == 10
         assert rows["ours, subspace 4"]["columns"] == rows["scikit-learn, 4"]["columns"] == 200

@@ -14,7 +14,8 @@ from lowrank_helpers.svd import (
     tail_error,
     truncated_svd,
 )
-from tests._matrices import PROPERTY, cases, close, eps, tolerance
+from tests._matrices import PROPERTY, cases, eps, tolerance
+from tests.margins import close
 
 BOOK = np.array([[3.0, 1.0], [1.0, 3.0], [1.0, 1.0]])
 
@@ -40,7 +41,7 @@ def test_tail_error_is_the_norm_of_what_is_left(s, norm):
     assert tail_error(s, len(s), norm=norm) == 0
     for r in range(len(s)):
         oracle = np.linalg.norm(np.diag(s[r:].astype(float)), NORMS[norm])
-        assert tail_error(s, r, norm=norm) == pytest.approx(oracle, rel=1e-13, abs=1e-300)
+        assert close(tail_error(s, r, norm=norm), oracle, rtol=1e-13, atol=1e-300)
 
 
 def test_tail_error_is_the_error_of_a_truncation():
@@ -48,18 +49,19 @@ def test_tail_error_is_the_error_of_a_truncation():
     s = np.linalg.svd(A, compute_uv=False)
     residual = A - reconstruct(truncated_svd(A, 2))
     for norm, order in NORMS.items():
-        assert tail_error(s, 2, norm=norm) == pytest.approx(np.linalg.norm(residual, order), rel=1e-12)
+        assert close(tail_error(s, 2, norm=norm), np.linalg.norm(residual, order), rtol=1e-12)
 
 
 def test_tail_error_check_rejects_the_first_omitted_value():
-    assert tail_error([3, 2, 1], 1) == pytest.approx(5**0.5, rel=1e-15) != pytest.approx(2)
+    error = tail_error([3, 2, 1], 1)
+    assert close(error, 5**0.5, rtol=1e-14) and not close(error, 2, atol=0.01)
     assert tail_error([3, 2, 1], 1, norm="spectral") == 2
     assert tail_error([3, 2, 1], 1, norm="nuclear") == 3
 
 
 @pytest.mark.parametrize("scale", [1e-300, 1e300])
 def test_tail_error_neither_overflows_nor_underflows(scale):
-    assert tail_error([9 * scale, 4 * scale, 3 * scale], 1) == pytest.approx(5 * scale, rel=1e-15)
+    assert close(tail_error([9 * scale, 4 * scale, 3 * scale], 1), 5 * scale, rtol=1e-14)
     assert tail_error([1.0, 1e-200], 1) == 1e-200
 
 
@@ -93,13 +95,13 @@ def test_energy_and_relative_error_add_up_to_one(s):
     share = energy(s)
     assert share.dtype == s.dtype and share.shape == s.shape and share[-1] == 1
     error = [tail_error(s, r + 1) / tail_error(s, 0) for r in range(len(s))]
-    assert close(share + np.square(error), np.ones(len(s)), 4 * eps(s))
+    assert close(share + np.square(error), np.ones(len(s)), atol=20 * eps(s))
 
 
 def test_energy_is_of_squares():
-    assert close(energy([3, 1]), [0.9, 1], 1e-15)
-    assert not close(np.cumsum([3, 1]) / 4, energy([3, 1]), 0.1), "the share of the values themselves"
-    assert close(energy([1e200, 1e200]), [0.5, 1], 0) and close(energy([1e-200, 1e-200]), [0.5, 1], 0)
+    assert close(energy([3, 1]), [0.9, 1], atol=1e-15)
+    assert not close(np.cumsum([3, 1]) / 4, energy([3, 1]), atol=0.01), "the share of the values themselves"
+    assert energy([1e200, 1e200]).tolist() == energy([1e-200, 1e-200]).tolist() == [0.5, 1]
 
 
 def test_energy_of_a_zero_matrix_is_refused():
@@ -112,21 +114,21 @@ def test_energy_of_a_zero_matrix_is_refused():
 def test_schatten_and_ky_fan_norms_follow_from_the_singular_values(case, p, k):
     A, s = case
     bound = 10 * tolerance(A)
-    assert close(schatten_norm(A, p), np.linalg.norm(s, p), bound)
+    assert close(schatten_norm(A, p), np.linalg.norm(s, p), atol=bound)
     k = min(k, len(s))
-    assert close(ky_fan_norm(A, k), s[:k].sum(), bound)
+    assert close(ky_fan_norm(A, k), s[:k].sum(), atol=bound)
     assert isinstance(schatten_norm(A, p), float) and isinstance(ky_fan_norm(A, k), float)
 
 
 @pytest.mark.parametrize(("p", "order"), [(1, "nuc"), (2, "fro"), (np.inf, 2)])
 def test_schatten_norms_agree_with_numpy(p, order):
     A = rng().standard_normal((6, 4))
-    assert close(schatten_norm(A, p), np.linalg.norm(A, order), 1e-13)
+    assert close(schatten_norm(A, p), np.linalg.norm(A, order), atol=1e-13)
 
 
 def test_schatten_and_ky_fan_checks_reject_near_misses():
     A = np.diag([3.0, 4.0])
-    assert close(schatten_norm(A, 2), 5, 1e-14) and not close(schatten_norm(A, 2), 25, 1), "no root"
-    assert close(ky_fan_norm(A, 2), 7, 1e-14) and not close(ky_fan_norm(A, 2), 3, 1), "the k-th value alone"
+    assert close(schatten_norm(A, 2), 5, atol=1e-14) and not close(schatten_norm(A, 2), 25, atol=0.1), "no root"
+    assert close(ky_fan_norm(A, 2), 7, atol=1e-14) and not close(ky_fan_norm(A, 2), 3, atol=0.1), "the k-th value alone"
     entrywise = np.linalg.norm(BOOK.ravel(), 1)
-    assert not close(schatten_norm(BOOK, 1), entrywise, 1), "the p-norm of the entries"
+    assert not close(schatten_norm(BOOK, 1), entrywise, atol=0.1), "the p-norm of the entries"

@@ -9,11 +9,15 @@ PYTHON ?= $(shell for python in python3 $(addprefix python,$(PYTHONS)); do \
 	$$python $(is_served) && echo $$python && exit; done; echo python3)
 NB ?= $(sort $(wildcard chapters/*.ipynb))
 PORT ?= 8000
+TESTS ?=
 
 BIN := .venv/bin
 HTML := _build/html
 BUILT := $(HTML)/index.html
 TESTED := .venv/.test
+# How long the tests take on two cores, as measured; the README says the same.
+TIME := 14 minutes on two cores: helpers 6, claims 2, notebooks 4, pages 2
+QUICK_TIME := 2 minutes
 INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint requirements.txt
 # What the pages are made from: the ledger page reads the tests of the claims, the extension in tools/ draws it.
 SOURCES := _config.yml _toc.yml references.bib \
@@ -32,7 +36,7 @@ python_problem = $(shell \
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help book notebooks test browser execute lint bench publish serve zip linkcheck test-portable test-colab clean
+.PHONY: help book notebooks test quick browser execute lint bench publish serve zip linkcheck test-portable test-colab clean
 
 help:  ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -44,8 +48,13 @@ notebooks: $(BUILT)  ## make the chapters' notebooks for Colab and Jupyter, full
 	rm -rf _build/notebooks
 	cp -R $(HTML)/notebooks _build/notebooks
 
-test: $(TESTED) browser $(BUILT)  ## run all tests: helpers, doctests, claims, every notebook, the built pages
+test: $(TESTED) browser $(BUILT)  ## run all tests: helpers, claims, notebooks, pages (TESTS=tests/test_svd.py: those alone)
+	$(if $(TESTS),,@echo "All tests take about $(TIME).")
 	$(BIN)/python -m pytest $(TESTS)
+
+quick: $(TESTED)  ## run the fast tests of helpers and claims: no notebooks, no pages, no long training
+	@echo "These tests take about $(QUICK_TIME) on two cores."
+	$(BIN)/python -m pytest -m "not slow" lowrank_helpers tests
 
 browser: $(TESTED)  ## name the browser that the pages are tested in; get one where there is none
 	@$(BIN)/python -m tools.browser

@@ -23,11 +23,21 @@ def pytest_sessionfinish(session):
         margins.save(os.environ["BOOK_MARGINS"], str(os.getpid()))
 
 
+def opens_pages(item):
+    """Whether a test opens a page in a browser."""
+    return "browser" in getattr(item, "fixturenames", ())
+
+
+def pytest_itemcollected(item):
+    """Opening pages is slow: such tests need no mark of their own."""
+    if opens_pages(item):
+        item.add_marker("slow")
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtestloop(session):
     """Run nothing where tests of pages are among the chosen ones and no browser works: say so once, and first."""
-    needed = any("browser" in getattr(item, "fixturenames", ()) for item in session.items)
-    if session.config.option.collectonly or not needed:
+    if session.config.option.collectonly or not any(map(opens_pages, session.items)):
         return None
     from tools.browser import found
 

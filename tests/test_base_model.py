@@ -12,6 +12,8 @@ import torch
 from lowrank_helpers.training import GPT, GPTConfig, base, evaluate, generate, load_base_model, load_corpus
 from tests.margins import close
 
+pytestmark = pytest.mark.slow
+
 DATA = Path(str(resources.files("lowrank_helpers"))) / "data"
 RECORD = base.base_model_record()
 

@@ -258,6 +258,7 @@ UNIT = "tests/test_browser.py::test_commands_are_shown_before_they_run"
 PAGE = "tests/test_slider.py"
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("bare")
 @pytest.mark.parametrize("workers", ["0", "2"])
 def test_without_a_browser_tests_of_pages_end_before_they_begin(workers):
@@ -266,16 +267,27 @@ def test_without_a_browser_tests_of_pages_end_before_they_begin(workers):
     assert (done.stdout + done.stderr).count(tool.NONE + tool.CURE) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("bare")
 def test_without_a_browser_other_tests_run():
     done = pytest_here("-n", "0", UNIT)
     assert done.returncode == 0 and "1 passed" in done.stdout
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("bare")
 def test_without_a_browser_tests_can_be_listed():
     done = pytest_here("-n", "0", "--collect-only", PAGE)
     assert done.returncode == 0 and "tests collected" in done.stdout
+
+
+@pytest.mark.usefixtures("browser")
+def test_a_test_that_opens_a_page_is_slow(request):
+    assert request.node.get_closest_marker("slow")
+
+
+def test_one_that_opens_none_is_not(request):
+    assert not request.node.get_closest_marker("slow")
 
 
 def test_make_test_runs_nothing_where_no_browser_can_be_had(tmp_path):

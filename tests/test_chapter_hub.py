@@ -33,6 +33,7 @@ FEW = {"max_steps": 8, "save_steps": 3, "per_device_train_batch_size": 4, "learn
 FEW |= {"logging_steps": 1, "disable_tqdm": True}
 
 pytestmark = [
+    pytest.mark.slow,
     pytest.mark.filterwarnings("ignore:'pin_memory' argument is set as true"),  # the library's default, without a GPU
     pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing` is deprecated:FutureWarning"),  # peft asks for it
 ]

@@ -82,6 +82,7 @@ def arranged(draw):
     return {"as it is": base, "strided": base[..., ::2], "spread": base[..., :1].expand(*shape, 3)}[view]
 
 
+@pytest.mark.slow
 @settings(max_examples=50, deadline=None)
 @given(st.dictionaries(st.text(max_size=5), arranged(), max_size=4))
 def test_any_views_come_back(tmp_path_factory, tensors):
@@ -291,6 +292,7 @@ def test_a_process_killed_at_any_change_leaves_the_old_or_the_new_one(tmp_path, 
 THIRD = ({"third": torch.tensor(3)}, {"try": "third"})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scene", ["one more", "the only one anew"])
 def test_a_second_crash_does_no_more_harm_than_the_first(tmp_path, monkeypatch, scene):
     _, step, keep, names = SCENES[scene]

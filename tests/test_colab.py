@@ -21,6 +21,8 @@ import pytest
 from tools import ledger
 from tools.setup_cell import release_tag, repository_url
 
+pytestmark = pytest.mark.slow
+
 RUN = ["full/01_norms", "student/06_eckart_young"]
 if os.environ.get("BOOK_COLAB") == "all":
     RUN = [f"full/{path.stem}" for path in ledger.chapters()]

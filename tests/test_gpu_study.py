@@ -43,6 +43,8 @@ from lowrank_helpers.training import losses as loss_functions
 from lowrank_helpers.training.corpus import Batches
 from tests.margins import close, within
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parent.parent
 CPU = torch.device("cpu")
 SMALL = GPTConfig(context=32, width=32, heads=2, layers=2, hidden=64)

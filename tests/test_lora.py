@@ -355,6 +355,7 @@ def compiled(function, backend):
     return torch.compile(function, backend=backend, fullgraph=True)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:.*should not be instantiated.*:DeprecationWarning")  # torch's own, while tracing
 @pytest.mark.filterwarnings("ignore:.*torch.jit.script.*:DeprecationWarning")
 @pytest.mark.parametrize(

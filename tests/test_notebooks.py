@@ -258,6 +258,7 @@ def small_notebook(source: str, printed: str) -> NotebookNode:
     return nbformat.v4.new_notebook(cells=[cell])
 
 
+@pytest.mark.slow
 def test_nbval_compares_outputs(tmp_path):
     chapter = nbformat.from_dict({key: value for key, value in GOOD.items() if key != "stem"})
     last = chapter.cells.index(printing(chapter))
@@ -270,6 +271,7 @@ def test_nbval_compares_outputs(tmp_path):
     assert "Cell outputs differ" in false.stdout
 
 
+@pytest.mark.slow
 def test_nbval_uses_this_environment_and_one_thread(tmp_path):
     source = "import os, sys\nprint(sys.executable, os.environ['OPENBLAS_NUM_THREADS'], os.getcwd())"
     asked = nbval(tmp_path, small_notebook(source, f"{sys.executable} 1 {tmp_path}\n"))

@@ -465,6 +465,7 @@ def test_options_refused(method, options, message):
 # ------------------------------------------------------------------------------------------------ the benchmark
 
 
+@pytest.mark.slow
 def test_benchmark_on_small_matrices(tmp_path, capsys):
     out = tmp_path / "svd.json"
     run = ["--small", "--rounds", "1", "--out", str(out)]

@@ -216,6 +216,31 @@ def test_the_pythons_served_are_named_alike():
     assert WORKFLOWS["ci"]["jobs"]["test"]["strategy"]["matrix"]["python"] == [*PYTHONS]
 
 
+def test_times_stand_in_the_makefile_and_the_readme_has_the_same():
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    readme = " ".join((ROOT / "README.md").read_text(encoding="utf-8").split())
+    whole, quick = (re.search(rf"^{name} := (.*)$", makefile, re.MULTILINE)[1] for name in ("TIME", "QUICK_TIME"))
+    assert f"takes about {whole}." in readme and f"`make quick`, about {quick}," in readme
+    assert len(re.findall(r"\d+ minutes", makefile)) == len(re.findall(r"\d+ minutes", readme)) == 2
+
+
+def planned(target, *options):
+    """The commands that make would run for a target if nothing were there yet."""
+    command = ["make", "--no-print-directory", "--dry-run", "--always-make", target, *options]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+
+
+def test_make_quick_needs_no_browser_and_builds_no_page():
+    assert "tools.browser" in planned("test") and "jupyter-book" in planned("test")
+    assert "tools.browser" not in planned("quick") and "jupyter-book" not in planned("quick")
+
+
+def test_make_test_tells_the_time_of_all_tests_alone():
+    assert "All tests take about" in planned("test")
+    some = planned("test", "TESTS=tests/test_svd.py")
+    assert "All tests take about" not in some and some.endswith("-m pytest tests/test_svd.py\n")
+
+
 def test_versions_agree():
     citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
     changes = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
@@ -247,9 +272,8 @@ def test_package_data_lists_every_file():
 
 def test_building_the_book_installs_no_torch():
     def extras(target):
-        command = ["make", "--no-print-directory", "--dry-run", "--always-make", target]
-        shown = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
-        return {extra for listed in re.findall(r'--editable "\.\[(.*?)\]"', shown) for extra in listed.split(",")}
+        found = re.findall(r'--editable "\.\[(.*?)\]"', planned(target))
+        return {extra for listed in found for extra in listed.split(",")}
 
     assert extras("book") == {"book"}
     assert extras("test") == set(PROJECT["optional-dependencies"])

@@ -357,6 +357,7 @@ def test_weights_in_float16_are_refused_where_gradients_would_be_scaled():
     finetune(model, HAMLET, method="lora", steps=1, batch_size=2, learning_rate=1e-3, precision="float16")
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:.*Function'> should not be instantiated:DeprecationWarning")  # dynamo does so
 @pytest.mark.parametrize("method", ["full", "lora"])
 def test_compile_runs_the_compiled_model(monkeypatch, method):

@@ -14,6 +14,8 @@ from lowrank_helpers.lora import LoRALinear
 from lowrank_helpers.training import GPT, GPTConfig, finetune, latest_checkpoint, pretrain, save_checkpoint
 from lowrank_helpers.training.checkpoints import STATE, _digest
 
+pytestmark = pytest.mark.slow
+
 CORPUS = b"to be, or not to be, that is the question: " * 40
 SETTINGS = {"steps": 20, "batch_size": 4, "learning_rate": 1e-2, "validation": CORPUS, "progress": False}
 LORA = {"method": "lora", "rank": 2, **SETTINGS}

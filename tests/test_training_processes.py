@@ -15,6 +15,8 @@ from lowrank_helpers.training import GPT, GPTConfig, finetune, pretrain, schedul
 from lowrank_helpers.training.optimiser import Optimiser
 from tests.margins import close, within
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parent.parent
 TEXT = b"to be or not to be, that is the question; " * 12
 SIZES = {"context": 8, "width": 16, "heads": 2, "layers": 2, "hidden": 24}

@@ -21,6 +21,8 @@ from safetensors.torch import load_file, save_file
 
 from lowrank_helpers.training import GPT, GPTConfig, finetune, latest_checkpoint, loop, pretrain, save_checkpoint
 
+pytestmark = pytest.mark.slow
+
 CORPUS = b"to be, or not to be, that is the question: " * 40
 STEPS = 24
 LORA = {"method": "lora", "rank": 4, "dropout": 0.2, "learning_rate": 1e-2, "batch_size": 4, "accumulate": 2}

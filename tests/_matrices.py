@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import settings
 from hypothesis import strategies as st
 
-from tests.margins import close
+from tests.margins import above, close
 
 # the same examples in every run, on every machine
 PROPERTY = settings(max_examples=30, deadline=None, derandomize=True, database=None)
@@ -59,11 +59,22 @@ def eps(*arrays):
 
 
 def tolerance(A, constant=20.0):
-    """constant × eps × max(m, n) × σ₁, the size of rounding in a backward stable algorithm: at most 2 was measured."""
+    """constant × eps × max(m, n) × σ₁, the size of rounding in a backward stable algorithm, five times that in float64.
+
+    LAPACK's SVD lets off-diagonal entries of up to 5 eps σ₁ go in float32, and of up to 49 eps σ₁ in float64 (TOL in
+    its DBDSQR). Over 30 000 small matrices a constant of at most 2 was measured in float32, and of 12 in float64.
+    """
     A = np.asarray(A)
-    return constant * eps(A) * max(A.shape) * float(np.linalg.norm(A.astype(float), 2))
+    lapack = 5.0 if eps(A) == eps(1.0) else 1.0
+    return lapack * constant * eps(A) * max(A.shape) * float(np.linalg.norm(A.astype(float), 2))
+
+
+def rank_of(A, rtol=1e-4):
+    """How many singular values are above rtol σ₁, where none is near it: `cases` have none between 0 and 0.01 σ₁."""
+    s = np.linalg.svd(np.asarray(A, dtype=float), compute_uv=False)
+    return int(above(s, rtol * s[0]).sum())
 
 
 def orthonormal(Q, constant=20.0):
-    """Whether QᵀQ = I to rounding."""
+    """Whether QᵀQ = I to rounding: over 30 000 small matrices a constant of at most 3 was measured."""
     return close(Q.T.astype(float) @ Q, np.eye(Q.shape[1]), atol=constant * eps(Q) * max(Q.shape))

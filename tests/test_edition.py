@@ -26,11 +26,11 @@ PARSER = create_md_parser(MdParserConfig(enable_extensions=EXTENSIONS), Renderer
 
 # What every notebook program knows. The rest (fences with a name in braces, roles, targets …) belongs to Sphinx.
 PLAIN = """
-    blockquote_close blockquote_open bullet_list_close bullet_list_open code_block code_inline em_close em_open
-    heading_close heading_open html_block html_inline inline link_close link_open list_item_close list_item_open math_block
-    math_inline ordered_list_close ordered_list_open paragraph_close paragraph_open softbreak strong_close strong_open
-    table_close table_open tbody_close tbody_open td_close td_open text th_close th_open thead_close thead_open tr_close
-    tr_open
+    blockquote_close blockquote_open bullet_list_close bullet_list_open code_block code_inline em_close
+    em_open heading_close heading_open html_block html_inline inline link_close link_open list_item_close
+    list_item_open math_block math_inline ordered_list_close ordered_list_open paragraph_close paragraph_open
+    softbreak strong_close strong_open table_close table_open tbody_close tbody_open td_close td_open text
+    th_close th_open thead_close thead_open tr_close tr_open
 """.split()
 
 

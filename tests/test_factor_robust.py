@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lowrank_helpers.factor import robust, robust_pca, singular_value_threshold
-from tests._matrices import PROPERTY, cases, eps, tolerance, with_spectrum
+from tests._matrices import PROPERTY, cases, eps, rank_of, tolerance, with_spectrum
 from tests.margins import above, close, within
 
 
@@ -100,18 +100,19 @@ def test_optimality_check_rejects_other_splits():
 def test_robust_pca_recovers_what_was_planted_where_pca_does_not(shape):
     L, S = planted(*shape, 3, 0.05, seed=1)
     found = robust_pca(L + S)
-    assert found.converged and found.rank == 3 == np.linalg.matrix_rank(found.L)
+    assert found.converged and found.rank == 3 == rank_of(found.L)
     assert within(np.linalg.norm(found.L - L), 1e-4 * np.linalg.norm(L))
     assert within(np.linalg.norm(found.S - S), 1e-4 * np.linalg.norm(S))
     U, s, Vt = np.linalg.svd(L + S, full_matrices=False)
-    assert np.linalg.norm((U[:, :3] * s[:3]) @ Vt[:3] - L) > 0.1 * np.linalg.norm(L), "PCA of the same rank"
+    wrong = (U[:, :3] * s[:3]) @ Vt[:3]
+    assert not within(np.linalg.norm(wrong - L), 0.01 * np.linalg.norm(L)), "PCA of the same rank"
 
 
 def test_a_corrupted_column_is_not_told_apart():
     L, S = planted(60, 60, 2, 0.0)
     S[:, 7] = 30 * rng().standard_normal(60)
     found = robust_pca(L + S, tolerance=1e-5)
-    assert found.rank > 2 and np.linalg.norm(found.S - S) > 0.03 * np.linalg.norm(S)
+    assert found.rank > 2 and not within(np.linalg.norm(found.S - S), 0.01 * np.linalg.norm(S))
 
 
 @PROPERTY
@@ -125,9 +126,10 @@ def test_the_gap_certifies_the_distance_to_the_minimum(case, penalty):
         return
     assert within([found.gap[-1] - 1e-4, found.residual[-1] - 1e-4], 0), "the rule by which it stops"
     assert within(-found.gap, 1e-7)
-    best = robust_pca(A, penalty=penalty, tolerance=1e-8, max_iterations=50_000).objective[-1]
+    best = robust_pca(A, penalty=penalty, tolerance=1e-6, max_iterations=20_000).objective[-1]
     lower, upper = found.objective * (1 - found.gap), found.objective
-    assert within(lower - best, 1e-7 * best) and within(best - upper, 1e-7 * best)
+    assert within(lower - best, 1e-7 * best), "no objective is below the bound"
+    assert within(best - upper, 1e-5 * best), "the best is the minimum to 1e-6"
     nuclear = np.linalg.svd(found.L.astype(float), compute_uv=False).sum()
     rest = penalty * np.abs(A.astype(float) - found.L).sum()
     assert close(found.objective[-1], nuclear + rest, atol=tolerance(A, 100) * A.size)

@@ -292,8 +292,8 @@ def test_the_lock_holds_what_the_project_asks_for():
     assert len(pins) == len(lines), "one line, one package, one version: no addresses, no local builds, nothing twice"
     asked = [*PROJECT["dependencies"], *(name for extra in PROJECT["optional-dependencies"].values() for name in extra)]
     for requirement in asked:
-        name, bound = re.fullmatch(r"([a-z0-9-]+)>=([\d.]+)(?:,<\d+)?", requirement).groups()
-        assert numbers(pins[name]) >= numbers(bound), requirement
+        name, least = re.fullmatch(r"([a-z0-9-]+)>=([\d.]+)(?:,<\d+)?", requirement).groups()
+        assert numbers(pins[name]) >= numbers(least), requirement
 
 
 def test_the_lock_suits_the_oldest_python_allowed():

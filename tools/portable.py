@@ -70,11 +70,11 @@ print(json.dumps({"versions": versions, "kernels": kernels, "loops": loops}))
 # One kernel serves four old processors, and OpenBLAS reports the first of their names.
 REPORTED = {"Katmai": "Prescott"}
 
-# What --quick runs: the tests with the closest margins. The benchmark beside other libraries, a fifth of the time, is
-# left out; it measures seconds.
+# What --quick runs: the tests with the closest margins, but for those marked slow (the benchmark beside other libraries
+# and torch.compile, a fifth of the time).
 QUICK = ("test_ledger.py", "test_lora*.py", "test_randomized.py")
 # Read texts, build, install: nothing that a kernel changes.
-LEFT_OUT = ("book", "colab", "notebooks", "repository")
+LEFT_OUT = ("book", "browser", "colab", "edition", "notebooks", "package", "publish", "repository")
 if os.name == "nt":  # they fork, and kill processes at once
     LEFT_OUT += ("gpu_study", "training_resume")
 
@@ -187,7 +187,7 @@ def settings(options: argparse.Namespace) -> tuple[list[tuple[Setting, dict[str,
 
 def pytest_collection_modifyitems(config: Any, items: list[Any]) -> None:
     """As a plugin of pytest: leave out the tests that visit pages in a browser, which hang on no kernel."""
-    pages = [item for item in items if {"browser", "site"} & set(getattr(item, "fixturenames", ()))]
+    pages = [item for item in items if {"book", "browser", "site"} & set(getattr(item, "fixturenames", ()))]
     config.hook.pytest_deselected(items=pages)
     items[:] = [item for item in items if item not in pages]
 
@@ -202,7 +202,7 @@ def command(setting: Setting, options: argparse.Namespace, report: pathlib.Path,
         parts += ["-W", "default::DeprecationWarning"]
     if options.quick:
         quick = [path for pattern in QUICK for path in sorted((ROOT / "tests").rglob(pattern))]
-        return [*parts, "-k", "not test_benchmark", *map(str, quick)]
+        return [*parts, "-m", "not slow", *map(str, quick)]
     return [*parts, *(options.tests or ["lowrank_helpers", "tests", "chapters"])]
 
 

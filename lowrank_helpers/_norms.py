@@ -156,4 +156,5 @@ def _singular_values(A: Array) -> Array:
     """In float64, since those of a float32 matrix may be above its range."""
     k = _checks.exponent(A)
     s: Array = scipy.linalg.svdvals(np.ldexp(A, -k)).astype(np.float64)
-    return np.ldexp(s, k)
+    with np.errstate(over="ignore"):
+        return np.ldexp(s, k)

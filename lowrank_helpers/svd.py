@@ -267,7 +267,7 @@ def jacobi_svd(A: ArrayLike, *, tol: float | None = None, max_sweeps: int = 60) 
 
 def _one_sided_jacobi(A: Array, tol: float, max_sweeps: int) -> tuple[Array, Array, Array]:
     n = A.shape[1]
-    scale = 2.0 ** (math.frexp(float(np.abs(A).max()))[1] - 1)  # a power of two: no rounding, no overflow
+    scale = 2.0 ** (_checks.exponent(A) - 1)  # a power of two: no rounding, no overflow
     rows = np.argsort(-np.abs(A).max(axis=1), kind="stable")  # large ones first: small ones keep their digits
     Q, R, perm = _householder(A[rows].astype(np.float64) / scale, pivoting=True)
     WV = np.hstack([R, np.eye(n)])  # row j: column j of W = Rᵀ V, then column j of V; at first V = I

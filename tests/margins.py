@@ -62,10 +62,10 @@ def above(values: Any, threshold: Any) -> np.ndarray:
     return np.asarray(ratios >= 1)
 
 
-def rank(A: Any, cut: float | None = None) -> int:
-    """The number of singular values above the cut, 1e-9 of the largest if none is given, where none is near it."""
-    s = np.linalg.svd(A, compute_uv=False)
-    return int(above(s, 1e-9 * s.max(initial=0.0) if cut is None else cut).sum())
+def rank(A: Any, rtol: float = 1e-9, size: float | None = None) -> int:
+    """How many singular values are above rtol times the size, σ₁ if none is given, where none is near that."""
+    s = np.linalg.svd(np.asarray(A, dtype=float), compute_uv=False)
+    return int(above(s, rtol * (s.max(initial=0.0) if size is None else size)).sum())
 
 
 def rejects(check: Callable[..., bool], *case: Any) -> bool:

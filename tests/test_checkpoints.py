@@ -15,6 +15,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from lowrank_helpers import _disk
 from lowrank_helpers.training import checkpoints
 from lowrank_helpers.training.checkpoints import STATE, TENSORS, latest_checkpoint, save_checkpoint
 
@@ -197,7 +198,7 @@ class Disk:
         self.done, self.breaks, self.error, self.dead = [], breaks, error, dead
         for name in self.CHANGES:
             monkeypatch.setattr(os, name, self._counted(name, getattr(os, name)))
-        monkeypatch.setattr(checkpoints, "open", self._open, raising=False)
+        monkeypatch.setattr(_disk, "open", self._open, raising=False)
 
     def _counted(self, name, change):
         def counted(*args, **options):

@@ -64,9 +64,10 @@ def test_above_wants_a_gap():
 
 def test_a_rank_wants_a_gap():
     A = np.diag([4.0, 1.0, 1e-3, 0.0])
-    assert rank(A) == 3 and rank(A, cut=0.1) == 2 and rank(np.zeros((2, 3))) == 0 and rank(np.zeros((0, 3))) == 0
+    assert rank(A) == 3 and rank(A, rtol=0.1, size=1.0) == 2
+    assert rank(np.zeros((2, 3))) == 0 and rank(np.zeros((0, 3))) == 0
     with pytest.raises(TooClose):
-        rank(A, cut=1e-3)
+        rank(A, rtol=1e-3, size=1.0)
 
 
 def test_a_check_that_cannot_tell_does_not_reject():

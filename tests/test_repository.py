@@ -36,7 +36,7 @@ MAY_IMPORT = {
     "__init__": "[!_]*",  # when they are used
     "_checks": "",
     "_extra": "",
-    "_lock": "",
+    "_disk": "",
     "_normal": "",
     "_norms": "_checks",
     "_spectrum": "_checks _norms",
@@ -81,14 +81,14 @@ MAY_IMPORT = {
     "lora.layer": "lora.product lora.start",
     "lora.places": "lora.layer lora.start",
     "lora.switch": "_checks lora.layer lora.places",
-    "lora.files": "_checks _lock",
+    "lora.files": "_checks _disk",
     "lora.model": "_checks lora.*",
     "training": "_extra training.*",
     "training.arguments": "_checks training.checkpoints training.corpus training.loop training.model training.schedule",
     "training.base": "_checks training.model",
-    "training.checkpoints": "_checks",
+    "training.checkpoints": "_checks _disk",
     "training.corpus": "_checks",
-    "training.loop": "_checks _lock training.checkpoints training.corpus training.model training.optimiser"
+    "training.loop": "_checks _disk training.checkpoints training.corpus training.model training.optimiser"
     " training.records training.schedule",
     "training.losses": "",
     "training.methods": "_checks _normal lora lora.start training.model",

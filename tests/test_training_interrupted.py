@@ -82,7 +82,7 @@ def test_a_handler_of_the_callers_own_is_left_in_place(monkeypatch):
 HOLDER = """
 import sys
 from pathlib import Path
-from lowrank_helpers._lock import locked
+from lowrank_helpers._disk import locked
 with locked(Path(sys.argv[1]), wait=False):
     print("held", flush=True)
     sys.stdin.read()

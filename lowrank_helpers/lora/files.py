@@ -25,7 +25,7 @@ import torch
 from torch import Tensor
 
 from lowrank_helpers import _checks
-from lowrank_helpers._lock import locked
+from lowrank_helpers._disk import flush_names, locked, write_new
 
 TENSORS = "adapter_model.safetensors"
 CONFIG = "adapter_config.json"
@@ -174,10 +174,7 @@ def _write(folder: Path, files: dict[str, bytes], function: str) -> Path:
                 for name, content in files.items():
                     place = folder / name
                     new[place] = place.with_name(f".{name}.{secrets.token_hex(4)}{PART}")
-                    with new[place].open("xb") as file:
-                        file.write(content)
-                        file.flush()
-                        os.fsync(file.fileno())
+                    write_new(new[place], content)
                     if place.exists():
                         new[place].chmod(stat.S_IMODE(place.stat().st_mode))
                 for place, path in new.items():
@@ -187,7 +184,7 @@ def _write(folder: Path, files: dict[str, bytes], function: str) -> Path:
                     for path in new.values():
                         path.unlink(missing_ok=True)
                 raise
-            _sync(folder)
+            flush_names(folder)
     except OSError as error:
         raise OSError(
             f"{function}: could not write {folder.name!r}: {error.strerror or error}. What is in the folder is "
@@ -197,16 +194,6 @@ def _write(folder: Path, files: dict[str, bytes], function: str) -> Path:
         if made and folder.exists() and not any(folder.iterdir()):
             folder.rmdir()
     return folder
-
-
-def _sync(folder: Path) -> None:
-    """Bring a folder's list of names to the disk, where the system has that."""
-    if os.name == "posix":
-        number = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(number)
-        finally:
-            os.close(number)
 
 
 # ------------------------------------------------------------------------------------------------------------ reading

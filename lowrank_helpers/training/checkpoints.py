@@ -23,6 +23,7 @@ import safetensors.torch
 import torch
 
 from lowrank_helpers import _checks
+from lowrank_helpers._disk import flush_names, write_new
 
 TENSORS, STATE = "tensors.safetensors", "state.json"
 DTYPES = (
@@ -128,14 +129,14 @@ def save_checkpoint(
             _remove(leftover)
         try:
             unfinished.mkdir()
-            _write(unfinished / TENSORS, content)
-            _write(unfinished / STATE, text.encode())
-            _flush(unfinished)
+            write_new(unfinished / TENSORS, content)
+            write_new(unfinished / STATE, text.encode())
+            flush_names(unfinished)
             if place.is_dir() and not place.is_symlink():
                 number = 1 + max((_number(path) for _, path in _found(folder, DISPLACED)), default=0)
                 os.rename(place, folder / f".step-{step:08d}.old-{number}")
             os.rename(unfinished, place)
-            _flush(folder)
+            flush_names(folder)
         finally:
             if unfinished.is_dir():
                 with suppress(OSError):  # the error that led here says more
@@ -290,25 +291,6 @@ def _explained(folder: Path, step: int) -> Iterator[None]:
         ) from error
 
 
-def _write(path: Path, content: bytes) -> None:
-    """Write a new file and wait until the disk has it."""
-    with open(path, "xb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _flush(directory: Path) -> None:
-    """Wait until the disk has the directory's list of names."""
-    if os.name == "nt":  # Windows opens no directories
-        return
-    descriptor = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
 def _found(folder: Path, pattern: re.Pattern[str]) -> list[tuple[int, Path]]:
     """Return step and path of all directories whose whole name fits the pattern."""
     if not folder.is_dir():
@@ -342,15 +324,12 @@ def _newest_whole(folder: Path, attempts: int = 10) -> tuple[Checkpoint | None, 
             continue  # what removing leaves of a directory with somebody else's file in it
         try:
             found = _read(path, step)
+            break
         except ValueError as error:
             broken.append(f"{path}: {error}")
-        else:
-            if not broken:
-                return found, broken
-            break
     else:
         found = None
-    if attempts and _candidates(folder) != candidates:
+    if (broken or found is None) and attempts and _candidates(folder) != candidates:
         return _newest_whole(folder, attempts - 1)
     return found, broken
 

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from tqdm.std import tqdm
 
-from lowrank_helpers._lock import locked
+from lowrank_helpers._disk import locked
 from lowrank_helpers.training.checkpoints import latest_checkpoint, save_checkpoint
 from lowrank_helpers.training.corpus import Batches
 from lowrank_helpers.training.model import GPT
@@ -73,59 +73,59 @@ def run(function: str, model: GPT, tokens: Tensor, plan: Plan, habits: Habits, a
     optimiser = Optimiser(trained, device, dtype, weight_decay=plan.weight_decay, betas=plan.betas, clip=plan.clip)
     settings = {**plan._asdict(), "betas": list(plan.betas), **about, **identity(model, tokens)}
     place, count = processes(function, device)
-    with _own_folder(function, habits.folder, place):
+    with (
+        _own_folder(function, habits.folder, place),
+        _training(model, optimiser),
+        own_random_state(device),
+        _memory_error_explained(function, plan),
+        _interruptible(count) as interruption,
+    ):
         resumed = _resume(function, optimiser, settings, habits.folder)
         batches = Batches(tokens, plan.context, plan.seed)
         forward = torch.compile(model) if habits.compile else model
-        with (
-            _training(model, optimiser),
-            own_random_state(device),
-            _memory_error_explained(function, plan),
-            _interruptible(count) as interruption,
-        ):
-            log = Log(habits.folder if place == 0 else None, resumed)
-            bar = tqdm(total=plan.steps, initial=resumed, disable=place > 0 or not habits.progress, unit="step")
-            began = time.perf_counter()
-            for step in range(resumed + 1, plan.steps + 1):
-                seed_step(plan.seed, step, place)
-                total = torch.zeros((), device=device)
-                for batch in _micro_batches(batches, step, plan, place, count):
-                    total += optimiser.add_gradient(forward, *batch, share=1 / plan.accumulate)
-                loss, norm = optimiser.clip_gradient(total, count)
-                if not math.isfinite(loss) or not (math.isfinite(norm) or dtype == torch.float16):
-                    raise FloatingPointError(_not_finite(function, step, loss, norm, habits.folder))
-                rate = learning_rate_at(
-                    step, steps=plan.steps, peak=plan.learning_rate, warmup=plan.warmup, final=plan.final_learning_rate
-                )
-                optimiser.step(rate)
+        log = Log(habits.folder if place == 0 else None, resumed)
+        bar = tqdm(total=plan.steps, initial=resumed, disable=place > 0 or not habits.progress, unit="step")
+        began = time.perf_counter()
+        for step in range(resumed + 1, plan.steps + 1):
+            seed_step(plan.seed, step, place)
+            total = torch.zeros((), device=device)
+            for batch in _micro_batches(batches, step, plan, place, count):
+                total += optimiser.add_gradient(forward, *batch, share=1 / plan.accumulate)
+            loss, norm = optimiser.clip_gradient(total, count)
+            if not math.isfinite(loss) or not (math.isfinite(norm) or dtype == torch.float16):
+                raise FloatingPointError(_not_finite(function, step, loss, norm, habits.folder))
+            rate = learning_rate_at(
+                step, steps=plan.steps, peak=plan.learning_rate, warmup=plan.warmup, final=plan.final_learning_rate
+            )
+            optimiser.step(rate)
 
-                tokens_per_step = plan.batch_size * plan.accumulate * plan.context
-                speed = (step - resumed) * tokens_per_step / (time.perf_counter() - began)
-                bar.set_postfix_str(f"loss {loss:.3f}, {speed:,.0f} tokens/s", refresh=False)
-                bar.update()
-                record = {
-                    "step": step,
-                    "loss": loss,
-                    "learning_rate": rate,
-                    **({"gradient_norm": norm} if math.isfinite(norm) else {}),  # JSON has no infinity
-                    "tokens": step * tokens_per_step,
-                    "tokens_per_second": round(speed, 1),
-                }
-                last_step = step if interruption.is_set() else plan.steps
-                measured = habits.validation is not None and _due(step, habits.evaluate_every, last_step)
-                saved = habits.folder is not None and _due(step, habits.save_every, last_step)
-                if habits.validation is not None and measured:
-                    with optimiser.autocast():
-                        record["validation"] = mean_loss(model, habits.validation, plan.context, plan.batch_size)
-                if measured or saved or _due(step, habits.log_every, last_step):
-                    log.add(record, before_checkpoint=saved)
-                if habits.folder is not None and saved and place == 0:
-                    state = {"settings": settings, "optimiser": optimiser.state()}
-                    save_checkpoint(habits.folder, step, optimiser.tensors(), state)
-                if step == last_step < plan.steps:
-                    _warn_of_interruption(function, step, plan.steps, habits.folder)
-                    break
-            bar.close()
+            tokens_per_step = plan.batch_size * plan.accumulate * plan.context
+            speed = (step - resumed) * tokens_per_step / (time.perf_counter() - began)
+            bar.set_postfix_str(f"loss {loss:.3f}, {speed:,.0f} tokens/s", refresh=False)
+            bar.update()
+            record = {
+                "step": step,
+                "loss": loss,
+                "learning_rate": rate,
+                **({"gradient_norm": norm} if math.isfinite(norm) else {}),  # JSON has no infinity
+                "tokens": step * tokens_per_step,
+                "tokens_per_second": round(speed, 1),
+            }
+            last_step = step if interruption.is_set() else plan.steps
+            measured = habits.validation is not None and _due(step, habits.evaluate_every, last_step)
+            saved = habits.folder is not None and _due(step, habits.save_every, last_step)
+            if habits.validation is not None and measured:
+                with optimiser.autocast():
+                    record["validation"] = mean_loss(model, habits.validation, plan.context, plan.batch_size)
+            if measured or saved or _due(step, habits.log_every, last_step):
+                log.add(record, before_checkpoint=saved)
+            if habits.folder is not None and saved and place == 0:
+                state = {"settings": settings, "optimiser": optimiser.state()}
+                save_checkpoint(habits.folder, step, optimiser.tensors(), state)
+            if step == last_step < plan.steps:
+                _warn_of_interruption(function, step, plan.steps, habits.folder)
+                break
+        bar.close()
     last = log.records[-1] if log.records else {}
     return TrainingResult(
         log=log.records,

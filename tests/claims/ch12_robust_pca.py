@@ -113,7 +113,7 @@ def svt_claim(code, M, tau, q=2):
     eps = slack(M)
     if not within([F(X) + fro(A - X) ** 2 / 2 - F(A) for A in rivals(X, M)], eps):
         return False
-    return kept == rank(X, cut=1e-9 * max(1.0, values(M)[0])) and within(abs(values(M - X)[0] - removed), eps**0.5)
+    return kept == rank(X, size=max(1.0, values(M)[0])) and within(abs(values(M - X)[0] - removed), eps**0.5)
 
 
 def swap_svt(change):

@@ -112,8 +112,8 @@ def fixed_values_claim(code, P, Y, w, most=None):
     tight = 1e4 * EPS * size * len(P)
     if not (close(one @ w, P @ w, atol=tight) and close(all_columns @ Y, P @ Y, atol=tight)):
         return False
-    cut = 1e-12 * size
-    if rank(one, cut) > 1 or rank(all_columns, cut) > (rank(Y) if most is None else most):
+    found = [rank(X, 1e-12, size) for X in (one, all_columns)]
+    if found[0] > 1 or found[1] > (rank(Y) if most is None else most):
         return False
     return sketch_claim(P, w)
 

@@ -20,15 +20,20 @@ class _Cholesky(NamedTuple):
 
 
 def thin_svd(T: Array, rank: int) -> tuple[Array, Array, Array]:
-    """Return the leading `rank` singular triples (U, s, Vt) of a matrix of few columns; as many as it can have."""
-    first = _cholesky(T)
+    """Return the leading `rank` singular triples (U, s, Vt) of a matrix of few columns; as many as it can have.
+
+    A float32 T is worked on in float64, where Cholesky QR fails for κ(T) above 10⁸ or so, and is right to float32
+    below: in float32 T R⁻¹ loses directions of T already where κ(T) is 10⁴.
+    """
+    wide = T.astype(np.float64, copy=False)
+    first = _cholesky(wide)
     if first is not None:
-        Z = T @ first.inverse.astype(T.dtype)
+        Z = wide @ first.inverse
         second = _cholesky(Z)
         if second is not None and second.near:  # Q = Z R₂⁻¹ is orthonormal, and QᵀT is small
-            inverse = second.inverse.astype(T.dtype)
-            X, s, Yt = np.linalg.svd(inverse.T @ (Z.T @ T))
-            return Z @ (inverse @ X[:, :rank]), s[:rank], Yt[:rank]
+            X, s, Yt = np.linalg.svd(second.inverse.T @ (Z.T @ wide))
+            U = Z @ (second.inverse @ X[:, :rank])
+            return tuple(factor.astype(T.dtype, copy=False) for factor in (U, s[:rank], Yt[:rank]))
     U, s, Vt = np.linalg.svd(T, full_matrices=False)
     return U[:, :rank], s[:rank], Vt[:rank]
 

@@ -27,6 +27,8 @@ class Operator(Protocol):
 
 Matrix: TypeAlias = ArrayLike | Sparse | Operator
 
+PLAIN = (np.float32, np.float64)  # dtypes that are taken as they are, in the machine's order of bytes
+
 
 class Products(NamedTuple):
     """A matrix by its shape, its dtype, X ↦ A X and Y ↦ Aᵀ Y."""
@@ -47,9 +49,12 @@ def read(A: Matrix, function: str) -> Products:
 
 
 def _dense(A: Any, function: str) -> Products:
-    """Read a dense matrix; entries that are not finite show in the first product, which saves a pass over A."""
-    plain = type(A) is np.ndarray and A.dtype in (np.float32, np.float64) and A.ndim == 2 and A.size > 0
-    dense = A if plain else _checks.matrix(A, function)
+    """Read a dense matrix; entries that are not finite show in the first product, which saves a pass over A.
+
+    Products of a file mapped into memory read it as they go along.
+    """
+    plain = type(A) in (np.ndarray, np.memmap) and A.dtype in PLAIN and A.ndim == 2 and A.size > 0
+    dense = np.asarray(A) if plain else _checks.matrix(A, function)
 
     def product(factor: Array, X: Array) -> Array:
         with np.errstate(over="ignore", invalid="ignore"):
@@ -64,23 +69,23 @@ def _dense(A: Any, function: str) -> Products:
 
 
 def _sparse(A: Any, function: str) -> Products:
-    """Read a sparse matrix: its stored entries are checked like a dense array, its products are scipy's."""
+    """Read a sparse matrix as a dense one; of formats other than CSR and CSC it makes a CSR copy."""
     if A.ndim != 2 or 0 in A.shape:
         raise ValueError(f"{function}: A must be a matrix with at least one row and one column; got shape {A.shape}.")
-    rows = A.tocsr()
-    if rows.nnz:
-        entries = _checks.vector(rows.data, function, "A.data")
-        rows = rows if entries.dtype == rows.dtype else rows.astype(entries.dtype)
-    dtype = rows.dtype if rows.dtype in (np.float32, np.float64) else np.dtype(np.float64)
-    columns = rows.T
+    stored = A if A.format in ("csr", "csc") else A.tocsr()
+    if stored.dtype not in PLAIN:
+        entries = _checks.vector(stored.data, function, "A.data") if stored.nnz else np.zeros(0)
+        stored = stored.astype(entries.dtype)
 
     def product(factor: Any, X: Array) -> Array:
         with np.errstate(over="ignore", invalid="ignore"):
             result: Array = factor @ X
-        _products_in_range(result, rows.data, function)
+        if not np.isfinite(result).all():
+            _checks.vector(stored.data, function, "A.data")
+            _products_in_range(result, stored.data, function)
         return result
 
-    return Products(A.shape, dtype, lambda X: product(rows, X), lambda Y: product(columns, Y))
+    return Products(A.shape, stored.dtype, lambda X: product(stored, X), lambda Y: product(stored.T, Y))
 
 
 def _products_in_range(result: Array, entries: Array, function: str) -> None:

@@ -13,7 +13,7 @@ from sklearn.decomposition import NMF
 from sklearn.decomposition import non_negative_factorization as sklearn_nmf
 
 from benchmarks import nmf as benchmark
-from lowrank_helpers.factor import _nmf_hals
+from lowrank_helpers.factor import _nmf_hals, _nmf_start
 from lowrank_helpers.factor._nmf_multiplicative import kullback_leibler, sampled_product
 from lowrank_helpers.factor.nmf import nmf
 from tests._matrices import PROPERTY
@@ -48,6 +48,10 @@ def quiet(A, rank, **options):
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "nmf: not converged", RuntimeWarning)
         return nmf(A, rank, **options)
+
+
+def unit(rows):
+    return rows / np.linalg.norm(rows, axis=1, keepdims=True)
 
 
 def frobenius(A, W, H):
@@ -99,10 +103,9 @@ def test_one_plain_sweep_is_scikit_learns_coordinate_descent(monkeypatch):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # scikit-learn's own: not converged
         W_theirs, H_theirs, _ = sklearn_nmf(A, W=W.copy(), H=H.copy(), n_components=3, init="custom", max_iter=5, tol=0)
-    steps = _nmf_hals.hals(A, W, H)
-    found = [next(steps) for _ in range(7)][-2:]
-    assert close(found[0][0], W_theirs, atol=1e-9)  # W after five updates, H a half step behind
-    assert close(found[1][1], H_theirs, atol=1e-9)
+    steps = _nmf_hals.hals(A.T, H.T, W.T)  # scikit-learn updates the left factor first, ours the right one
+    Ht, Wt, _ = [next(steps) for _ in range(6)][-1]
+    assert close(Wt.T, W_theirs, atol=1e-9) and close(Ht.T, H_theirs, atol=1e-9)
 
 
 @pytest.mark.parametrize("loss", LOSSES)
@@ -296,10 +299,56 @@ def test_nndsvd_of_a_large_matrix_is_that_of_a_small_one():
     assert padded.objective[0] < 0.5 * _nmf_hals.squared_norm(A) / 2  # the start is already near
 
 
-def test_kullback_leibler_is_zero_at_its_minimum_and_infinite_at_a_wrong_zero():
+def test_kullback_leibler_is_zero_at_its_minimum():
     evaluate, _ = kullback_leibler(np.array([[2.0, 0.0]]))
     assert within(abs(evaluate(np.ones((1, 1)), np.array([[2.0, 0.0]]))[0]), 1e-14)
-    assert evaluate(np.ones((1, 1)), np.array([[0.0, 2.0]]))[0] == np.inf
+
+
+def softmax_rows(sd):
+    logits = sd * np.random.default_rng(3).standard_normal((20, 15))
+    rows = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return (rows / rows.sum(axis=1, keepdims=True)).astype(np.float32)
+
+
+@pytest.mark.parametrize("method", ["multiplicative", "squarem"])
+@pytest.mark.parametrize("case", ["subnormal column", "soft-max"])
+def test_entries_next_to_nothing_leave_the_divergence_finite(case, method):
+    """In float32, W H underflows where A is subnormal or nearly so; those entries count next to nothing."""
+    if case == "soft-max":
+        A = softmax_rows(30)
+    else:
+        A = np.abs(np.random.default_rng(0).standard_normal((20, 15))).astype(np.float32)
+        A[:, 2] = 1e-45
+    found = quiet(A, 3, loss="kullback-leibler", method=method, max_iterations=400, tolerance=0)
+    exact = quiet(A.astype(float), 3, loss="kullback-leibler", method=method, max_iterations=400, tolerance=0)
+    assert np.isfinite(found.objective).all() and np.isfinite(found.W).all() and np.isfinite(found.H).all()
+    assert never_rises(found.objective, np.float32)
+    assert found.objective[-1] < 1.1 * exact.objective[-1]
+
+
+@pytest.mark.parametrize("A", [
+    np.kron(np.eye(40), np.ones((10, 10))), np.eye(1000, 320)[np.arange(1000) % 320],
+    np.eye(350) + np.roll(np.eye(350), 1, 0), np.repeat(table(32, 320, 4), 12, axis=0), np.ones((400, 400)),
+], ids=["cliques", "one-hot", "ring", "duplicated", "ones"])  # fmt: skip
+def test_the_default_start_is_the_same_each_time_also_where_a_krylov_space_runs_out(A):
+    for form in (A, scipy.sparse.csr_array(A)):
+        starts = [_nmf_start.nndsvd(form, 5, 0.1) for _ in range(3)]
+        assert all((W == starts[0][0]).all() and (H == starts[0][1]).all() for W, H in starts[1:])
+
+
+@every_method
+def test_one_iteration_updates_both_factors_and_restarts_arrive_where_one_call_does(loss, method):
+    A = table(30, 20, 4, 0.1)
+    W, H = begun = start(A, 4)
+    whole = quiet(A, 4, loss=loss, method=method, init=begun, max_iterations=200, tolerance=0)
+    for iteration in range(200):
+        before = W, H
+        found = quiet(A, 4, loss=loss, method=method, init=before, max_iterations=1, tolerance=0)
+        W, H = found.W, found.H
+        if iteration == 0:
+            turned = [np.abs(unit(new) - unit(old)).max() for new, old in ((W.T, before[0].T), (H, before[1]))]
+            assert min(turned) > 0.01
+    assert whole.objective[-1] < 0.3 * whole.objective[0] and found.objective[-1] < 1.3 * whole.objective[-1]
 
 
 def test_the_benchmark_runs(tmp_path, capsys):
@@ -340,6 +389,14 @@ ONES = np.ones((3, 2))
             (ONES, 2),
             {"init": (0 * ONES, ONES[:2]), "loss": "kullback-leibler"},
             "nmf: init must have W H > 0 wherever A > 0",
+        ),
+        (ValueError, (ONES, 2), {"init": (ONES[:, :2] * 1e-160, ONES[:2])}, "nmf: squares of init's W must neither"),
+        (ValueError, (ONES, 2), {"init": (ONES * 1e100, ONES[:2] * 1e100)}, "nmf: squares of init's W H must neither"),
+        (
+            ValueError,
+            (np.float32(ONES), 2),
+            {"init": (ONES, ONES[:2] * 1e100)},
+            "nmf: squares of init's H must neither",
         ),
         (ValueError, (ONES, 1), {"max_iterations": 0}, "nmf: max_iterations must be at least 1; got 0"),
         (ValueError, (ONES, 1), {"tolerance": -1.0}, "nmf: tolerance must be finite and at least 0"),

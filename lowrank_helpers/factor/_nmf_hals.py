@@ -19,8 +19,9 @@ ROWS = 1024  # of a sparse A that are dense at a time
 def hals(A: Any, W: Array, H: Array) -> Iterator[tuple[Array, Array, float]]:
     """Yield W, H and the objective, first of the start and then after each pair of updates, without end.
 
-    W is updated from an extrapolated W, and H is itself an extrapolation, cut off at 0. If the objective then
-    rises, the step is taken again from the last pair without extrapolation, and that never raises it.
+    H comes first. It is itself an extrapolation, cut off at 0, and W is updated from an extrapolated W; the first pair
+    is updated without either. If the objective then rises, H is taken back and W updated from the last one, which never
+    raises it.
     """
     size = squared_norm(A)
     Wt, start = np.ascontiguousarray(W.T), np.ascontiguousarray(W.T)  # rows of Wt are the columns of W
@@ -29,24 +30,24 @@ def hals(A: Any, W: Array, H: Array) -> Iterator[tuple[Array, Array, float]]:
     last = H, gram, product
     objective = frobenius_objective(A, size, Wt, H, gram, product)
     yield Wt.T, H, objective
-    step, ceiling = FIRST_STEP, 1.0
+    step, ceiling = 0.0, 1.0
     while True:
+        H_new = _swept(H, start @ start.T, _transposed_product(A.T, start))
+        H, H_swept = np.maximum(H_new + step * (H_new - H_swept), 0), H_new
+        gram, product = H @ H.T, _transposed_product(A, H)
         new = _swept(start, gram, product)
         value = frobenius_objective(A, size, new, H, gram, product)
         if value <= objective:
             start = np.maximum(new + step * (new - Wt), 0)
-            step, ceiling = min(ceiling, GROWTH * step), min(1.0, CEILING_GROWTH * ceiling)
+            step, ceiling = min(ceiling, GROWTH * step) or FIRST_STEP, min(1.0, CEILING_GROWTH * ceiling)
         else:
-            step, ceiling = step / SHRINKAGE, step
+            step, ceiling = step / SHRINKAGE, step or 1.0
             H, gram, product = last
             start = new = _swept(Wt, gram, product)
             H_swept = H
             value = frobenius_objective(A, size, new, H, gram, product)
         Wt, objective, last = new, value, (H, gram, product)
         yield Wt.T, H, objective
-        H_new = _swept(H, start @ start.T, _transposed_product(A.T, start))
-        H, H_swept = np.maximum(H_new + step * (H_new - H_swept), 0), H_new
-        gram, product = H @ H.T, _transposed_product(A, H)
 
 
 def _swept(F: Array, gram: Array, product: Array) -> Array:

@@ -75,7 +75,11 @@ def frobenius(A: Any) -> Loss:
 
 
 def kullback_leibler(A: Any) -> Loss:
-    """Return the loss Σ (A log(A / W H) − A + W H) of this A, with its updates."""
+    """Return the loss Σ (A log(A / W H) − A + W H) of this A, with its updates.
+
+    W H may underflow where A is next to nothing. It then counts as the least normal number, times the largest entry of
+    A if that is above 1, so that neither the loss nor a ratio is ever infinite.
+    """
     if scipy.sparse.issparse(A):
         rows, columns = np.repeat(np.arange(A.shape[0]), np.diff(A.indptr)), A.indices
         entries = A.data
@@ -83,24 +87,23 @@ def kullback_leibler(A: Any) -> Loss:
         entries = A
     positive = entries[entries > 0].astype(np.float64)
     constant = float((positive * np.log(positive) - positive).sum())
+    least = np.finfo(A.dtype).tiny * max(1, entries.max(initial=0))
 
-    def compare(W: Array, H: Array) -> tuple[Array, Any, bool]:
-        """Return W H where needed, A / W H, and whether W H is 0 where A is not; other zeros of W H become 1."""
+    def compare(W: Array, H: Array) -> tuple[Array, Any]:
+        """Return W H where needed, at least the least, and A / W H."""
         products = sampled_product(W, H, rows, columns) if scipy.sparse.issparse(A) else W @ H
-        zeros = products == 0
-        infinite = bool(entries[zeros].any())
-        products[zeros] = 1
+        np.maximum(products, least, out=products)
         ratios: Any = entries / products
         if scipy.sparse.issparse(A):
             ratios = scipy.sparse.csr_array((ratios, A.indices, A.indptr), shape=A.shape)
-        return products, ratios, infinite
+        return products, ratios
 
     def evaluate(W: Array, H: Array) -> tuple[float, Any]:
-        products, ratios, infinite = compare(W, H)
+        products, ratios = compare(W, H)
         terms = np.log(products, out=products)
         terms *= entries
         total = float(W.sum(axis=0, dtype=np.float64) @ H.sum(axis=1, dtype=np.float64))
-        return math.inf if infinite else constant - float(terms.sum(dtype=np.float64)) + total, ratios
+        return constant - float(terms.sum(dtype=np.float64)) + total, ratios
 
     def update(W: Array, H: Array, ratios: Any) -> tuple[Array, Array]:
         W = W * _quotient(ratios @ H.T, H.sum(axis=1))

@@ -6,9 +6,11 @@ from typing import Any
 import numpy as np
 import scipy.linalg
 import scipy.sparse
-import scipy.sparse.linalg
 
 from lowrank_helpers._checks import Array
+from lowrank_helpers.randomized import block_krylov_svd
+
+SMALL = 300  # the shorter side up to which LAPACK's full SVD is quick enough
 
 
 def random_start(A: Any, rank: int, generator: np.random.Generator) -> tuple[Array, Array]:
@@ -42,10 +44,8 @@ def level_of(A: Any, rank: int) -> float:
 
 
 def _leading_svd(A: Any, rank: int) -> tuple[Array, Array, Array]:
-    sparse = scipy.sparse.issparse(A)
-    if rank < min(A.shape) and min(A.shape) > 300 and (A.nnz if sparse else A.any()):
-        U, s, Vt = scipy.sparse.linalg.svds(A, k=rank, v0=np.ones(min(A.shape), dtype=A.dtype))
-        order = np.argsort(-s)
-        return U[:, order], s[order], Vt[order]
-    U, s, Vt = scipy.linalg.svd(A.toarray() if sparse else A, full_matrices=False)
+    """Return leading singular triples, the same at each call: a start needs few digits of them, but no chance."""
+    if min(A.shape) > SMALL:
+        return block_krylov_svd(A, rank, rng=0)
+    U, s, Vt = scipy.linalg.svd(A.toarray() if scipy.sparse.issparse(A) else A, full_matrices=False)
     return U[:, :rank], s[:rank], Vt[:rank]

@@ -65,7 +65,7 @@ def nmf(
 
     The Frobenius loss is ½‖A − W H‖², the Kullback-Leibler loss Σ (A log(A / W H) − A + W H).
 
-    - "hals" updates one column of W, then one row of H, after the other, exactly, three times round for each
+    - "hals" updates one row of H, then one column of W, after the other, exactly, three times round for each
       product with A, with extrapolation that is taken back whenever the loss would rise; Frobenius loss only.
     - "multiplicative" is Lee and Seung's: an entry that is 0 stays 0 for ever, stationary or not.
     - "squarem" accelerates the multiplicative updates: after two pairs of updates it extrapolates along both,
@@ -114,8 +114,8 @@ def nmf(
     TypeError, ValueError
         If A is not a finite real matrix, or has negative entries, or entries whose squares overflow or underflow;
         if the rank or an option is out of bounds; if "hals" is asked for with the Kullback-Leibler loss, or init
-        "nndsvd" with multiplicative updates; if a given start has another shape, negative entries, or an infinite
-        loss.
+        "nndsvd" with multiplicative updates; if a given start has another shape, negative entries, an infinite loss,
+        or entries or a product W H whose squares overflow or underflow.
 
     Warns
     -----
@@ -160,6 +160,8 @@ def nmf(
     generator = _checks.generator(rng, "nmf")
     shown = _checks.progress_shown(progress, "nmf")
     W, H = _start(A, rank, init, method, generator)
+    if not frobenius:
+        _refuse_infinite(A, W, H)
     if method == "hals":
         steps = hals(A, W, H)
     else:
@@ -174,11 +176,6 @@ def _run(
     """Take steps until stationary, at the limit, or interrupted."""
     stationarity = _frobenius_stationarity if frobenius else _divergence_stationarity
     W, H, value = next(steps)
-    if not np.isfinite(value):
-        raise ValueError(
-            "nmf: init must have W H > 0 wherever A > 0, or the Kullback-Leibler loss is infinite; got a zero there. "
-            "Fill the zeros of W and H with a small number."
-        )
     objective, distance, interrupted = [value], stationarity(A, W, H), False
     with tqdm(total=limit, disable=not shown, desc="nmf", leave=False) as bar:
         try:
@@ -224,14 +221,31 @@ def _non_negative(value: Any) -> Any:
             f"nmf: A must have no negative entries; got {int((entries < 0).sum())}, the least {entries.min():.6g}. "
             "For signed data use pca or truncated_svd."
         )
-    information, largest = np.finfo(A.dtype), float(entries.max())
-    least, most = 1e3 * np.sqrt(information.tiny), 1e-3 * np.sqrt(information.max / entries.size)
-    if largest > 0 and not least < largest < most:
+    largest = float(entries.max())
+    if not _squares_in_range(largest, entries.size, A.dtype):
         raise ValueError(
             f"nmf: squares of A must neither overflow nor underflow; got {largest:.1e} as the largest entry of dtype "
             f"{A.dtype}. Divide A by it first, and multiply W by it afterwards."
         )
     return A
+
+
+def _squares_in_range(largest: float, size: int, dtype: Any) -> bool:
+    """Whether sums of so many squares, up to the largest, are in range, with room for factors of a thousand."""
+    limits = np.finfo(dtype)
+    return largest == 0 or 1e3 * float(limits.tiny) ** 0.5 < largest < 1e-3 * (float(limits.max) / size) ** 0.5
+
+
+def _refuse_infinite(A: Any, W: Array, H: Array) -> None:
+    """Refuse a start whose W H is 0 somewhere where A is not: no update leaves such a zero."""
+    rows, columns = A.nonzero()
+    for first in range(0, len(rows), updates.PAIRS):
+        part = slice(first, first + updates.PAIRS)
+        if not ((W[rows[part]] > 0) & (H.T[columns[part]] > 0)).any(axis=1).all():
+            raise ValueError(
+                "nmf: init must have W H > 0 wherever A > 0, or the Kullback-Leibler loss is infinite; got a zero "
+                "there. Fill the zeros of W and H with a small number."
+            )
 
 
 def _start(A: Any, rank: int, init: object, method: str, generator: np.random.Generator) -> tuple[Array, Array]:
@@ -265,8 +279,16 @@ def _given(A: Any, rank: int, init: tuple[Any, ...]) -> tuple[Array, Array]:
             raise ValueError(
                 f"nmf: init's {name} must have no negative entries; got {float(factor.min()):.6g}. Pass np.abs({name})."
             )
-        read.append(factor.astype(A.dtype, copy=True))
-    return read[0], read[1]
+        read.append(factor)
+    W, H = read
+    w, h = float(W.max()), float(H.max())
+    for name, largest, size in (("W", w, W.size), ("H", h, H.size), ("W H", rank * w * h, m * n)):
+        if not _squares_in_range(largest, size, A.dtype):
+            raise ValueError(
+                f"nmf: squares of init's {name} must neither overflow nor underflow; got {largest:.1e} as the largest "
+                f"entry of dtype {A.dtype}. Scale W and H so that the entries of W H are about as large as those of A."
+            )
+    return W.astype(A.dtype, copy=True), H.astype(A.dtype, copy=True)
 
 
 def _balanced(W: Array, H: Array) -> tuple[Array, Array]:

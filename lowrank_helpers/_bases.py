@@ -32,8 +32,8 @@ def thin_svd(T: Array, rank: int) -> tuple[Array, Array, Array]:
         second = _cholesky(Z)
         if second is not None and second.near:  # Q = Z R₂⁻¹ is orthonormal, and QᵀT is small
             X, s, Yt = np.linalg.svd(second.inverse.T @ (Z.T @ wide))
-            U = Z @ (second.inverse @ X[:, :rank])
-            return tuple(factor.astype(T.dtype, copy=False) for factor in (U, s[:rank], Yt[:rank]))
+            U, s, Vt = Z @ (second.inverse @ X[:, :rank]), s[:rank], Yt[:rank]
+            return U.astype(T.dtype, copy=False), s.astype(T.dtype, copy=False), Vt.astype(T.dtype, copy=False)
     U, s, Vt = np.linalg.svd(T, full_matrices=False)
     return U[:, :rank], s[:rank], Vt[:rank]
 

@@ -46,6 +46,7 @@ def level_of(A: Any, rank: int) -> float:
 def _leading_svd(A: Any, rank: int) -> tuple[Array, Array, Array]:
     """Return leading singular triples, the same at each call: a start needs few digits of them, but no chance."""
     if min(A.shape) > SMALL:
-        return block_krylov_svd(A, rank, rng=0)
+        U, s, Vt = block_krylov_svd(A, rank, rng=0)
+        return U, s, Vt
     U, s, Vt = scipy.linalg.svd(A.toarray() if scipy.sparse.issparse(A) else A, full_matrices=False)
     return U[:, :rank], s[:rank], Vt[:rank]

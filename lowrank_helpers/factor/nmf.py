@@ -6,7 +6,7 @@ losses: half the squared Frobenius norm, and the generalised Kullback-Leibler di
 
 import warnings
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Generic, Literal
 
 import numpy as np
@@ -159,7 +159,10 @@ def nmf(
     tolerance = _checks.number(tolerance, "nmf", "tolerance", least=0.0, below=1.0)
     generator = _checks.generator(rng, "nmf")
     shown = _checks.progress_shown(progress, "nmf")
-    W, H = _start(A, rank, init, method, generator)
+    given = _given(A, rank, init) if isinstance(init, tuple) else None
+    half = -(-_exponent(A) // 2)  # A 2^(-2 half) has entries near 1, so that logarithms cost no digits either
+    A = _times_power(A, -2 * half)
+    W, H = _start(A, rank, init, method, generator) if given is None else (np.ldexp(F, -half) for F in given)
     if not frobenius:
         _refuse_infinite(A, W, H)
     if method == "hals":
@@ -167,7 +170,13 @@ def nmf(
     else:
         pair = updates.frobenius(A) if frobenius else updates.kullback_leibler(A)
         steps = (updates.multiplicative if method == "multiplicative" else updates.squarem)(pair, W, H)
-    return _run(A, steps, frobenius, max_iterations, tolerance, shown)
+    found = _run(A, steps, frobenius, max_iterations, tolerance, shown)
+    return replace(
+        found,
+        W=np.ldexp(found.W, half),
+        H=np.ldexp(found.H, half),
+        objective=np.ldexp(found.objective, (4 if frobenius else 2) * half),
+    )
 
 
 def _run(
@@ -230,6 +239,18 @@ def _non_negative(value: Any) -> Any:
     return A
 
 
+def _exponent(A: Any) -> int:
+    entries = A.data if scipy.sparse.issparse(A) else A
+    return _checks.exponent(entries) if entries.size else 0
+
+
+def _times_power(A: Any, k: int) -> Any:
+    """Return 2ᵏ A."""
+    if not scipy.sparse.issparse(A):
+        return np.ldexp(A, k)
+    return scipy.sparse.csr_array((np.ldexp(A.data, k), A.indices, A.indptr), shape=A.shape)
+
+
 def _squares_in_range(largest: float, size: int, dtype: Any) -> bool:
     """Whether sums of so many squares, up to the largest, are in range, with room for factors of a thousand."""
     limits = np.finfo(dtype)
@@ -249,8 +270,6 @@ def _refuse_infinite(A: Any, W: Array, H: Array) -> None:
 
 
 def _start(A: Any, rank: int, init: object, method: str, generator: np.random.Generator) -> tuple[Array, Array]:
-    if isinstance(init, tuple):
-        return _given(A, rank, init)
     word = _checks.choice(init, ("nndsvda", "nndsvd", "random"), "nmf", "init")
     if word == "random":
         return random_start(A, rank, generator)

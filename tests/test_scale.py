@@ -1,76 +1,136 @@
-"""Homogeneous functions are so over the whole range of their dtype: scaled input, scaled answer, or one clear error.
+"""Functions that are homogeneous are so over the whole range of their dtype: scaled input, scaled answer, or one error.
 
 Scaling by a power of two rounds nothing, so the answers are equal to the bit as long as nothing of theirs underflows.
+The units in `tests/functions.py` say what is scaled along with what.
 """
+
+import math
+import re
 
 import numpy as np
 import pytest
 import scipy.sparse
+import torch
 
-from lowrank_helpers import compression, factorizations, linalg, svd
+from lowrank_helpers import compression, linalg, svd
 from lowrank_helpers.randomized import block_krylov_svd, randomized_svd
+from tests.functions import ROWS, Result
+from tests.known_failures import case
 from tests.margins import close
 
-RNG = np.random.default_rng(70)
-A, M, POSITIVE = RNG.standard_normal((7, 4)), RNG.standard_normal((7, 2)), RNG.random(6) + 0.1
-X = RNG.standard_normal((9, 4))
+DTYPES = {"float64": np.float64, "float32": np.float32}
+STEPS = 15  # exponents between the smallest and the largest that the input has room for
 
 
-def recomposed(factors):
-    U, s, Vt = factors
-    return (U * s) @ Vt
+def degree(unit, letter):
+    """The exponent of a letter in a unit: 2 of a in "aa/m"."""
+    above, _, below = (unit or "").partition("/")
+    return above.count(letter) - below.count(letter)
 
 
-# name: the function of A, and the degree of its answer in A
-HOMOGENEOUS = {
-    "vector_norm": (lambda A: linalg.vector_norm(A[:, 0]), 1),
-    "frobenius_norm": (linalg.frobenius_norm, 1),
-    "spectral_norm": (linalg.spectral_norm, 1),
-    "nuclear_norm": (linalg.nuclear_norm, 1),
-    "schatten_norm": (lambda A: svd.schatten_norm(A, 3), 1),
-    "ky_fan_norm": (lambda A: svd.ky_fan_norm(A, 2), 1),
-    "numerical_rank": (linalg.numerical_rank, 0),
-    "rank_factorization": (lambda A: linalg.rank_factorization(A).C, 1),
-    "pinv": (linalg.pinv, -1),
-    "lstsq": (lambda A: linalg.lstsq(A, M.astype(A.dtype)), -1),
-    "lstsq, right": (lambda A: linalg.lstsq(M.astype(A.dtype), A), 1),
-    "householder_qr": (lambda A: factorizations.householder_qr(A)[1], 1),
-    "truncated_svd": (lambda A: svd.truncated_svd(A, 2).s, 1),
-    "jacobi_svd": (lambda A: svd.jacobi_svd(A).s, 1),
-    "worked_svd": (lambda A: svd.worked_svd(A[:, :2]).s, 1),
-    "rank_for_error": (lambda A: svd.rank_for_error(svd.truncated_svd(A, 4).s, 0.4), 0),
-    "activation_aware_factor": (lambda A: compression.activation_aware_factor(A, 2, inputs=X.astype(A.dtype)).B, 1),
-    "activation_aware_factor, inputs": (
-        lambda A: compression.activation_aware_factor(X[:5].astype(A.dtype), 2, inputs=A).s, 1,
-    ),
-    "randomized_svd": (lambda A: randomized_svd(A, 2, oversample=2, rng=0).s, 1),
-    "randomized_svd, sparse": (lambda A: randomized_svd(scipy.sparse.csr_array(A), 2, oversample=2, rng=0).s, 1),
-    "block_krylov_svd": (lambda A: block_krylov_svd(A, 2, rng=0).s, 1),
-}  # fmt: skip
+def fields(value):
+    """The parts of a result, by name."""
+    return value._asdict() if hasattr(value, "_asdict") else vars(value)
 
 
-def exponents(dtype):
-    limits = np.finfo(dtype)
-    return np.linspace(limits.minexp + limits.nmant + 4, limits.maxexp - 4, 15).astype(int)
+def leaves(row):
+    """Every number or array of a call that has a unit, with the unit."""
+    found = []
+
+    def note(leaf):
+        if isinstance(leaf, Result):
+            found.extend((value, leaf.units.get(name)) for name, value in fields(leaf.value).items())
+        else:
+            found.append((leaf.value, leaf.unit))
+
+    row.built(note)
+    return [(np.asarray(value), unit) for value, unit in found if unit]
 
 
-@pytest.mark.parametrize("dtype", [np.float64, np.float32], ids=["float64", "float32"])
-@pytest.mark.parametrize("name", HOMOGENEOUS)
-def test_scaled_input_scaled_answer_or_one_clear_error(name, dtype):
-    function, degree = HOMOGENEOUS[name]
-    expected = np.asarray(function(A.astype(dtype)))
-    answered = 0
-    for k in exponents(dtype):
-        scaled = np.ldexp(A.astype(dtype), k)
+def letters(row):
+    """What the input can be scaled by."""
+    return sorted({letter for _, unit in leaves(row) for letter in unit if letter.isalpha()})
+
+
+def units(row):
+    """The unit of each part of the answer."""
+    return {"": row.answer} if isinstance(row.answer, str) else row.answer
+
+
+def range_of_exponents(row, letter, dtype):
+    """The least and the largest k for which the input, its letter times 2ᵏ, is made of normal numbers."""
+    least, most = -math.inf, math.inf
+    for value, unit in leaves(row):
+        d, sizes = degree(unit, letter), np.frexp(value[value != 0])[1]
+        limits = np.finfo(dtype if value.ndim else np.float64)  # options are Python's numbers
+        if d and sizes.size:
+            ends = sorted([(limits.minexp + 1 - sizes.min()) / d, (limits.maxexp - sizes.max()) / d])
+            least, most = max(least, ends[0]), min(most, ends[1])
+    return math.ceil(least), math.floor(most)
+
+
+def scaled(row, letter, k, dtype):
+    """The arguments of a call in this dtype, with their letter times 2ᵏ."""
+
+    def times(value, unit):
+        if isinstance(value, torch.Tensor):
+            return torch.from_numpy(times(value.numpy(), unit))
+        if isinstance(value, np.ndarray):
+            d = degree(unit, letter)
+            return np.ldexp(value.astype(dtype), d * k) if value.dtype.kind == "f" else value
+        if isinstance(value, list):
+            return [times(x, unit) for x in value]
+        return math.ldexp(value, degree(unit, letter) * k) if isinstance(value, float) else value
+
+    def prepare(leaf):
+        if isinstance(leaf, Result):
+            return type(leaf.value)(**{name: times(x, leaf.units.get(name)) for name, x in fields(leaf.value).items()})
+        return times(leaf.value, leaf.unit)
+
+    return row.built(prepare)
+
+
+def same(found, expected, unit, letter, k, eps):
+    """Whether a part of the answer, divided by its factor, is what it was; below tiny its digits are fewer."""
+    shift = -degree(unit, letter) * k
+    found, expected = np.asarray(found), np.asarray(expected, dtype=float)
+    kind = np.finfo(found.dtype) if found.dtype.kind == "f" else np.finfo(float)
+    rounding = 200 * eps * np.abs(expected).max(initial=0) + 32 * np.ldexp(float(kind.smallest_subnormal), shift)
+    return close(np.ldexp(found.astype(float), shift), expected, atol=rounding)
+
+
+CASES = [
+    case(row, letter, DTYPES[name], id=f"scale: {row.id}; {letter}, {name}")
+    for row in ROWS
+    if row.answer is not None
+    for letter in letters(row)
+    for name in DTYPES
+]
+
+
+@pytest.mark.parametrize(("row", "letter", "dtype"), CASES)
+def test_scaled_input_scaled_answer_or_one_clear_error(row, letter, dtype):
+    expected = row.read(row.function(**scaled(row, letter, 0, dtype)))
+    least, most = range_of_exponents(row, letter, dtype)
+    powers = [abs(degree(unit, letter)) for unit in [*(unit for _, unit in leaves(row)), *units(row).values()]]
+    middle = np.finfo(dtype).maxexp // (4 * max(powers))
+    for k in np.unique(np.linspace(least, most, STEPS).astype(int)).tolist():
         try:
-            found = np.asarray(function(scaled))
+            found = row.read(row.function(**scaled(row, letter, k, dtype)))
         except ValueError as error:
-            assert str(error).startswith(name.split(",")[0]) and ("overflow" in str(error) or "range" in str(error))
+            assert re.match(rf"{row.name}: .*(overflow|underflow|range).*\.$", str(error)), (k, str(error))
+            assert abs(k) > middle, (k, str(error))
             continue
-        answered += 1
-        back = np.ldexp(found.astype(float), -degree * k)
-        assert close(back, expected, atol=200 * np.finfo(dtype).eps * np.abs(expected).max()), k
-    assert answered >= 5
+        for part, unit in units(row).items():
+            if unit is not None:
+                eps = np.finfo(dtype).eps
+                assert same(found[part], expected[part], unit, letter, k, eps), (k, part, found[part])
+
+
+# --------------------------------------------------------------------------------------- cases that no unit describes
+
+RNG = np.random.default_rng(70)
+A, M = RNG.standard_normal((7, 4)), RNG.standard_normal((7, 2))
 
 
 @pytest.mark.parametrize("dtype", [np.float64, np.float32], ids=["float64", "float32"])
@@ -124,13 +184,3 @@ def test_worked_svd_says_where_float32_has_no_room():
     for size in (1e20, 1e-24):
         with pytest.raises(ValueError, match=r"worked_svd: AᵀA must neither .* of dtype float32"):
             svd.worked_svd(np.full((3, 2), size, dtype=np.float32))
-
-
-@pytest.mark.parametrize("kind", ["parameter", "bfloat16"])
-def test_a_tensor_that_numpy_cannot_read_is_named_with_the_way_out(kind):
-    import torch
-
-    W = torch.nn.Linear(6, 4).weight
-    given = W if kind == "parameter" else W.detach().bfloat16()
-    with pytest.raises(TypeError, match=r"truncated_svd: A must be what numpy can read; got a \w+.*A\.detach\(\)\.cpu"):
-        svd.truncated_svd(given, 2)

@@ -1,0 +1,568 @@
+"""Every public function of the package with a right call: what the tests that sweep over all of them read.
+
+A function is added in three lines:
+
+    Row(linalg.tikhonov, "m/a", {"A": matrix(TALL, "a"), "M": matrix(TALL, "m"), "lam": scalar(0.1, "aa")}),
+
+Its arrays are slots: a value in float64, a unit, and what else the function asks of it. Units are those of physics. If
+A is measured in a, and M in m, then lam, which is added to AᵀA, is in a², and the answer in m/a. So A times 2 with lam
+times 4 has to give half of the answer, and M times 2 twice the answer: `tests/test_scale.py` asks for that over the
+whole range of numbers. An answer of several parts has a unit for each; None is a part, or an answer, of which that is
+not promised. `tests/test_determinism.py` asks all functions for the same bits again, `tests/test_inputs.py` puts every
+kind of array into every slot.
+"""
+
+import dataclasses
+import inspect
+import itertools
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+
+from lowrank_helpers import (
+    attention,
+    completion,
+    compression,
+    datasets,
+    factor,
+    factorizations,
+    linalg,
+    lora,
+    memory,
+    randomized,
+    slider,
+    svd,
+    training,
+)
+
+
+class Slot(NamedTuple):
+    """An argument that is an array.
+
+    ``rule`` is what the function asks for: a "matrix", "vector", "spectrum" (descending, not negative), "symmetric"
+    matrix (positive definite), "lower" or "upper" triangle, "orthonormal" columns, "counts" (not negative), a "table"
+    (with holes: NaN, or not stored), "places" (whole numbers), an "image" (bytes), a "tensor" of torch. ``sparse`` says
+    what a sparse matrix stands for in its place: "sums" of what is stored for an entry, "observations", of which an
+    entry has at most one, or nothing: it is refused.
+    """
+
+    value: Any
+    unit: str
+    rule: str
+    sparse: str = ""
+
+
+class Scalar(NamedTuple):
+    """An option with a unit, or a list of such."""
+
+    value: Any
+    unit: str
+
+
+class Result(NamedTuple):
+    """What another function returned, taken as it is, with the units of its parts."""
+
+    value: Any
+    units: Mapping[str, str | None]
+
+
+class Made(NamedTuple):
+    """An argument that the function changes, or a folder it writes into: made anew for each call."""
+
+    make: Callable[[], Any]
+
+
+def matrix(value, unit="", rule="matrix", *, sparse=""):
+    return Slot(value, unit, rule, sparse)
+
+
+def vector(value, unit="", rule="vector"):
+    return Slot(np.asarray(value, dtype=float), unit, rule)
+
+
+def spectrum(value, unit=""):
+    return vector(value, unit, "spectrum")
+
+
+def places(*value):
+    return Slot(np.array(value), "", "places")
+
+
+def tensor(value, unit=""):
+    return Slot(torch.tensor(value), unit, "tensor")
+
+
+def scalar(value, unit):
+    return Scalar(value, unit)
+
+
+def parts(answer) -> dict[str, Any]:
+    """What two answers are compared by. Factors that a method is free to turn or to scale are multiplied out."""
+    if isinstance(answer, completion.Completion):
+        biases = answer.mean + answer.row_bias[:, None] + answer.column_bias
+        return {"table": biases + answer.W @ answer.H, "objective": answer.objective, "converged": answer.converged}
+    if isinstance(answer, completion.BayesianCompletion):
+        biases = answer.mean + answer.row_bias[:, :, None] + answer.column_bias[:, None]
+        return {"tables": biases + answer.W @ answer.H, "noise": answer.noise, "residual": answer.residual}
+    if isinstance(answer, factor.NMFResult):
+        return {"product": answer.W @ answer.H} | {
+            name: getattr(answer, name) for name in ("objective", "stationarity", "converged")
+        }
+    if dataclasses.is_dataclass(answer):
+        return {field.name: getattr(answer, field.name) for field in dataclasses.fields(answer)}
+    if hasattr(answer, "_asdict"):
+        return answer._asdict()
+    if isinstance(answer, list):
+        return {f"{name} {i}": part for i, one in enumerate(answer) for name, part in parts(one).items()}
+    return {"": answer}
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+    """A function, the unit of its answer or of each part, and right arguments, by name.
+
+    ``note`` tells rows of one function apart. ``large`` is a shape from which on the function computes its first slot
+    by other means. ``read`` turns the answer into parts.
+    """
+
+    function: Callable[..., Any]
+    answer: str | Mapping[str, str | None] | None
+    arguments: Mapping[str, Any]
+    note: str = ""
+    large: tuple[int, int] | None = None
+    read: Callable[[Any], dict[str, Any]] = parts
+
+    @property
+    def name(self) -> str:
+        return self.function.__name__
+
+    @property
+    def id(self) -> str:
+        """The function's name with its module, where two have one name, and the note."""
+        module = "pca." if self.function is factor.reconstruct else ""
+        return module + self.name + (f", {self.note}" if self.note else "")
+
+    @property
+    def slots(self) -> list[tuple[str, Slot]]:
+        """The slots by the names that messages use; of a tuple of arrays, each of them."""
+        return list(_slots(self.arguments))
+
+    def built(self, prepare: Callable[[Any], Any] = lambda leaf: leaf.value) -> dict[str, Any]:
+        """The arguments of a call: slots, scalars and results as ``prepare`` makes them of themselves, and rng=0."""
+        arguments = {name: _built(argument, prepare) for name, argument in self.arguments.items()}
+        if "rng" in inspect.signature(self.function).parameters:
+            arguments.setdefault("rng", 0)
+        return arguments
+
+
+def _slots(arguments: Mapping[str, Any]) -> Iterator[tuple[str, Slot]]:
+    for name, argument in arguments.items():
+        if isinstance(argument, Slot):
+            yield name, argument
+        elif isinstance(argument, tuple) and not isinstance(argument, Scalar | Result | Made):
+            names = getattr(argument, "_fields", [f"{name}[{i}]" for i in range(len(argument))])
+            yield from _slots(dict(zip(names, argument, strict=True)))
+
+
+def _built(argument: Any, prepare: Callable[[Any], Any]) -> Any:
+    if isinstance(argument, Made):
+        return argument.make()
+    if isinstance(argument, Slot | Scalar | Result):
+        return prepare(argument)
+    if isinstance(argument, tuple):
+        made = [_built(part, prepare) for part in argument]
+        return type(argument)(*made) if hasattr(argument, "_fields") else tuple(made)
+    return argument
+
+
+# ------------------------------------------------------------------------------------------------------- right values
+
+RNG = np.random.default_rng(70)
+TALL, RIGHT, INPUTS = (RNG.standard_normal(shape) for shape in ((7, 4), (7, 2), (9, 4)))
+SQUARE = RNG.standard_normal((5, 5))
+LOWER = np.tril(SQUARE) + 3 * np.eye(5)
+DEFINITE = np.round(SQUARE @ SQUARE.T, 3) + np.eye(5)
+SPECTRUM = [3.0, 2.0, 1.0, 0.5]
+ORTHONORMAL = np.linalg.qr(TALL)[0]
+COUNTS = RNG.poisson(2.0, (8, 6)).astype(float)
+POSITIVE = RNG.random((8, 6)) + 0.1
+TABLE = np.outer(np.append(0.0, RNG.random(11) + 0.5), RNG.random(9) + 0.5) + 0.01 * RNG.standard_normal((12, 9))
+TABLE[RNG.random(TABLE.shape) < 0.3] = np.nan
+TABLE[0, 0] = 0.0  # seen
+SEEN = Slot(TABLE, "a", "table", "observations")
+PICTURE = RNG.integers(0, 256, (16, 20), dtype=np.uint8)
+
+SVD = {"U": "", "s": "a", "Vt": ""}
+PCA = {"scores": "a", "components": "", "variances": "aa", "ratios": "", "mean": "a", "scale": "", "whitened": ""}
+LATENT = {"documents": "a", "s": "a", "Vt": ""}
+COMPLETED = {"table": "a", "objective": "aa", "converged": ""}
+FACTORED = {"product": "a", "objective": "aa", "stationarity": "", "converged": ""}
+ROBUST = {
+    "L": "a", "S": "a", "rank": "", "penalty": "", "objective": "a", "gap": "", "residual": "", "converged": "",
+}  # fmt: skip
+
+TRIPLE = svd.SVDFactors(matrix(ORTHONORMAL[:, :3]), spectrum(SPECTRUM[:3], "a"), matrix(np.eye(3)))
+PERM, L, U = factorizations.lu(SQUARE)
+FACTORS = factorizations.LU(places(*PERM), matrix(L, rule="lower"), matrix(U, "a", "upper"))
+FITTED = completion.als_complete(TABLE, 1, penalty=0.1, tolerance=1e-4)
+FIT = Result(
+    dataclasses.replace(FITTED, row_bias=np.arange(12.0), column_bias=np.arange(9.0), mean=1.5),
+    {"W": "w", "H": "h", "row_bias": "wh", "column_bias": "wh", "mean": "wh", "objective": None, "converged": ""},
+)
+DRAWS = Result(
+    completion.bayesian_complete(TABLE, 1, draws=4, rng=0),
+    {"W": "w", "H": "h", "row_bias": "wh", "column_bias": "wh", "mean": "wh", "noise": "wh", "residual": "wh",
+     "converged": ""},
+)  # fmt: skip
+
+# -------------------------------------------------------------------------------------------- the functions of arrays
+
+ARRAYS = [
+    Row(linalg.vector_norm, "a", {"x": vector(SPECTRUM, "a")}),
+    Row(linalg.vector_norm, "a", {"x": vector(SPECTRUM, "a"), "p": 3.5}, "p = 3.5"),
+    Row(linalg.frobenius_norm, "a", {"A": matrix(TALL, "a")}),
+    Row(linalg.spectral_norm, "a", {"A": matrix(TALL, "a")}),
+    Row(linalg.nuclear_norm, "a", {"A": matrix(TALL, "a")}),
+    Row(linalg.numerical_rank, "", {"A": matrix(TALL, "a")}),
+    Row(linalg.rank_factorization, {"C": "a", "R": ""}, {"A": matrix(TALL, "a")}),
+    Row(linalg.pinv, "/a", {"A": matrix(TALL, "a")}),
+    Row(linalg.lstsq, "m/a", {"A": matrix(TALL, "a"), "M": matrix(RIGHT, "m")}),
+    Row(linalg.tikhonov, "m/a", {"A": matrix(TALL, "a"), "M": matrix(RIGHT, "m"), "lam": scalar(0.1, "aa")}),
+    Row(linalg.factor_parameters, "", {"m": 5, "n": 4, "rank": 2}),
+    Row(linalg.break_even_rank, "", {"m": 5, "n": 4}),
+    Row(linalg.degrees_of_freedom, "", {"m": 5, "n": 4, "rank": 2}),
+    Row(factorizations.householder_qr, {"Q": "", "R": "a"}, {"A": matrix(TALL, "a")}),
+    Row(factorizations.lu, {"perm": "", "L": "", "U": "a"}, {"A": matrix(SQUARE, "a")}),
+    Row(factorizations.cholesky, "a", {"A": matrix(DEFINITE, "aa", "symmetric")}),
+    Row(factorizations.solve_lower, "m/a", {"L": matrix(LOWER, "a", "lower"), "b": matrix(SQUARE, "m")}),
+    Row(factorizations.solve_upper, "m/a", {"U": matrix(LOWER.T, "a", "upper"), "b": matrix(SQUARE, "m")}),
+    Row(factorizations.lu_solve, "m/a", {"factors": FACTORS, "b": matrix(SQUARE, "m")}),
+    Row(svd.truncated_svd, SVD, {"A": matrix(TALL, "a"), "rank": 2}),
+    Row(svd.reconstruct, "a", {"factors": TRIPLE}),
+    Row(svd.fix_signs, SVD, {"factors": TRIPLE}),
+    Row(svd.jacobi_svd, SVD, {"A": matrix(TALL, "a")}),
+    Row(
+        svd.worked_svd,
+        {"gram": "aa", "eigenvalues": "aa", "V": "", "s": "a", "U": ""},
+        {"A": matrix(RIGHT, "a")},
+    ),
+    Row(svd.energy, "", {"s": spectrum(SPECTRUM, "a")}),
+    Row(svd.tail_error, "a", {"s": spectrum(SPECTRUM, "a"), "rank": 1}),
+    Row(svd.tail_error, "a", {"s": spectrum(SPECTRUM, "a"), "rank": 1, "norm": "nuclear"}, "nuclear"),
+    Row(svd.rank_for_error, "", {"s": spectrum(SPECTRUM, "a"), "tolerance": 0.4}),
+    Row(
+        svd.rank_for_error,
+        "",
+        {"s": spectrum(SPECTRUM, "a"), "tolerance": scalar(1.2, "a"), "relative": False},
+        "absolute",
+    ),
+    Row(svd.schatten_norm, "a", {"A": matrix(TALL, "a"), "p": 3}),
+    Row(svd.ky_fan_norm, "a", {"A": matrix(TALL, "a"), "k": 2}),
+    Row(randomized.randomized_svd, SVD, {"A": matrix(TALL, "a", sparse="sums"), "rank": 2, "oversample": 1}),
+    Row(randomized.block_krylov_svd, SVD, {"A": matrix(TALL, "a", sparse="sums"), "rank": 2, "block": 2}),
+    Row(
+        randomized.estimate_error,
+        "a",
+        {"A": matrix(TALL, "a", sparse="sums"), "Q": matrix(ORTHONORMAL[:, :2], rule="orthonormal")},
+    ),
+    Row(factor.pca, PCA, {"X": matrix(TALL, "a"), "rank": 2}),
+    Row(
+        factor.pca,
+        PCA | {"scores": "", "variances": "", "scale": "a"},
+        {"X": matrix(TALL, "a"), "rank": 2, "scale": True, "whiten": True},
+        "scaled, whitened",
+    ),
+    Row(factor.project, "a", {"result": Result(factor.pca(TALL, 2), PCA), "X": matrix(INPUTS, "a")}),
+    Row(factor.reconstruct, "a", {"result": Result(factor.pca(TALL, 2), PCA), "scores": matrix(RIGHT, "a")}),
+    Row(factor.lsa, LATENT, {"X": matrix(TALL, "a", sparse="sums"), "rank": 2}),
+    Row(
+        factor.fold_in,
+        "a",
+        {"space": Result(factor.lsa(TALL, 2, rng=0), LATENT), "X": matrix(INPUTS, "a", sparse="sums")},
+    ),
+    Row(factor.optimal_rank, "", {"s": spectrum(SPECTRUM, "a"), "shape": (4, 9)}),
+    Row(factor.optimal_rank, "", {"s": spectrum(SPECTRUM, "a"), "shape": (4, 9), "noise": scalar(0.2, "a")}, "noise"),
+    Row(factor.optimal_threshold, "a", {"s": spectrum(SPECTRUM, "a"), "shape": (4, 9)}),
+    Row(
+        factor.optimal_threshold,
+        "a",
+        {"s": spectrum(SPECTRUM, "a"), "shape": (4, 9), "noise": scalar(0.2, "a")},
+        "noise",
+    ),
+    Row(factor.marchenko_pastur_median, "", {"beta": 0.5}),
+    Row(factor.robust_pca, ROBUST, {"A": matrix(TALL, "a"), "tolerance": 1e-4}),
+    Row(factor.singular_value_threshold, "a", {"A": matrix(TALL, "a"), "level": scalar(0.7, "a")}),
+    Row(
+        factor.nmf,
+        FACTORED,
+        {"A": matrix(POSITIVE, "a", "counts", sparse="sums"), "rank": 2},
+        large=(320, 310),
+    ),
+    Row(
+        factor.nmf,
+        FACTORED | {"objective": "a"},
+        {"A": matrix(COUNTS, "a", "counts", sparse="sums"), "rank": 2, "loss": "kullback-leibler", "tolerance": 1e-2},
+        "kullback-leibler",
+        large=(320, 310),
+    ),
+    Row(
+        factor.nmf,
+        FACTORED,
+        {
+            "A": matrix(POSITIVE, "a", "counts", sparse="sums"),
+            "rank": 2,
+            "method": "multiplicative",
+            "init": "random",
+            "tolerance": 1e-2,
+        },
+        "multiplicative, random",
+    ),
+    Row(
+        factor.nmf,
+        FACTORED | {"product": "wh", "objective": "whwh"},
+        {
+            "A": matrix(POSITIVE, "wh", "counts", sparse="sums"),
+            "rank": 2,
+            "init": (matrix(POSITIVE[:, :2], "w", "counts"), matrix(POSITIVE[:2], "h", "counts")),
+        },
+        "given start",
+    ),
+    Row(
+        completion.als_complete,
+        COMPLETED,
+        {
+            "A": SEEN,
+            "rank": 1,
+            "penalty": scalar(0.1, "a"),
+            "tolerance": 1e-4,
+        },
+    ),
+    Row(
+        completion.als_complete,
+        COMPLETED,
+        {"A": SEEN, "rank": 1, "biases": True, "tolerance": 1e-2},
+        "biases",
+    ),
+    Row(
+        completion.als_complete,
+        None,  # the table of what was seen has no unit
+        {
+            "A": SEEN,
+            "rank": 1,
+            "penalty": 0.1,
+            "weighted": True,
+            "implicit_features": 0.5,
+            "tolerance": 1e-4,
+        },
+        "implicit features",
+    ),
+    Row(
+        completion.sgd_complete,
+        None,  # its start and its learning rate are for entries of the size of stars
+        {"A": SEEN, "rank": 1, "penalty": 0.1, "max_epochs": 300},
+    ),
+    Row(
+        completion.soft_impute,
+        COMPLETED,
+        {"A": SEEN, "penalty": scalar(0.5, "a")},
+        large=(40, 36),
+    ),
+    Row(
+        completion.soft_impute_path,
+        {f"{part} {i}": unit for i in range(2) for part, unit in COMPLETED.items()},
+        {"A": SEEN, "penalties": scalar([2.0, 0.5], "a")},
+    ),
+    Row(
+        completion.implicit_als,
+        {"table": "", "objective": "", "converged": ""},
+        {"C": matrix(COUNTS, "a", "counts", sparse="observations"), "rank": 2, "confidence": scalar(2.0, "/a")},
+    ),
+    Row(
+        completion.bayesian_complete,
+        {"tables": "a", "noise": "a", "residual": "a"},
+        {"A": SEEN, "rank": 1, "draws": 4, "burn_in": 2},
+    ),
+    Row(completion.predict, "wh", {"result": FIT, "rows": places(3, 1, 4), "columns": places(5, 1, 2)}),
+    Row(
+        completion.predict_interval,
+        {"mean": "wh", "lower": "wh", "upper": "wh"},
+        {"result": DRAWS, "rows": places(3, 1, 4), "columns": places(5, 1, 2)},
+    ),
+    Row(
+        compression.activation_aware_factor,
+        {"A": "", "B": "w", "s": "wx"},
+        {"W": matrix(SQUARE[:, :4], "w"), "rank": 2, "inputs": matrix(INPUTS, "x")},
+    ),
+    Row(
+        compression.activation_aware_factor,
+        {"A": "", "B": "w", "s": "wx"},
+        {"W": matrix(SQUARE, "w"), "rank": 2, "gram": matrix(DEFINITE, "xx", "symmetric")},
+        "gram",
+    ),
+    Row(compression.layer_cost, {"flops": "", "bytes": "", "intensity": ""}, {"m": 5, "n": 4, "rank": 2}),
+    Row(datasets.load, None, {"name": "karate"}),
+    Row(datasets.low_rank, None, {"m": 6, "n": 5, "rank": 2, "noise": 0.1}),
+    Row(datasets.with_spectrum, "a", {"s": spectrum(SPECTRUM, "a"), "m": 6, "n": 5}),
+    Row(datasets.gray, None, {"image": Slot(np.stack([PICTURE] * 3, axis=2), "", "image")}),
+    Row(slider.rank_slider, None, {"image": Slot(PICTURE, "", "image"), "max_rank": 4, "start": 2}),
+    Row(memory.training_memory, None, {"layers": 2, "width": 8, "hidden": 12}),
+    Row(memory.memory_calculator, None, {"preset": "1 B"}),
+]
+
+# ---------------------------------------------------------------------------------- networks: tensors, models, folders
+
+TEXT = b"to be or not to be, that is the question; "
+FOLDERS = tempfile.TemporaryDirectory()
+NUMBERS = itertools.count()
+
+
+def folder() -> Path:
+    """A name in a folder that lasts as long as this process."""
+    return Path(FOLDERS.name) / str(next(NUMBERS))
+
+
+def gpt():
+    return training.GPT(training.GPTConfig(context=8, width=16, heads=2, layers=1, hidden=24))
+
+
+def adapted():
+    model = lora.add_lora(gpt(), 2, alpha=4, targets=["q_proj", "head"], rng=0)
+    for parameter in lora.lora_parameters(model):
+        torch.nn.init.ones_(parameter)
+    return model
+
+
+def saved_adapter():
+    return lora.save_lora(adapted(), folder())
+
+
+def saved_checkpoint():
+    return training.save_checkpoint(folder(), 3, {"weight": torch.ones(2)}, {"loss": 0.5}).parent
+
+
+def linear():
+    layer = torch.nn.Linear(4, 5)
+    with torch.no_grad():
+        layer.weight.copy_(torch.from_numpy(SQUARE[:, :4]))
+        layer.bias.zero_()
+    return layer
+
+
+def weights(*shape):
+    return tensor(RNG.standard_normal(shape))
+
+
+TOKENS = weights(6, 8)
+# two heads of four numbers, a latent space of three, two rotated numbers
+LATENT_WEIGHTS = attention.LatentWeights(
+    weights(8, 3), weights(3, 8), weights(3, 8), weights(8, 8), weights(8, 8), weights(8, 2), weights(8, 4)
+)
+TRAINING = {"corpus": TEXT, "steps": 3, "batch_size": 2, "learning_rate": 1e-2}
+
+NETWORKS = [
+    # What is beyond the range of a network's tensors is infinite, as anywhere in torch: units only where none can be.
+    Row(
+        attention.attention,
+        "v",
+        {"q": weights(4, 3, 2), "k": weights(2, 5, 2), "v": tensor(RNG.standard_normal((2, 5, 3)), "v")},
+    ),
+    Row(
+        attention.multi_head_attention,
+        None,
+        {
+            "x": TOKENS,
+            "W_Q": weights(8, 8),
+            "W_K": weights(8, 4),
+            "W_V": weights(8, 4),
+            "W_O": weights(8, 8),
+            "heads": 4,
+            "kv_heads": 2,
+            "rotary": True,
+        },
+    ),
+    Row(attention.rotate, None, {"x": TOKENS, "start": 2}),
+    Row(attention.latent_cache, None, {"x": TOKENS, "weights": LATENT_WEIGHTS}),
+    Row(attention.latent_attention, None, {"x": TOKENS, "weights": LATENT_WEIGHTS, "heads": 2}),
+    Row(
+        attention.latent_attention,
+        None,
+        {"x": TOKENS, "weights": LATENT_WEIGHTS, "heads": 2, "form": "absorbed"},
+        "absorbed",
+    ),
+    Row(
+        attention.compress_kv,
+        {"W_DKV": "w", "W_UK": "", "W_UV": ""},
+        {
+            "W_K": tensor(SQUARE[:4], "w"),
+            "W_V": tensor(SQUARE[1:, :3], "w"),
+            "rank": 2,
+            "X": tensor(INPUTS, "x"),
+        },
+    ),
+    Row(attention.kv_cache_elements, None, {"kv_heads": 2, "head_dim": 4}),
+    Row(attention.latent_cache_elements, None, {"latent_dim": 3, "rope_dim": 2}),
+    Row(attention.kv_cache_bytes, None, {"elements": 5, "layers": 3, "tokens": 7}),
+    Row(
+        compression.factor_linear,
+        None,
+        {"layer": Made(linear), "rank": 2, "inputs": matrix(INPUTS)},
+        read=lambda pair: {name: weight.detach().numpy() for name, weight in pair.state_dict().items()},
+    ),
+    Row(lora.add_lora, None, {"model": Made(gpt), "rank": 2, "alpha": 4, "targets": ["q_proj", "head"]}),
+    Row(
+        lora.add_lora,
+        None,
+        {"model": Made(gpt), "rank": 2, "alpha": 4, "targets": ["q_proj", "head"], "init": "pissa", "dora": True},
+        "pissa, dora",
+    ),
+    Row(lora.lora_parameters, None, {"model": Made(adapted)}),
+    Row(lora.merge_lora, None, {"model": Made(adapted)}),
+    Row(lora.unmerge_lora, None, {"model": Made(lambda: lora.merge_lora(adapted()))}),
+    Row(lora.set_adapter, None, {"model": Made(adapted), "name": "default"}),
+    Row(lora.save_lora, None, {"model": Made(adapted), "folder": Made(folder)}),
+    Row(lora.load_lora, None, {"model": Made(gpt), "folder": Made(saved_adapter)}),
+    Row(
+        training.chunked_cross_entropy,
+        None,
+        {
+            "hidden": weights(6, 3),
+            "weight": weights(5, 3),
+            "targets": tensor([0, 4, 1, 2, 0, 3]),
+        },
+    ),
+    Row(training.pretrain, None, {"model": Made(gpt), **TRAINING}),
+    Row(
+        training.finetune,
+        None,
+        {"model": Made(gpt), "method": "lora", "rank": 2, "dropout": 0.3, "targets": ["q_proj", "head"], **TRAINING},
+    ),
+    Row(training.prepare, None, {"model": Made(gpt), "method": "adapters"}),
+    Row(training.evaluate, None, {"model": Made(gpt), "corpus": TEXT}),
+    Row(training.generate, None, {"model": Made(gpt), "prompt": b"to be", "length": 5}),
+    Row(training.learning_rate_at, None, {"step": 2, "steps": 6, "peak": 1.0, "warmup": 1, "final": 0.1}),
+    Row(training.load_base_model, None, {}),
+    Row(training.base_model_record, None, {}),
+    Row(training.load_corpus, None, {"name": "tkinter", "split": "validation"}),
+    Row(
+        training.save_checkpoint,
+        None,
+        {"folder": Made(folder), "step": 3, "tensors": {"weight": torch.ones(2)}, "state": {"loss": 0.5}},
+    ),
+    Row(training.latest_checkpoint, None, {"folder": Made(saved_checkpoint)}),
+]
+
+ROWS = ARRAYS + NETWORKS
+
+#: Public callables without a row, or whole modules of such, and why.
+EXCEPTIONS = {
+    "exercises": "its functions take a reader's answer, right or wrong, and say which (tests/test_exercises.py)",
+    "plotting": "its functions draw on axes and return them (tests/test_plotting.py)",
+    "lora.disable_lora": "a context, not an answer (tests/test_lora.py)",
+    "training.standard_library": "seconds a call: it reads all of Python's library (tests/test_training_corpus.py)",
+    "lora.LoRALinear": "a layer of a network, made by add_lora",
+    "training.GPT": "a network; every function of `training` is called with one",
+}

@@ -39,61 +39,63 @@ class Products(NamedTuple):
     transposed_times: Callable[[Array], Array]
 
 
-def read(A: Matrix, function: str) -> Products:
+def read(A: Matrix, function: str, name: str = "A") -> Products:
     """Read a dense matrix, a sparse one or an operator."""
     if isinstance(A, LinearOperator):
         return _operator(A, function)
     if scipy.sparse.issparse(A):
-        return _sparse(A, function)
-    return _dense(A, function)
+        return _sparse(A, function, name)
+    return _dense(A, function, name)
 
 
-def _dense(A: Any, function: str) -> Products:
+def _dense(A: Any, function: str, name: str) -> Products:
     """Read a dense matrix; entries that are not finite show in the first product, which saves a pass over A.
 
     Products of a file mapped into memory read it as they go along.
     """
     plain = type(A) in (np.ndarray, np.memmap) and A.dtype in PLAIN and A.ndim == 2 and A.size > 0
-    dense = np.asarray(A) if plain else _checks.matrix(A, function)
+    dense = np.asarray(A) if plain else _checks.matrix(A, function, name)
 
     def product(factor: Array, X: Array) -> Array:
         with np.errstate(over="ignore", invalid="ignore"):
             result: Array = factor @ X
         if not np.isfinite(result).all():
-            _checks.matrix(A, function)
-            _products_in_range(result, dense, function)
+            _checks.matrix(A, function, name)
+            _products_in_range(result, dense, function, name)
         return result
 
     m, n = dense.shape
     return Products((m, n), dense.dtype, lambda X: product(dense, X), lambda Y: product(dense.T, Y))
 
 
-def _sparse(A: Any, function: str) -> Products:
+def _sparse(A: Any, function: str, name: str) -> Products:
     """Read a sparse matrix as a dense one; of formats other than CSR and CSC it makes a CSR copy."""
     if A.ndim != 2 or 0 in A.shape:
-        raise ValueError(f"{function}: A must be a matrix with at least one row and one column; got shape {A.shape}.")
+        raise ValueError(
+            f"{function}: {name} must be a matrix with at least one row and one column; got shape {A.shape}."
+        )
     stored = A if A.format in ("csr", "csc") else A.tocsr()
     if stored.dtype not in PLAIN:
-        entries = _checks.vector(stored.data, function, "A.data") if stored.nnz else np.zeros(0)
+        entries = _checks.vector(stored.data, function, f"{name}.data") if stored.nnz else np.zeros(0)
         stored = stored.astype(entries.dtype)
 
     def product(factor: Any, X: Array) -> Array:
         with np.errstate(over="ignore", invalid="ignore"):
             result: Array = factor @ X
         if not np.isfinite(result).all():
-            _checks.vector(stored.data, function, "A.data")
-            _products_in_range(result, stored.data, function)
+            _checks.vector(stored.data, function, f"{name}.data")
+            _products_in_range(result, stored.data, function, name)
         return result
 
     return Products(A.shape, stored.dtype, lambda X: product(stored, X), lambda Y: product(stored.T, Y))
 
 
-def _products_in_range(result: Array, entries: Array, function: str) -> None:
+def _products_in_range(result: Array, entries: Array, function: str, name: str) -> None:
     """Refuse infinite products before LAPACK gets them, which may never return."""
     if not np.isfinite(result).all():
         raise ValueError(
-            f"{function}: products with A must be finite; got entries of A up to {np.abs(entries).max():.1e}, "
-            "whose products overflow. Divide A by it first, and multiply s by it afterwards."
+            f"{function}: products with {name} must be finite; got entries up to {np.abs(entries).max():.1e}, "
+            f"whose products overflow. Divide {name} by it first, and multiply s by it afterwards."
         )
 
 

@@ -200,18 +200,16 @@ def block_krylov_svd(
             f"block_krylov_svd: steps times block must be at least rank = {r}; got {t} · {b} = {t * b}. "
             f"Pass steps={math.ceil(r / b)} or more."
         )
-    generator = _checks.generator(rng, "block_krylov_svd")
-    m, n = products.shape
-    if m <= n:
-        return _block_krylov(products, r, b, t, generator)
-    wide = Products((n, m), products.dtype, products.transposed_times, products.times)
-    U, s, Vt = _block_krylov(wide, r, b, t, generator)
-    return SVDFactors(np.ascontiguousarray(Vt.T), s, np.ascontiguousarray(U.T))
+    return krylov_factors(products, r, b, t, _checks.generator(rng, "block_krylov_svd"))
 
 
-def _block_krylov(A: Products, rank: int, block: int, steps: int, rng: np.random.Generator) -> SVDFactors[Any]:
+def krylov_factors(A: Products, rank: int, block: int, steps: int, rng: np.random.Generator) -> SVDFactors[Any]:
     """Collect the orthonormal basis P of the Krylov space and T = Aᵀ P, block by block; the factors are T's."""
     m, n = A.shape
+    if m > n:
+        wide = Products((n, m), A.dtype, A.transposed_times, A.times)
+        U, s, Vt = krylov_factors(wide, rank, block, steps, rng)
+        return SVDFactors(np.ascontiguousarray(Vt.T), s, np.ascontiguousarray(U.T))
     room = min(steps * block, m + block)
     P, T = (np.empty((length, room), dtype=A.dtype, order="F") for length in (m, n))
     Z = rng.standard_normal((n, block), dtype=A.dtype)
@@ -298,25 +296,31 @@ def estimate_error(A: Matrix, Q: ArrayLike, *, probes: int = 10, power_iteration
             "Pass np.linalg.qr(Q)[0]."
         )
     X = generator.standard_normal((products.shape[1], count), dtype=products.dtype)
-    logarithms = np.full(count, math.log(10 * math.sqrt(2 / math.pi)))
-    for place in range(q + 1):
+    Y = products.times(X)
+    Y, lengths = _unit(Y - Q @ (Q.T @ Y))
+    size = lengths.max()
+    if size == 0:
+        return 0.0
+    grown = lengths / size  # of each column, ‖(E Eᵀ)^i E ω‖ over size^(2i + 1)
+    for _ in range(q):
+        X, lengths = _unit(products.transposed_times(Y))
+        grown *= lengths / size
         Y = products.times(X)
         Y, lengths = _unit(Y - Q @ (Q.T @ Y))
-        logarithms += lengths
-        if place < q:
-            X, lengths = _unit(products.transposed_times(Y))
-            logarithms += lengths
-    return math.exp(logarithms.max() / (2 * q + 1))
+        grown *= lengths / size
+    with np.errstate(over="ignore"):
+        bound = size * (10 * math.sqrt(2 / math.pi) * grown.max()) ** (1 / (2 * q + 1))
+    return float(_checks.in_range(bound, "estimate_error", "the bound"))
 
 
-def _unit(Y: Array) -> tuple[Array, Array]:
-    """Return the columns of Y at length 1, or zeros, and the logarithms of their lengths."""
+def _unit(Y: Array) -> tuple[Array, NDArray[np.float64]]:
+    """Return the columns of Y at length 1, or zeros, and their lengths."""
     largest = np.abs(Y).max(axis=0)
     Y = np.divide(Y, largest, out=np.zeros_like(Y), where=largest > 0)
     lengths = np.linalg.norm(Y, axis=0)
-    with np.errstate(divide="ignore"):
-        logarithms = np.log(largest.astype(np.float64)) + np.log(lengths, dtype=np.float64)
-    return np.divide(Y, lengths, out=Y, where=lengths > 0), logarithms
+    with np.errstate(over="ignore"):
+        lengths_of_all = largest * lengths.astype(np.float64)
+    return np.divide(Y, lengths, out=Y, where=lengths > 0), lengths_of_all
 
 
 def _factors(Q: Array, T: Array, rank: int, rng: np.random.Generator) -> SVDFactors[Any]:

@@ -332,8 +332,9 @@ def test_entries_next_to_nothing_leave_the_divergence_finite(case, method):
 ], ids=["cliques", "one-hot", "ring", "duplicated", "ones"])  # fmt: skip
 def test_the_default_start_is_the_same_each_time_also_where_a_krylov_space_runs_out(A):
     for form in (A, scipy.sparse.csr_array(A)):
-        starts = [_nmf_start.nndsvd(form, 5, 0.1) for _ in range(3)]
-        assert all((W == starts[0][0]).all() and (H == starts[0][1]).all() for W, H in starts[1:])
+        first = _nmf_start.nndsvd(form, 5, 0.1)
+        for _ in range(2):
+            assert all((one == again).all() for one, again in zip(first, _nmf_start.nndsvd(form, 5, 0.1), strict=True))
 
 
 @every_method

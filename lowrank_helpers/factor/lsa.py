@@ -14,8 +14,8 @@ from numpy.typing import ArrayLike, NDArray
 from lowrank_helpers import _checks
 from lowrank_helpers._bases import thin_svd
 from lowrank_helpers._checks import Array, F, Float64, Seed
-from lowrank_helpers._products import Sparse
-from lowrank_helpers.randomized import block_krylov_svd
+from lowrank_helpers._products import Sparse, read
+from lowrank_helpers.randomized import krylov_factors
 from lowrank_helpers.svd import SVDFactors, fix_signs
 
 Texts: TypeAlias = ArrayLike | Sparse
@@ -184,4 +184,4 @@ def _weights(X: Any, function: str) -> Any:
 def _leading_terms(A: Any, rank: int, steps: int, rng: np.random.Generator) -> Array:
     """Right singular vectors, as columns, from a Krylov space of many small blocks."""
     block = min(max(math.ceil(rank / 8), 10), *A.shape)
-    return block_krylov_svd(A, rank, block=block, steps=steps, rng=rng).Vt.T
+    return krylov_factors(read(A, "lsa", "X"), rank, block, steps, rng).Vt.T

@@ -4,6 +4,7 @@ Finding the best W and H is NP-hard, so every method here ends in a stationary p
 losses: half the squared Frobenius norm, and the generalised Kullback-Leibler divergence, for counts.
 """
 
+import math
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -160,9 +161,12 @@ def nmf(
     generator = _checks.generator(rng, "nmf")
     shown = _checks.progress_shown(progress, "nmf")
     given = _given(A, rank, init) if isinstance(init, tuple) else None
-    half = -(-_exponent(A) // 2)  # A 2^(-2 half) has entries near 1, so that logarithms cost no digits either
-    A = _times_power(A, -2 * half)
-    W, H = _start(A, rank, init, method, generator) if given is None else (np.ldexp(F, -half) for F in given)
+    k = _exponent(A)  # the largest entry of 2⁻ᵏ A is near 1, so that logarithms cost no digits
+    A = _times_power(A, -k)
+    if given is None:
+        W, H = _start(A, rank, init, method, generator)
+    else:
+        W, H = np.ldexp(given[0], -(k // 2)), np.ldexp(given[1], k // 2 - k)
     if not frobenius:
         _refuse_infinite(A, W, H)
     if method == "hals":
@@ -173,9 +177,9 @@ def nmf(
     found = _run(A, steps, frobenius, max_iterations, tolerance, shown)
     return replace(
         found,
-        W=np.ldexp(found.W, half),
-        H=np.ldexp(found.H, half),
-        objective=np.ldexp(found.objective, (4 if frobenius else 2) * half),
+        W=_times_root(found.W, k),
+        H=_times_root(found.H, k),
+        objective=np.ldexp(found.objective, 2 * k if frobenius else k),
     )
 
 
@@ -249,6 +253,11 @@ def _times_power(A: Any, k: int) -> Any:
     if not scipy.sparse.issparse(A):
         return np.ldexp(A, k)
     return scipy.sparse.csr_array((np.ldexp(A.data, k), A.indices, A.indptr), shape=A.shape)
+
+
+def _times_root(F: Array, k: int) -> Array:
+    """Return 2^(k/2) F."""
+    return np.ldexp(F if k % 2 == 0 else F * F.dtype.type(math.sqrt(2)), k // 2)
 
 
 def _squares_in_range(largest: float, size: int, dtype: Any) -> bool:

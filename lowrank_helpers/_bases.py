@@ -22,10 +22,15 @@ class _Cholesky(NamedTuple):
 def thin_svd(T: Array, rank: int) -> tuple[Array, Array, Array]:
     """Return the leading `rank` singular triples (U, s, Vt) of a matrix of few columns; as many as it can have.
 
-    A float32 T is worked on in float64, where Cholesky QR fails for κ(T) above 10⁸ or so, and is right to float32
-    below: in float32 T R⁻¹ loses directions of T already where κ(T) is 10⁴.
+    A float32 T is worked on in float64: there TᵀT has all its digits, and its eigenvalues are the σ² to float32. In
+    float32, T R⁻¹ loses directions of T already where κ(T) is 10⁴.
     """
     wide = T.astype(np.float64, copy=False)
+    if T.dtype == np.float32 and T.size:
+        squares, Y = (found[..., : -rank - 1 : -1] for found in np.linalg.eigh(wide.T @ wide))
+        if squares[-1] > 1e-8 * squares[0]:  # then T Y diag(1/σ) is orthonormal to float32 too
+            s = np.sqrt(squares)
+            return (wide @ (Y / s)).astype(T.dtype), s.astype(T.dtype), Y.T.astype(T.dtype)
     first = _cholesky(wide)
     if first is not None:
         Z = wide @ first.inverse

@@ -105,7 +105,22 @@ def exponent(*arrays: Array) -> int:
     return math.frexp(max(float(np.abs(array).max()) for array in arrays))[1]
 
 
-def in_range(array: Array, function: str, name: str) -> Array:
+def excess(array: Array) -> int:
+    """The k for which array · 2⁻ᵏ is in the middle half of its dtype's range: 0 for all but the largest and smallest.
+
+    There sums and products of two have room, and where k is 0 not even the smallest entries are rounded.
+    """
+    k, half = exponent(array), np.finfo(array.dtype).maxexp // 2
+    return k - max(-half, min(k, half))
+
+
+def times_power(array: NDArray[F], k: int, function: str, name: str = "the result") -> NDArray[F]:
+    """Return array · 2ᵏ, or refuse what its dtype cannot hold."""
+    with np.errstate(over="ignore"):
+        return in_range(np.ldexp(array, k), function, name)
+
+
+def in_range(array: NDArray[F], function: str, name: str) -> NDArray[F]:
     """Refuse a result that its dtype cannot hold."""
     if not np.isfinite(array).all():
         raise ValueError(

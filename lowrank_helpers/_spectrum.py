@@ -90,14 +90,15 @@ def tail_error(s: ArrayLike, rank: int, *, norm: Norm = "frobenius") -> float:
     >>> round(tail_error([3.0, 2.0, 1.0], 1) ** 2, 12), tail_error([3.0, 2.0, 1.0], 1, norm="spectral")
     (5.0, 2.0)
     """
-    s = _checks.singular_values(s, "tail_error")
+    s = _checks.singular_values(s, "tail_error").astype(np.float64)
     r = _checks.integer(rank, 0, len(s), "tail_error", "rank", limit="len(s)")
-    return float(_tail_errors(s, _checks.choice(norm, get_args(Norm), "tail_error", "norm"))[r])
+    k = _checks.excess(s)
+    errors = _tail_errors(np.ldexp(s, -k), _checks.choice(norm, get_args(Norm), "tail_error", "norm"))
+    return float(_checks.times_power(np.asarray(errors[r]), k, "tail_error"))
 
 
 def _tail_errors(s: Array, norm: str) -> Array:
     """The errors of all ranks, 0 to p; np.hypot neither overflows nor underflows."""
-    s = s.astype(np.float64)
     if norm != "spectral":
         add = np.hypot if norm == "frobenius" else np.add
         s = add.accumulate(s[::-1])[::-1]
@@ -145,10 +146,9 @@ def rank_for_error(s: ArrayLike, tolerance: float, *, norm: Norm = "frobenius", 
     below = 1.0 if relative else None  # from 1 on the zero matrix would do: whoever writes that means an absolute error
     step = "It is relative to the norm of the matrix; for an absolute error pass relative=False." if relative else ""
     tolerance = _checks.number(tolerance, "rank_for_error", "tolerance", least=0.0, below=below, step=step)
-    k = _checks.exponent(s)  # sums of the largest numbers would be infinite
-    errors = _tail_errors(
-        np.ldexp(s.astype(np.float64), -k), _checks.choice(norm, get_args(Norm), "rank_for_error", "norm")
-    )
+    s = s.astype(np.float64)
+    k = _checks.excess(s)  # sums of the largest numbers would be infinite
+    errors = _tail_errors(np.ldexp(s, -k), _checks.choice(norm, get_args(Norm), "rank_for_error", "norm"))
     with np.errstate(over="ignore"):
         allowed = tolerance * errors[0] if relative else np.ldexp(tolerance, -k)
     return int((errors <= allowed).argmax())
@@ -188,7 +188,10 @@ def schatten_norm(A: ArrayLike, p: float) -> float:
     5.0
     """
     A = _checks.matrix(A, "schatten_norm")
-    return vector_norm(scipy.linalg.svdvals(A), _checks.norm_order(p, "schatten_norm"))
+    k = _checks.exponent(A)
+    s = scipy.linalg.svdvals(np.ldexp(A, -k)).astype(np.float64)
+    norm = vector_norm(s, _checks.norm_order(p, "schatten_norm"))
+    return float(_checks.times_power(np.asarray(norm), k, "schatten_norm"))
 
 
 def ky_fan_norm(A: ArrayLike, k: int) -> float:
@@ -227,4 +230,6 @@ def ky_fan_norm(A: ArrayLike, k: int) -> float:
     """
     A = _checks.matrix(A, "ky_fan_norm")
     k = _checks.rank(k, A.shape, "ky_fan_norm", "k")
-    return float(scipy.linalg.svdvals(A)[:k].sum())
+    j = _checks.exponent(A)
+    s = scipy.linalg.svdvals(np.ldexp(A, -j)).astype(np.float64)
+    return float(_checks.times_power(np.asarray(s[:k].sum()), j, "ky_fan_norm"))

@@ -4,6 +4,7 @@ Tokens are rows: x is (…, tokens, width), and a projection is ``x @ W`` with W
 ``torch.nn.Linear``'s weight. Heads stand side by side in the columns of W_Q, W_K, W_V and in the rows of W_O.
 """
 
+import math
 from typing import Literal, NamedTuple, get_args
 
 from lowrank_helpers import _checks, _extra
@@ -416,7 +417,7 @@ def compress_kv(W_K: Tensor, W_V: Tensor, rank: int, *, X: Tensor | None = None)
             f"compress_kv: W_K and W_V must read the same inputs; got shapes {tuple(W_K.shape)} and "
             f"{tuple(W_V.shape)}. The weight of an nn.Linear is (out, in): pass weight.T."
         )
-    W = torch.cat([W_K, W_V], dim=1).double()
+    W, k = _unit(torch.cat([W_K, W_V], dim=1), "compress_kv", "[W_K W_V]")
     outputs = W
     if X is not None:
         _check_tensor(X, 2, "compress_kv", "X", exactly=True)
@@ -425,13 +426,34 @@ def compress_kv(W_K: Tensor, W_V: Tensor, rank: int, *, X: Tensor | None = None)
                 f"compress_kv: X must have {W.shape[0]} columns, one for each row of W_K; got shape {tuple(X.shape)}. "
                 "Its rows are tokens."
             )
-        outputs = X.double() @ W
+        outputs = _unit(X, "compress_kv", "X")[0] @ W
     most = min(*W.shape, *outputs.shape)
     limit = "min(width, keys + values)" if X is None else "min(width, keys + values, rows of X)"
     rank = _checks.integer(rank, 1, most, "compress_kv", "rank", limit=limit)
     V = torch.linalg.svd(outputs, full_matrices=False).Vh[:rank].T
-    up = V.T.to(W_K.dtype)
-    return LatentKV((W @ V).to(W_K.dtype), up[:, : W_K.shape[1]], up[:, W_K.shape[1] :])
+    up, down = V.T.to(W_K.dtype), _times_power(W @ V, k).to(W_K.dtype)
+    if not bool(down.isfinite().all()):
+        raise ValueError(
+            f"compress_kv: W_DKV must be within the range of {W_K.dtype}; it has entries above "
+            f"{torch.finfo(W_K.dtype).max:.1e}. Divide W_K and W_V by their largest entry first."
+        )
+    return LatentKV(down, up[:, : W_K.shape[1]], up[:, W_K.shape[1] :])
+
+
+def _unit(W: Tensor, function: str, name: str) -> tuple[Tensor, int]:
+    """W · 2⁻ᵏ of a size of about 1 in float64, and k: so that products and squares are within its range."""
+    largest = float(W.detach().abs().max())
+    if not math.isfinite(largest):
+        raise ValueError(
+            f"{function}: {name} must be finite; it has NaN or infinite entries. Look where they were made."
+        )
+    k = math.frexp(largest)[1]
+    return _times_power(W.double(), -k), k
+
+
+def _times_power(W: Tensor, k: int) -> Tensor:
+    half = k // 2  # 2ᵏ itself may be out of range where W · 2ᵏ is not
+    return W * 2.0**half * 2.0 ** (k - half)
 
 
 def kv_cache_elements(kv_heads: int, head_dim: int) -> int:

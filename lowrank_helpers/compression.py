@@ -96,42 +96,46 @@ def activation_aware_factor(
     """
     W = _checks.matrix(W, "activation_aware_factor", "W")
     r = _checks.rank(rank, W.shape, "activation_aware_factor", of="W")
+    return _factors(W, r, inputs, gram, "activation_aware_factor")
+
+
+def _factors(
+    W: Array, r: int, inputs: ArrayLike | None, gram: ArrayLike | None, function: str
+) -> ActivationAwareFactors[Any]:
+    """Do what `activation_aware_factor` says for a weight that was read."""
     if (inputs is None) == (gram is None):
         came = "neither" if inputs is None else "both"
         raise TypeError(
-            f"activation_aware_factor: exactly one of inputs and gram must be given; got {came}. "
+            f"{function}: exactly one of inputs and gram must be given; got {came}. "
             "Pass inputs=X with one input to a row, or gram=X.T @ X."
         )
-    S, j = _root_of_inputs(inputs, W.shape[1]) if gram is None else _root_of_gram(gram, W.shape[1])
+    S, j = _root_of_inputs(inputs, W.shape[1], function) if gram is None else _root_of_gram(gram, W.shape[1], function)
     k = _checks.exponent(W)  # the product of W and S may be out of range where they are not
     U, s, _ = scipy.linalg.svd(np.ldexp(W, -k) @ S, full_matrices=False)
     A = U[:, :r].copy()
-    with np.errstate(over="ignore"):
-        B, s = np.ldexp(A.T @ np.ldexp(W, -k), k), np.ldexp(s, k + j)
-    _checks.in_range(s, "activation_aware_factor", "s")
-    return ActivationAwareFactors(A, _checks.in_range(B, "activation_aware_factor", "B"), s)
+    B = _checks.times_power(A.T @ np.ldexp(W, -k), k, function, "B")
+    return ActivationAwareFactors(A, B, _checks.times_power(s, k + j, function, "s"))
 
 
-def _root_of_inputs(inputs: ArrayLike | None, width: int) -> tuple[Array, int]:
+def _root_of_inputs(inputs: ArrayLike | None, width: int, function: str) -> tuple[Array, int]:
     """An S of a size of about 1 and a j with 4ʲ S Sᵀ = X Xᵀ: Rᵀ of the thin QR of the inputs, without loss."""
-    rows = _checks.matrix(inputs, "activation_aware_factor", "inputs")
+    rows = _checks.matrix(inputs, function, "inputs")
     if rows.shape[1] != width:
         step = "Pass its transpose." if rows.shape[0] == width else "Take the inputs of this layer."
         raise ValueError(
-            f"activation_aware_factor: inputs must have in = {width} columns, one input to a row; "
-            f"got shape {rows.shape}. {step}"
+            f"{function}: inputs must have in = {width} columns, one input to a row; got shape {rows.shape}. {step}"
         )
     j = _checks.exponent(rows)
     R: Array = scipy.linalg.qr(np.ldexp(rows, -j), mode="r", check_finite=False)[0][: min(rows.shape)]
     return np.hstack([R.T, np.zeros((width, width - len(R)), dtype=R.dtype)]), j
 
 
-def _root_of_gram(gram: ArrayLike | None, width: int) -> tuple[Array, int]:
+def _root_of_gram(gram: ArrayLike | None, width: int, function: str) -> tuple[Array, int]:
     """An S of a size of about 1 and a j with 4ʲ S Sᵀ = gram, by its eigenvectors: a singular one will do too."""
-    G = _checks.matrix(gram, "activation_aware_factor", "gram")
+    G = _checks.matrix(gram, function, "gram")
     if G.shape != (width, width):
         raise ValueError(
-            f"activation_aware_factor: gram must be in×in = {(width, width)}; got shape {G.shape}. "
+            f"{function}: gram must be in×in = {(width, width)}; got shape {G.shape}. "
             "Pass inputs.T @ inputs with one input to a row."
         )
     j = (_checks.exponent(G) + 1) // 2
@@ -139,13 +143,13 @@ def _root_of_gram(gram: ArrayLike | None, width: int) -> tuple[Array, int]:
     slack = 1e3 * width * float(np.finfo(G.dtype).eps) * float(np.abs(G).max())
     if float(np.abs(G - G.T).max()) > slack:
         raise ValueError(
-            f"activation_aware_factor: gram must be symmetric; got entries that differ by "
+            f"{function}: gram must be symmetric; got entries that differ by "
             f"{np.ldexp(np.abs(G - G.T).max(), 2 * j):.3g} from the transpose. Pass inputs.T @ inputs."
         )
     lam, V = scipy.linalg.eigh((G + G.T) / 2, check_finite=False)
     if lam[0] < -slack:
         raise ValueError(
-            f"activation_aware_factor: gram must have no negative eigenvalue; got {np.ldexp(lam[0], 2 * j):.3g}. "
+            f"{function}: gram must have no negative eigenvalue; got {np.ldexp(lam[0], 2 * j):.3g}. "
             "Pass inputs.T @ inputs, in float64 if there are many."
         )
     return V * np.sqrt(np.maximum(lam, 0)), j
@@ -253,7 +257,7 @@ def factor_linear(
         U, s, Vt = truncated_svd(W, r)
         A, B = U * np.sqrt(s), np.sqrt(s)[:, None] * Vt
     else:
-        A, B, _ = activation_aware_factor(W, r, inputs=inputs, gram=gram)
+        A, B, _ = _factors(W, r, inputs, gram, "factor_linear")
     with torch.device("meta"):  # no random numbers are drawn
         inner = nn.Linear(W.shape[1], r, bias=False, dtype=weight.dtype)
         outer = nn.Linear(r, W.shape[0], bias=bias is not None, dtype=weight.dtype)

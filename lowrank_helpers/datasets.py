@@ -367,8 +367,9 @@ def with_spectrum(s: ArrayLike, m: int, n: int, *, rng: Seed = None) -> FloatArr
         )
     generator = _checks.generator(rng, "with_spectrum")
     U, V = _orthonormal(m, s.size, generator), _orthonormal(n, s.size, generator)
-    A: FloatArray = (U * s) @ V.T
-    return A
+    k = _checks.excess(s)
+    A: FloatArray = (U * np.ldexp(s, -k)) @ V.T
+    return _checks.times_power(A, k, "with_spectrum")
 
 
 def _shape(m: int, n: int, function: str) -> tuple[int, int]:

@@ -85,9 +85,12 @@ def householder_qr(A: ArrayLike) -> QR[Any]:
     [[5. 3.]
      [0. 1.]]
     """
-    Q, R, _ = _householder(_checks.matrix(A, "householder_qr"), pivoting=False)
+    A = _checks.matrix(A, "householder_qr")
+    k = _checks.excess(A)
+    Q, R, _ = _householder(np.ldexp(A, -k), pivoting=False)
     signs = np.where(np.diag(R) < 0, -1, 1).astype(R.dtype)
-    return QR(Q * signs + 0, R * signs[:, None] + 0)  # + 0 turns −0 into 0
+    R = R * signs[:, None] + 0  # + 0 turns −0 into 0
+    return QR(Q * signs + 0, _checks.times_power(R, k, "householder_qr", "R"))
 
 
 def _householder(A: Array, *, pivoting: bool) -> tuple[Array, Array, NDArray[np.intp]]:
@@ -156,8 +159,9 @@ def lu(A: ArrayLike) -> LU[Any]:
     >>> perm.tolist(), U.tolist()
     ([1, 0], [[4.0, 6.0], [0.0, 2.0]])
     """
-    U = _checks.square(A, "lu").copy()
-    n = len(U)
+    A = _checks.square(A, "lu")
+    excess, n = _checks.excess(A), len(A)
+    U = np.ldexp(A, -excess)
     L, perm = np.eye(n, dtype=U.dtype), np.arange(n)
     for k in range(n):
         pivot = k + int(np.abs(U[k:, k]).argmax())
@@ -168,7 +172,7 @@ def lu(A: ArrayLike) -> LU[Any]:
             L[k + 1 :, k] = U[k + 1 :, k] / U[k, k]
             U[k + 1 :, k + 1 :] -= np.outer(L[k + 1 :, k], U[k, k + 1 :])
             U[k + 1 :, k] = 0
-    return LU(perm, L, U)
+    return LU(perm, L, _checks.times_power(U, excess, "lu", "U"))
 
 
 @overload
@@ -210,24 +214,27 @@ def cholesky(A: ArrayLike) -> NDArray[Any]:
     [[2.0, 0.0], [1.0, 2.0]]
     """
     A = _symmetric(A, "cholesky")
+    half = _checks.excess(A) // 2
+    A = np.ldexp(A, -2 * half)
     L = np.zeros_like(A)
     for k in range(len(A)):
         column = A[k:, k] - L[k:, :k] @ L[k, :k]
         pivot = column[0]
         if pivot <= 0:
             raise ValueError(
-                f"cholesky: A must be positive definite; got pivot {float(pivot):.6g} at index {k}. "
+                f"cholesky: A must be positive definite; got pivot {np.ldexp(pivot, 2 * half):.6g} at index {k}. "
                 "If A is a covariance or a kernel, add a small multiple of the identity; otherwise use lu."
             )
         L[k:, k] = column / np.sqrt(pivot)
-    return L
+    return np.ldexp(L, half)
 
 
 def _symmetric(A: ArrayLike, function: str) -> Array:
     """Read a square matrix that is symmetric to rounding."""
     A = _checks.square(A, function)
-    gap = np.abs(A - A.T)
-    if gap.max() > 10 * len(A) * np.finfo(A.dtype).eps * np.abs(A).max():
+    unit = np.ldexp(A, -_checks.exponent(A))  # the difference of two large entries could be infinite
+    gap = np.abs(unit - unit.T)
+    if gap.max() > 10 * len(A) * np.finfo(A.dtype).eps * np.abs(unit).max():
         i, j = (int(k) for k in np.unravel_index(int(gap.argmax()), gap.shape))
         raise ValueError(
             f"{function}: A must be symmetric; got A[{i}, {j}] = {float(A[i, j]):.6g} and A[{j}, {i}] = "
@@ -276,7 +283,11 @@ def solve_lower(L: ArrayLike, b: ArrayLike) -> NDArray[Any]:
     [2.0, 2.0]
     """
     L = _triangular(L, "solve_lower", "L")
-    return _forward(L, _checks.right_hand_side(b, len(L), "solve_lower", "b", of="L"))
+    b = _checks.right_hand_side(b, len(L), "solve_lower", "b", of="L")
+    k, j = _checks.excess(L), _checks.excess(b)
+    with np.errstate(over="ignore", invalid="ignore"):
+        x = _forward(np.ldexp(L, -k), np.ldexp(b, -j))
+    return _checks.times_power(x, j - k, "solve_lower", "x")
 
 
 def _forward(L: Array, b: Array) -> Array:
@@ -325,7 +336,11 @@ def solve_upper(U: ArrayLike, b: ArrayLike) -> NDArray[Any]:
     [2.0, 2.0]
     """
     U = _triangular(U, "solve_upper", "U")
-    return _back(U, _checks.right_hand_side(b, len(U), "solve_upper", "b", of="U"))
+    b = _checks.right_hand_side(b, len(U), "solve_upper", "b", of="U")
+    k, j = _checks.excess(U), _checks.excess(b)
+    with np.errstate(over="ignore", invalid="ignore"):
+        x = _back(np.ldexp(U, -k), np.ldexp(b, -j))
+    return _checks.times_power(x, j - k, "solve_upper", "x")
 
 
 def _back(U: Array, b: Array) -> Array:
@@ -396,7 +411,10 @@ def lu_solve(factors: LU[Any], b: ArrayLike) -> NDArray[Any]:
     """
     perm, L, U = _lu_factors(factors)
     b = _checks.right_hand_side(b, len(L), "lu_solve", "b", of="the factors")
-    return _back(U, _forward(L, b[perm]))
+    k, j = _checks.excess(U), _checks.excess(b)
+    with np.errstate(over="ignore", invalid="ignore"):
+        x = _back(np.ldexp(U, -k), _forward(L, np.ldexp(b[perm], -j)))
+    return _checks.times_power(x, j - k, "lu_solve", "x")
 
 
 def _lu_factors(factors: Any) -> LU[Any]:

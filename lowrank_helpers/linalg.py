@@ -18,7 +18,7 @@ from lowrank_helpers._norms import frobenius_norm as frobenius_norm
 from lowrank_helpers._norms import nuclear_norm as nuclear_norm
 from lowrank_helpers._norms import spectral_norm as spectral_norm
 from lowrank_helpers._norms import vector_norm as vector_norm
-from lowrank_helpers.factorizations import householder_qr, solve_lower, solve_upper
+from lowrank_helpers.factorizations import _back, _forward, householder_qr
 
 
 class RankFactorization(NamedTuple, Generic[F]):
@@ -120,8 +120,7 @@ def rank_factorization(A: ArrayLike, *, rtol: float | None = None) -> RankFactor
     A = _checks.matrix(A, "rank_factorization")
     k = _checks.exponent(A)
     C, R = _rank_one_elimination(np.ldexp(A, -k), _checks.relative_tolerance(rtol, A, "rank_factorization"))
-    with np.errstate(over="ignore"):
-        return RankFactorization(_checks.in_range(np.ldexp(C, k), "rank_factorization", "C"), R)
+    return RankFactorization(_checks.times_power(C, k, "rank_factorization", "C"), R)
 
 
 def _rank_one_elimination(A: Array, rtol: float) -> RankFactorization[Any]:
@@ -197,8 +196,7 @@ def _minimum_norm(A: Array, M: Array, rtol: float, function: str) -> Array:
     """A⁺ M by the rank factorisation A = C R, of A and M both brought to a size of about 1."""
     k, j = _checks.exponent(A), _checks.exponent(M)
     X = _scaled_minimum_norm(np.ldexp(A, -k), np.ldexp(M, -j), rtol)
-    with np.errstate(over="ignore"):
-        return _checks.in_range(np.ldexp(X, j - k), function, "the result")
+    return _checks.times_power(X, j - k, function)
 
 
 def _scaled_minimum_norm(A: Array, M: Array, rtol: float) -> Array:
@@ -207,8 +205,9 @@ def _scaled_minimum_norm(A: Array, M: Array, rtol: float) -> Array:
         return np.zeros((A.shape[1], *M.shape[1:]), dtype=np.result_type(A, M))
     Q, S = householder_qr(C)
     P, T = householder_qr(R.T)
-    Y = solve_upper(S, Q.T @ M)  # Y = C⁺ M
-    X: Array = P @ solve_lower(T.T, Y)  # X = R⁺ Y
+    with np.errstate(over="ignore", invalid="ignore"):  # of a tiny pivot that rtol allows; it shows in X
+        Y = _back(S, Q.T @ M)  # Y = C⁺ M
+        X: Array = P @ _forward(T.T, Y)  # X = R⁺ Y
     return X
 
 
@@ -311,8 +310,7 @@ def tikhonov(A: ArrayLike, M: ArrayLike, lam: float) -> NDArray[Any]:
     # Householder's QR factorisation rounds each row by its own size only if large rows come first.
     order = np.argsort(-np.abs(stacked).max(axis=1), kind="stable")
     X = _minimum_norm(stacked[order], right[order], _checks.relative_tolerance(None, stacked, "tikhonov"), "tikhonov")
-    with np.errstate(over="ignore"):
-        return _checks.in_range(np.ldexp(X, -k), "tikhonov", "the result")
+    return _checks.times_power(X, -k, "tikhonov")
 
 
 def factor_parameters(m: int, n: int, rank: int) -> int:

@@ -199,7 +199,7 @@ def rank_slider(
 def _average_blocks(pixels: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
     """Means over size×size blocks, rounded to 8 bits; what is left over at the bottom and right is cut off."""
     if size == 1:
-        return pixels
+        return pixels.copy()
     rows, columns = max(1, pixels.shape[0] // size), pixels.shape[1] // size
     cut = pixels[: rows * size, : columns * size].astype(float)
     blocks = cut.reshape(rows, -1, columns, size, *pixels.shape[2:])

@@ -108,8 +108,9 @@ def truncated_svd(A: ArrayLike, rank: int) -> SVDFactors[Any]:
     """
     A = _checks.matrix(A, "truncated_svd")
     r = _checks.rank(rank, A.shape, "truncated_svd")
-    U, s, Vt = scipy.linalg.svd(A, full_matrices=False)
-    return SVDFactors(U[:, :r].copy(), s[:r].copy(), Vt[:r].copy())
+    k = _checks.excess(A)
+    U, s, Vt = scipy.linalg.svd(np.ldexp(A, -k), full_matrices=False)
+    return SVDFactors(U[:, :r].copy(), _checks.times_power(s[:r], k, "truncated_svd", "s"), Vt[:r].copy())
 
 
 def reconstruct(factors: SVDFactors[F]) -> NDArray[F]:
@@ -139,8 +140,10 @@ def reconstruct(factors: SVDFactors[F]) -> NDArray[F]:
      [1. 1.]]
     """
     U, s, Vt = _thin(factors, "reconstruct")
-    product: NDArray[F] = (U * s) @ Vt
-    return product
+    k = _checks.excess(s)
+    with np.errstate(over="ignore", invalid="ignore"):
+        product = (U * np.ldexp(s, -k)) @ Vt
+    return _checks.times_power(product, k, "reconstruct")
 
 
 def _thin(factors: Any, function: str) -> SVDFactors[Any]:
@@ -260,16 +263,19 @@ def jacobi_svd(A: ArrayLike, *, tol: float | None = None, max_sweeps: int = 60) 
     tol = _checks.number(tol, "jacobi_svd", "tol", above=0.0, below=1.0)
     max_sweeps = _checks.integer(max_sweeps, 1, None, "jacobi_svd", "max_sweeps")
     tall = A.shape[0] >= A.shape[1]
-    U, s, V = _one_sided_jacobi(A if tall else A.T, tol, max_sweeps)
-    U, s, V = U.astype(A.dtype), s.astype(A.dtype), V.astype(A.dtype)
+    k = _checks.exponent(A) - 1
+    scaled = np.ldexp(A.astype(np.float64), -k)  # no rounding, no overflow
+    U, s, V = _one_sided_jacobi(scaled if tall else scaled.T, tol, max_sweeps)
+    with np.errstate(over="ignore"):
+        U, s, V = U.astype(A.dtype), np.ldexp(s, k).astype(A.dtype), V.astype(A.dtype)
+    s = _checks.in_range(s, "jacobi_svd", "s")
     return SVDFactors(U, s, V.T) if tall else SVDFactors(V, s, U.T)
 
 
 def _one_sided_jacobi(A: Array, tol: float, max_sweeps: int) -> tuple[Array, Array, Array]:
     n = A.shape[1]
-    scale = 2.0 ** (_checks.exponent(A) - 1)  # a power of two: no rounding, no overflow
     rows = np.argsort(-np.abs(A).max(axis=1), kind="stable")  # large ones first: small ones keep their digits
-    Q, R, perm = _householder(A[rows].astype(np.float64) / scale, pivoting=True)
+    Q, R, perm = _householder(A[rows], pivoting=True)
     WV = np.hstack([R, np.eye(n)])  # row j: column j of W = Rᵀ V, then column j of V; at first V = I
     for _ in range(max_sweeps):
         cosine = _sweep(WV, tol)
@@ -287,7 +293,7 @@ def _one_sided_jacobi(A: Array, tol: float, max_sweeps: int) -> tuple[Array, Arr
     s, W, V = s[order], WV[order, :n].T, WV[order, n:].T
     k = int((s > 1e-150).sum())  # below, squares are denormal and W gives no direction
     X, Y = Q @ V, _completed(W[:, :k] / s[:k], n)  # A[rows][:, perm] = Q R = X diag(s) Yᵀ
-    return X[np.argsort(rows)], s * scale, Y[np.argsort(perm)]
+    return X[np.argsort(rows)], s, Y[np.argsort(perm)]
 
 
 def _sweep(WV: Array, tol: float) -> float:

@@ -14,7 +14,7 @@ import torch
 
 from lowrank_helpers import compression, linalg, svd
 from lowrank_helpers.randomized import block_krylov_svd, randomized_svd
-from tests.functions import ROWS, Result
+from tests.functions import ROWS, changed
 from tests.known_failures import case
 from tests.margins import close
 
@@ -28,23 +28,16 @@ def degree(unit, letter):
     return above.count(letter) - below.count(letter)
 
 
-def fields(value):
-    """The parts of a result, by name."""
-    return value._asdict() if hasattr(value, "_asdict") else vars(value)
-
-
 def leaves(row):
     """Every number or array of a call that has a unit, with the unit."""
     found = []
 
-    def note(leaf):
-        if isinstance(leaf, Result):
-            found.extend((value, leaf.units.get(name)) for name, value in fields(leaf.value).items())
-        else:
-            found.append((leaf.value, leaf.unit))
+    def note(value, unit):
+        if unit:
+            found.append((np.asarray(value), unit))
 
-    row.built(note)
-    return [(np.asarray(value), unit) for value, unit in found if unit]
+    row.built(lambda leaf: changed(leaf, note))
+    return found
 
 
 def letters(row):
@@ -82,12 +75,7 @@ def scaled(row, letter, k, dtype):
             return [times(x, unit) for x in value]
         return math.ldexp(value, degree(unit, letter) * k) if isinstance(value, float) else value
 
-    def prepare(leaf):
-        if isinstance(leaf, Result):
-            return type(leaf.value)(**{name: times(x, leaf.units.get(name)) for name, x in fields(leaf.value).items()})
-        return times(leaf.value, leaf.unit)
-
-    return row.built(prepare)
+    return row.built(lambda leaf: changed(leaf, times))
 
 
 def same(found, expected, unit, letter, k, eps):

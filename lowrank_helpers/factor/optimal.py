@@ -70,7 +70,7 @@ def optimal_rank(s: ArrayLike, shape: tuple[int, int], *, noise: float | None = 
             f"singular values; got {len(s)} down to {float(s[-1]):.6g}. Compute more of them."
         )
     rounding = max(m, n) * float(np.finfo(s.dtype).eps) * float(s[0])
-    return int((s > max(threshold, rounding)).sum())
+    return int((s.astype(np.float64) > max(threshold, rounding)).sum())
 
 
 def optimal_threshold(s: ArrayLike, shape: tuple[int, int], *, noise: float | None = None) -> float:
@@ -110,7 +110,8 @@ def optimal_threshold(s: ArrayLike, shape: tuple[int, int], *, noise: float | No
     (2.858, 1.758)
     """
     s, size = _spectrum(s, shape, "optimal_threshold")
-    return _threshold(s, size, noise, "optimal_threshold")
+    threshold = np.asarray(_threshold(s, size, noise, "optimal_threshold"))
+    return float(_checks.in_range(threshold, "optimal_threshold", "the threshold"))
 
 
 def marchenko_pastur_median(beta: float) -> float:
@@ -186,7 +187,10 @@ def _threshold(s: Array, shape: tuple[int, int], noise: float | None, function: 
             f"{function}: without noise, s must hold all min(m, n) = {smaller} singular values, whose median tells "
             f"the noise; got {len(s)}. Compute all of them, or pass noise."
         )
-    return _coefficient(beta) / math.sqrt(_median(beta)) * float(np.median(s))
+    k = _checks.excess(s)  # the mean of two large values in the middle could be infinite
+    with np.errstate(over="ignore"):
+        median = float(np.ldexp(np.median(np.ldexp(s, -k)), k))
+    return _coefficient(beta) / math.sqrt(_median(beta)) * median
 
 
 def _spectrum(s: ArrayLike, shape: object, function: str) -> tuple[Array, tuple[int, int]]:

@@ -93,11 +93,12 @@ def singular_value_threshold(A: ArrayLike, level: float) -> NDArray[Any]:
     """
     A = _checks.matrix(A, "singular_value_threshold")
     level = _checks.number(level, "singular_value_threshold", "level", least=0.0)
-    U, s, Vt = scipy.linalg.svd(A, full_matrices=False)
-    shrunk = np.maximum(s - level, 0).astype(A.dtype)
+    k = _checks.excess(A)
+    U, s, Vt = scipy.linalg.svd(np.ldexp(A, -k), full_matrices=False)
+    with np.errstate(over="ignore"):  # an infinite level lowers all to zero, as it should
+        shrunk = np.maximum(s - np.ldexp(level, -k), 0).astype(A.dtype)
     r = int((shrunk > 0).sum())
-    X: Array = (U[:, :r] * shrunk[:r]) @ Vt[:r]
-    return X
+    return _checks.times_power((U[:, :r] * shrunk[:r]) @ Vt[:r], k, "singular_value_threshold")
 
 
 @overload
@@ -193,11 +194,8 @@ def robust_pca(
 
 
 def _pursue(A: Array, price: float, tolerance: float, max_iterations: int, drawn: bool) -> RobustPCAResult[Any]:
-    dtype, unit = (
-        A.dtype,
-        2.0 ** (math.frexp(float(np.abs(A).max()))[1] - 1),
-    )  # a power of two: no rounding, no overflow
-    A = A.astype(np.float64) / unit
+    dtype, k = A.dtype, _checks.exponent(A) - 1
+    A = np.ldexp(A.astype(np.float64), -k)  # no rounding, no overflow
     size = float(np.linalg.norm(A))
     L: Array = np.zeros_like(A)
     S, Y, rank = L, L, 0
@@ -216,7 +214,7 @@ def _pursue(A: Array, price: float, tolerance: float, max_iterations: int, drawn
             primal = nuclear + price * float(np.abs(A - L).sum())
             dual = float((A * Y).sum()) / max(1.0, float(np.abs(Y).max()) / price)
             gap, residual = (primal - dual) / primal, float(np.linalg.norm(A - L - S)) / size
-            history.append((primal * unit, gap, residual))
+            history.append((primal, gap, residual))
             converged = max(gap, residual) <= tolerance
             bar.update()
             bar.set_postfix(gap=f"{gap:.1e}", refresh=False)
@@ -232,13 +230,15 @@ def _pursue(A: Array, price: float, tolerance: float, max_iterations: int, drawn
             )
     finally:
         bar.close()
-    objective, gaps, residuals = np.array(history).reshape(-1, 3).T
+    objective, gaps, residuals = np.array(history, dtype=np.float64).reshape(-1, 3).T
+    with np.errstate(over="ignore"):
+        L, S = np.ldexp(L, k).astype(dtype), np.ldexp(S, k).astype(dtype)
     return RobustPCAResult(
-        L=(L * unit).astype(dtype),
-        S=(S * unit).astype(dtype),
+        L=_checks.in_range(L, "robust_pca", "L"),
+        S=_checks.in_range(S, "robust_pca", "S"),
         rank=rank,
         penalty=price,
-        objective=objective,
+        objective=_checks.times_power(objective, k, "robust_pca", "objective"),
         gap=gaps,
         residual=residuals,
         converged=converged,

@@ -99,10 +99,19 @@ def write_adapter(folder: str | os.PathLike[str], saved: SavedAdapter, function:
     base = {path: list(sample) for path, sample in saved.base.items()}
     ours = json.dumps({"sha256": _digest(tensors, config, base), "base": base, "config": config})
     files = {
-        TENSORS: safetensors.torch.save(tensors, {"format": "pt", OURS: ours}),
+        TENSORS: _packed(tensors, {"format": "pt", OURS: ours}),
         CONFIG: (json.dumps(config, indent=2) + "\n").encode(),
     }
     return _write(Path(os.path.realpath(folder)), files, function)
+
+
+def _packed(tensors: dict[str, Tensor], metadata: dict[str, str]) -> bytes:
+    """The bytes of a safetensors file, the same each time: the library writes metadata in an order left to chance."""
+    content = safetensors.torch.save(tensors, metadata)
+    end = 8 + int.from_bytes(content[:8], "little")
+    header = json.dumps({**json.loads(content[8:end]), "__metadata__": metadata}, sort_keys=True).encode()
+    header += b" " * (-len(header) % 8)  # tensors begin at a multiple of 8
+    return len(header).to_bytes(8, "little") + header + content[end:]
 
 
 def _config(saved: SavedAdapter) -> dict[str, Any]:

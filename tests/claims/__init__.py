@@ -3,6 +3,7 @@
 ``tests/test_ledger.py`` runs them, and the book's ledger page lists them.
 """
 
+import importlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -17,6 +18,16 @@ class Adapted:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         return self.adapter(*self.sources, *args, **kwargs)
+
+
+class Helper:
+    """A function of the package that needs torch, which is imported when it is called: the book is built without."""
+
+    def __init__(self, module: str, name: str) -> None:
+        self.module, self.name = f"lowrank_helpers.{module}", name
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return getattr(importlib.import_module(self.module), self.name)(*args, **kwargs)
 
 
 def each(check: Callable[..., bool]) -> Callable[..., bool]:

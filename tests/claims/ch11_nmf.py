@@ -336,7 +336,7 @@ def transposed(E_change):
     return code
 
 
-def unit(r, i, j):
+def single(r, i, j):
     E = np.zeros((r, r))
     E[i, j] = 1
     return E
@@ -479,10 +479,10 @@ CLAIMS = {
             "rank W = r or rank H = r: the ends exchange their parts": (np.ones((1, 2)), np.array([[2.0], [1.0]])),
         },
         mutants={
-            "the inverse for Q": transposed(lambda eps, r: np.eye(r) - eps * unit(r, 0, 1)),
-            "a scaling, which is no change": transposed(lambda eps, r: np.eye(r) + eps * unit(r, 0, 0)),
-            "E transposed": transposed(lambda eps, r: np.eye(r) + eps * unit(r, 1, 0)),
-            "E symmetric": transposed(lambda eps, r: np.eye(r) + eps * (unit(r, 0, 1) + unit(r, 1, 0))),
+            "the inverse for Q": transposed(lambda eps, r: np.eye(r) - eps * single(r, 0, 1)),
+            "a scaling, which is no change": transposed(lambda eps, r: np.eye(r) + eps * single(r, 0, 0)),
+            "E transposed": transposed(lambda eps, r: np.eye(r) + eps * single(r, 1, 0)),
+            "E symmetric": transposed(lambda eps, r: np.eye(r) + eps * (single(r, 0, 1) + single(r, 1, 0))),
             "the largest quotient": lambda W, H: SLIDE(W, H)._replace(high=float((H[0] / H[1]).max())),
             "no negative ε": lambda W, H: SLIDE(W, H)._replace(low=0.0),
             "half of the interval": lambda W, H: SLIDE(W, H)._replace(high=SLIDE(W, H).high / 2),

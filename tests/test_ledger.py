@@ -5,13 +5,14 @@
 
 import importlib
 import inspect
+import itertools
 import re
 
 import pytest
 
-from tests.claims import Claim, Folklore
+from tests.claims import Claim, Folklore, Helper, exchanged, functions_of
 from tests.margins import rejects
-from tools import ledger
+from tools import definitions, ledger
 
 ENTRIES = ledger.read_book()
 BY_LABEL = {entry.label: entry for entry in ENTRIES}
@@ -97,6 +98,115 @@ def test_claim_fails_without(label, hypothesis):
 def test_check_rejects_wrong_code(label, mutant):
     claim = CLAIMS[label]
     assert any(rejects(claim.check, claim.mutants[mutant], *case) for case in claim.cases)
+
+
+class NotRun(BaseException):
+    """Raised in the place of the code, past whatever a check catches."""
+
+
+def stopped(*args, **kwargs):
+    raise NotRun
+
+
+@pytest.mark.parametrize("label", CLAIMS)
+def test_no_verdict_without_the_code(label):
+    claim = CLAIMS[label]
+    without = exchanged(claim.code, lambda function: stopped)
+    for case in (*claim.cases, *claim.dropped.values()):
+        with pytest.raises(NotRun):
+            claim.check(without, *case)
+
+
+def counted(claim, index):
+    """Whether the check runs the function of this index on one of the cases."""
+    numbers = itertools.count()
+    without = exchanged(claim.code, lambda function: stopped if next(numbers) == index else function)
+    for case in claim.cases:
+        try:
+            claim.check(without, *case)
+        except NotRun:
+            return True
+    return False
+
+
+@pytest.mark.parametrize("label", [label for label, claim in CLAIMS.items() if len(functions_of(claim.code)) > 1])
+def test_each_function_of_the_code_is_run(label):
+    for index, function in enumerate(functions_of(CLAIMS[label].code)):
+        assert counted(CLAIMS[label], index), function
+
+
+FORMULA = "the formula of the statement: the book computes its value in place, for one instance"
+PROOF = "the construction of the proof: the book carries it out on one instance, not as a function"
+EXPRESSION = "one expression of numpy, which the book writes where it is used"
+
+# The claims whose code, in part or all, is neither a chapter's function nor the package's, and why.
+NO_CODE_IN_THE_BOOK = {
+    "lem-cauchy-schwarz": EXPRESSION,
+    "thm-frobenius-trace": EXPRESSION,
+    "lem-wedderburn": EXPRESSION,
+    "cor-rank-one-elimination": "pivots drawn at random; peel takes the largest, and thm-rank-factorization checks it",
+    "thm-rank-inequalities": FORMULA,
+    "thm-least-squares-gradient": FORMULA,
+    "lem-gram-rank": EXPRESSION,
+    "thm-courant-fischer": PROOF,
+    "cor-cut": FORMULA,
+    "thm-svd-exists": PROOF,
+    "thm-svd-unique": PROOF,
+    "thm-weyl": FORMULA,
+    "thm-schatten-norms": "the formula for q < 1, which the package refuses; for q ≥ 1 the package's beside it",
+    "thm-pinv-svd": EXPRESSION,
+    "thm-wedin": FORMULA,
+    "thm-von-neumann": FORMULA,
+    "cor-spectra-apart": FORMULA,
+    "thm-eckart-young-unique": FORMULA,
+    "thm-als-subspace": FORMULA,
+    "lem-gaussian": FORMULA,
+    "lem-sketch-error": FORMULA,
+    "thm-range-finder": FORMULA,
+    "thm-power-iteration": FORMULA,
+    "thm-block-krylov": FORMULA,
+    "prop-error-estimate": "the bound for any α and many draws at once; the package's, for α = 10, beside it",
+    "thm-one-pass": FORMULA,
+    "thm-storage": PROOF,
+    "prop-held-out": FORMULA,
+    "prop-uncentred": FORMULA,
+    "thm-whitening": PROOF,
+    "prop-nonnegative-direction": EXPRESSION,
+    "thm-nonnegative-rank-one": EXPRESSION,
+    "prop-nonnegative-rank": FORMULA,
+    "thm-pcp-gap": FORMULA,
+    "prop-corrupted-column": EXPRESSION,
+    "thm-never-determined": PROOF,
+    "thm-nuclear-variational": PROOF,
+    "thm-johnson-lindenstrauss": EXPRESSION,
+    "prop-fixed-values": EXPRESSION,
+    "prop-truncation-price": FORMULA,
+    "thm-lora-gradient": FORMULA,
+    "thm-lora-init": FORMULA,
+    "thm-lora-gauge": EXPRESSION,
+    "thm-lora-merge": FORMULA,
+    "thm-step-cost": FORMULA,
+    "thm-chance-overlap": FORMULA,
+    "thm-pissa": FORMULA,
+}
+
+
+def of_the_book(function):
+    """Whether a function is a chapter's or the package's."""
+    module = getattr(function, "__module__", None) or ""
+    return isinstance(function, definitions.Definition | Helper) or module.startswith("lowrank_helpers")
+
+
+def test_the_ledger_runs_the_code_of_the_book():
+    others = {label for label, claim in CLAIMS.items() if not all(map(of_the_book, functions_of(claim.code)))}
+    assert others == set(NO_CODE_IN_THE_BOOK)
+
+
+@pytest.mark.parametrize("module", MODULES, ids=lambda module: module.__name__.rpartition(".")[2])
+def test_no_function_of_a_chapter_is_written_a_second_time(module):
+    chapter = {s.node.name for s in definitions.functions(int(module.__name__.rpartition(".ch")[2][:2]))}
+    written = {name for name, value in vars(module).items() if getattr(value, "__module__", "") == module.__name__}
+    assert written & chapter == set()
 
 
 @pytest.mark.parametrize("label", CLAIMS)

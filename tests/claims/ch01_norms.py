@@ -4,8 +4,9 @@ import numpy as np
 
 from lowrank_helpers import linalg
 from tests import margins
-from tests.claims import Claim, Folklore, rank
+from tests.claims import Adapted, Claim, Folklore, each, rank
 from tests.margins import within
+from tools.definitions import definitions
 
 RNG = np.random.default_rng(20)
 A32 = np.array([[3.0, 1.0], [1.0, 3.0], [1.0, 1.0]])
@@ -37,14 +38,15 @@ def cauchy_schwarz(inner, x, y):
 
 def frobenius_trace(products, A, B):
     """<A, B> = tr AᵀB = tr BAᵀ; squared columns on diag AᵀA, squared rows on diag AAᵀ; tr XY = tr YX."""
-    gram, outer = products
+    gram, outer, norm, column_lengths = products
     inner = float((A * B).sum())
     return (
         close(np.trace(gram(A, B)), inner)
         and close(np.trace(outer(B, A)), inner)
-        and close(fro(A) ** 2, (A**2).sum())
+        and close(norm(A) ** 2, (A**2).sum())
         and np.diag(gram(A, A)).shape == (A.shape[1],)
         and close(np.diag(gram(A, A)), [c @ c for c in A.T])
+        and close(np.diag(gram(A, A)), column_lengths(A) ** 2)
         and close(np.diag(outer(A, A)), [r @ r for r in A])
     )
 
@@ -56,8 +58,9 @@ def bilinear(norm, A):
     y = image / np.linalg.norm(image) if image.any() else np.eye(A.shape[0])[0]
     rng = np.random.default_rng(3)
     pairs = [(rng.standard_normal(A.shape[0]), rng.standard_normal(A.shape[1])) for _ in range(50)]
-    below = within([v @ A @ w - norm(A) * np.linalg.norm(v) * np.linalg.norm(w) for v, w in pairs], 1e-12)
-    return below and close(y @ A @ x, norm(A)) and close(norm(A), norm(A.T))
+    largest = norm(A)
+    below = within([v @ A @ w - largest * np.linalg.norm(v) * np.linalg.norm(w) for v, w in pairs], 1e-12)
+    return below and close(y @ A @ x, largest) and close(largest, norm(A.T))
 
 
 def products(norms, A, B):
@@ -103,8 +106,7 @@ def sharp_chain(low, high):
     return check
 
 
-def root_rank(A):
-    return np.sqrt(linalg.numerical_rank(A, rtol=1e-10))
+root_rank = Adapted(lambda rank, A: np.sqrt(rank(A, rtol=1e-10)), linalg.numerical_rank)
 
 
 def root_smaller_side(A):
@@ -119,6 +121,9 @@ PRODUCTS = [
     (ZERO, ZERO.T),
 ]
 PAIRS = [(A, np.random.default_rng(k).standard_normal(A.shape)) for k, A in enumerate(MATRICES)]
+
+PRODUCTS_OF_TWO = (lambda A, B: A.T @ B, lambda A, B: A @ B.T)
+LENGTHS = (fro, definitions(1, "column_lengths"))
 
 CLAIMS = {
     "lem-cauchy-schwarz": Claim(
@@ -141,26 +146,29 @@ CLAIMS = {
     ),
     "thm-frobenius-trace": Claim(
         check=frobenius_trace,
-        code=(lambda A, B: A.T @ B, lambda A, B: A @ B.T),
+        code=(*PRODUCTS_OF_TWO, *LENGTHS),
         cases=PAIRS,
         dropped={"A and B have the same shape": (np.ones((2, 2)), np.ones((2, 1)))},
         mutants={
-            "rows for columns": (lambda A, B: A @ B.T, lambda A, B: A.T @ B),
+            "rows for columns": (*PRODUCTS_OF_TWO[::-1], *LENGTHS),
+            "the norm without its root": (*PRODUCTS_OF_TWO, lambda A: (A**2).sum(), LENGTHS[1]),
+            "lengths of rows": (*PRODUCTS_OF_TWO, fro, lambda A: np.linalg.norm(A, axis=1)),
             "no transpose (passes on symmetric matrices)": (
                 lambda A, B: A @ B if A.shape[0] == A.shape[1] else A.T @ B,
-                lambda A, B: A @ B.T,
+                PRODUCTS_OF_TWO[1],
+                *LENGTHS,
             ),
         },
     ),
     "lem-spectral-bilinear": Claim(
-        check=bilinear,
-        code=spec,
+        check=each(bilinear),
+        code=(definitions(1, "spectral_norm"), definitions(1, "spectral"), spec),
         cases=[(A,) for A in MATRICES],
         dropped={},
         mutants={
-            "Frobenius for spectral": fro,
-            "largest entry": lambda A: float(np.abs(A).max()),
-            "largest column sum (not the same for the transpose)": lambda A: float(np.linalg.norm(A, 1)),
+            "Frobenius for spectral": (fro,),
+            "largest entry": (lambda A: float(np.abs(A).max()),),
+            "largest column sum (not the same for the transpose)": (lambda A: float(np.linalg.norm(A, 1)),),
         },
     ),
     "thm-submultiplicative": Claim(

@@ -6,8 +6,9 @@ import numpy as np
 
 from lowrank_helpers import linalg
 from tests import margins
-from tests.claims import Claim, Folklore, rank
+from tests.claims import Adapted, Claim, Folklore, each, rank
 from tests.margins import above
+from tools.definitions import definitions
 
 RNG = np.random.default_rng(2)
 HAND = np.array([[6.0, 3, -3, 0], [2, 2, -1, 2], [0, 2, 0, 4]])
@@ -56,17 +57,8 @@ def row_equals_column(independent_rows, A):
     return r == independent_rows(A.T) == exact_rank(A) and r <= min(A.shape)
 
 
-def independent_rows(A):
-    """How many rows are no combination of the rows above them."""
-    basis = []
-    for row in A:
-        rest = row.astype(float)
-        for _ in range(2):
-            for q in basis:
-                rest = rest - (q @ rest) * q
-        if above(np.linalg.norm(rest), 1e-10 * np.linalg.norm(A)):
-            basis.append(rest / np.linalg.norm(rest))
-    return len(basis)
+# the independent columns that the chapter's solution keeps, of Aᵀ
+INDEPENDENT_ROWS = Adapted(lambda cr, A: cr(A.T)[0].shape[1], definitions(2, "cr"))
 
 
 # thm-rank-factorization
@@ -221,33 +213,45 @@ PROJECT = np.array([[1.0, 0, 0]])
 
 def pays(formulas, m, n, r):
     """Count entries of real arrays, and compare with the three formulas."""
-    stored, break_even, freedom = formulas
+    stored, break_even, freedom, largest = formulas
     two, one = np.empty((m, r)).size + np.empty((r, n)).size, np.empty((m, n)).size
     p, star = min(m, n), break_even(m, n)
+    try:
+        unused = one - freedom(m, n, r)
+    except ValueError:  # as the package says to r > p
+        return False
     best = max(k for k in range(p + 1) if k * m + k * n < one)
     return bool(
         stored(m, n, r) == two
         and (two < one) == (r < star)
-        and best == int(np.ceil(star)) - 1
+        and best == int(np.ceil(star)) - 1 == largest(m, n)
         and p / 2 <= star < p
         and (star == p / 2) == (m == n)
-        and one - freedom(m, n, r) == (m - r) * (n - r) >= 0
-        and (freedom(m, n, r) == one) == (r == p)
+        and unused == (m - r) * (n - r) >= 0
+        and (unused == 0) == (r == p)
     )
 
 
-FORMULAS = (lambda m, n, r: r * (m + n), lambda m, n: m * n / (m + n), lambda m, n, r: r * (m + n - r))
-HELPERS = (linalg.factor_parameters, linalg.break_even_rank, linalg.degrees_of_freedom)
+FORMULAS = (
+    linalg.factor_parameters,
+    linalg.break_even_rank,
+    linalg.degrees_of_freedom,
+    definitions(2, "largest_paying_rank"),
+)
 
 
 # thm-rank-degrees-of-freedom
 
 
-def freedom(formula, C, R):
+def freedom(code, C, R):
     """The derivative of (C, R) → CR and the graph H = G E⁻¹ F both count formula(m, n, r) directions."""
     (m, r), n = C.shape, R.shape[1]
-    d = formula(m, n, r)
-    J = np.hstack([np.kron(np.eye(m), R.T), np.kron(C, np.eye(n))])
+    formula, jacobian = code
+    d, J = formula(m, n, r), jacobian(C, R)
+    rng = np.random.default_rng(1)
+    E, F = rng.standard_normal(C.shape), rng.standard_normal(R.shape)  # the derivative along any move
+    if not close(J @ np.concatenate([E.ravel(), F.ravel()]), (E @ R + C @ F).ravel()):
+        return False
     wasted = [np.concatenate([(C @ G).ravel(), -(G @ R).ravel()]) for G in np.eye(r * r).reshape(r * r, r, r)]
     kernel = np.reshape(wasted, (r * r, r * (m + n))).T
     if rank(J) != d or rank(kernel) != r * r or not close(J @ kernel, 0 * (J @ kernel)):
@@ -267,6 +271,9 @@ def freedom(formula, C, R):
         moved[others[0], rest[0]] += 1e-3
         follows = follows and rank(moved) == r + 1
     return bool(follows and E.size + F.size + G.size == d)
+
+
+JACOBIAN = definitions(2, "jacobian")
 
 
 def independent(X, r):
@@ -318,7 +325,7 @@ COINS = np.array([[0.5, 0, 0.5], [0, 0.5, 0], [0, 0, 0]])  # a possible draw of 
 CLAIMS = {
     "thm-row-rank-column-rank": Claim(
         check=row_equals_column,
-        code=independent_rows,
+        code=INDEPENDENT_ROWS,
         cases=[(A,) for A in MATRICES],
         dropped={},
         mutants={
@@ -326,23 +333,23 @@ CLAIMS = {
             "the smaller side": lambda A: min(A.shape),
             "the number of non-zero rows": lambda A: int(A.any(axis=1).sum()),
             "rows that are no multiple of the row above": lambda A: (
-                int(A[0].any()) + sum(independent_rows(A[i : i + 2]) == 2 for i in range(len(A) - 1))
+                int(A[0].any()) + sum(INDEPENDENT_ROWS(A[i : i + 2]) == 2 for i in range(len(A) - 1))
             ),
         },
     ),
     "thm-rank-factorization": Claim(
-        check=factorization,
-        code=linalg.rank_factorization,
+        check=each(factorization),
+        code=(definitions(2, "peel"), definitions(2, "cr"), linalg.rank_factorization),
         cases=[pair(A) for A in MATRICES],
         dropped={
             "the inner dimension is the rank": (np.eye(2)[:, :1], np.array([[1.0, 1], [0, 0]]), np.ones((2, 1)) / 2),
             "XY = A": (HAND, HAND[:, :2], np.ones((2, 4))),
         },
         mutants={
-            "one piece less": one_piece_less,
-            "rows not divided by their pivots": without_the_pivot,
-            "pivots on the diagonal only": diagonal_pivots,
-            "all columns of A (inner dimension n)": lambda A: (A, np.eye(A.shape[1])),
+            "one piece less": (one_piece_less,),
+            "rows not divided by their pivots": (without_the_pivot,),
+            "pivots on the diagonal only": (diagonal_pivots,),
+            "all columns of A (inner dimension n)": (lambda A: (A, np.eye(A.shape[1])),),
         },
     ),
     "lem-wedderburn": Claim(
@@ -423,16 +430,17 @@ CLAIMS = {
         ],
         dropped={"r is at most min(m, n)": (2, 5, 3)},
         mutants={
-            "half of the smaller side": (FORMULAS[0], lambda m, n: min(m, n) / 2, FORMULAS[2]),
-            "half of the geometric mean": (FORMULAS[0], lambda m, n: (m * n) ** 0.5 / 2, FORMULAS[2]),
-            "scale factors stored too": (lambda m, n, r: r * (m + n + 1), FORMULAS[1], FORMULAS[2]),
-            "storage for degrees of freedom": (FORMULAS[0], FORMULAS[1], FORMULAS[0]),
-            "one scale for each piece, r(m+n-1)": (FORMULAS[0], FORMULAS[1], lambda m, n, r: r * (m + n - 1)),
+            "half of the smaller side": (FORMULAS[0], lambda m, n: min(m, n) / 2, *FORMULAS[2:]),
+            "half of the geometric mean": (FORMULAS[0], lambda m, n: (m * n) ** 0.5 / 2, *FORMULAS[2:]),
+            "scale factors stored too": (lambda m, n, r: r * (m + n + 1), *FORMULAS[1:]),
+            "storage for degrees of freedom": (*FORMULAS[:2], FORMULAS[0], FORMULAS[3]),
+            "even the rank that only breaks even pays": (*FORMULAS[:3], lambda m, n: m * n // (m + n)),
+            "one scale for each piece, r(m+n-1)": (*FORMULAS[:2], lambda m, n, r: r * (m + n - 1), FORMULAS[3]),
         },
     ),
     "thm-rank-degrees-of-freedom": Claim(
         check=freedom,
-        code=linalg.degrees_of_freedom,
+        code=(linalg.degrees_of_freedom, JACOBIAN),
         cases=[
             factors(3, 2, 1, 0),
             factors(6, 5, 2, 1),
@@ -447,15 +455,19 @@ CLAIMS = {
             "R has rank r": (factors(4, 5, 2, 6)[0], np.ones((2, 5))),
         },
         mutants={
-            "storage r(m + n)": linalg.factor_parameters,
-            "one scale for each piece: r(m + n - 1), right at r = 1": lambda m, n, r: r * (m + n - 1),
-            "σuvᵀ: r(m + n + 1)": lambda m, n, r: r * (m + n + 1),
-            "r² counted twice": lambda m, n, r: r * (m + n - 2 * r),
+            "storage r(m + n)": (linalg.factor_parameters, JACOBIAN),
+            "one scale for each piece: r(m + n - 1), right at r = 1": (lambda m, n, r: r * (m + n - 1), JACOBIAN),
+            "σuvᵀ: r(m + n + 1)": (lambda m, n, r: r * (m + n + 1), JACOBIAN),
+            "r² counted twice": (lambda m, n, r: r * (m + n - 2 * r), JACOBIAN),
+            "the derivative column by column": (
+                linalg.degrees_of_freedom,
+                lambda C, R: np.hstack([np.kron(R.T, np.eye(len(C))), np.kron(np.eye(R.shape[1]), C)]),
+            ),
         },
     ),
     "thm-rank-semicontinuity": Claim(
         check=semicontinuous,
-        code=lambda block: 1 / linalg.spectral_norm(np.linalg.inv(block)),
+        code=Adapted(lambda norm, block: 1 / norm(np.linalg.inv(block)), linalg.spectral_norm),
         cases=[
             (HAND, [0, 2], [0, 3], 0.999, gaussian(HAND, 1e-10, 0)),
             (HAND, [0], [0], 0.999, gaussian(HAND, 1e-6, 1)),

@@ -2,15 +2,15 @@
 
 import pathlib
 import re
-from fractions import Fraction
 
 import numpy as np
-from scipy.linalg import hilbert, invhilbert
+from scipy.linalg import invhilbert
 
 from lowrank_helpers import linalg
 from tests import margins
-from tests.claims import Claim, Folklore, rank
+from tests.claims import Adapted, Claim, Folklore, rank
 from tests.margins import above, within
+from tools.definitions import definitions
 
 EPS = np.finfo(float).eps
 RNG = np.random.default_rng(33)
@@ -28,12 +28,8 @@ fro, spec = linalg.frobenius_norm, linalg.spectral_norm
 CUT = 1e-10  # far below the singular values of these matrices, far above what rounding makes of a 0
 
 
-def pinv(A):
-    return linalg.pinv(A, rtol=CUT)
-
-
-def lstsq(A, M):
-    return linalg.lstsq(A, M, rtol=CUT)
+pinv = Adapted(lambda pinv, A: pinv(A, rtol=CUT), linalg.pinv)
+lstsq = Adapted(lambda lstsq, A, M: lstsq(A, M, rtol=CUT), linalg.lstsq)
 
 
 def plus(A):
@@ -71,19 +67,11 @@ def cost(A, B, M):
     return float(((A @ B - M) ** 2).sum())
 
 
-def differences(g, X):
-    G = np.zeros_like(X)
-    for index in np.ndindex(X.shape):
-        E = np.zeros_like(X)
-        E[index] = 1.0
-        G[index] = (g(X + E) - g(X - E)) / 2  # exact: g is a quadratic in each entry
-    return G
-
-
 @survives
 def gradients(code, A, B, M):
     """Both gradients agree with exact differences, and the expansion in B holds with equality."""
-    by_A, by_B = code(A, B, M)
+    formula, differences = code
+    by_A, by_B = formula(A, B, M)
     H = np.random.default_rng(7).standard_normal(B.shape)
     scale = 1 + (fro(A) + 1) ** 2 * (fro(B) + 1) ** 2 + fro(M) ** 2
     expansion = cost(A, B, M) + float((np.asarray(by_B) * H).sum()) + fro(A @ H) ** 2
@@ -98,6 +86,8 @@ def gradient(A, B, M):
     E = A @ B - M
     return 2 * E @ B.T, 2 * A.T @ E
 
+
+DIFFERENCES = definitions(3, "central_difference")
 
 FACTORS = [
     (RNG.standard_normal((4, 2)), RNG.standard_normal((2, 3)), RNG.standard_normal((4, 3))),
@@ -164,10 +154,15 @@ def equations(A, X):
 
 
 @survives
-def penrose(code, A, X=None, which=(0, 1, 2, 3)):
-    """code(A) satisfies all four; and a given X that satisfies the equations named is code(A)."""
+def penrose_claim(codes, A, X=None, which=(0, 1, 2, 3)):
+    """Each code(A) satisfies all four; a given X that satisfies the equations named is code(A); they are told apart."""
+    *ways, tells = codes
+    return all([satisfies(code, tells, A, X, which) for code in ways])
+
+
+def satisfies(code, tells, A, X, which):
     found = np.asarray(code(A))
-    if found.shape != A.T.shape or not all(equations(A, found)):
+    if found.shape != A.T.shape or not all(equations(A, found)) or tells(A, found) != [True] * 4:
         return False
     scale = size(found) ** 2 * size(A) + size(found)
     rules = close(code(found), A, size(A) ** 2 * size(found) + size(A)) and close(code(A.T.copy()), found.T, scale)
@@ -175,14 +170,13 @@ def penrose(code, A, X=None, which=(0, 1, 2, 3)):
         return rules
     held = equations(A, X)
     assert all(held[k] for k in which)  # the case is what it says it is
-    return rules and close(X, found, scale)
+    return rules and tells(A, X) == held and close(X, found, scale)
 
 
-def from_factors(A):
-    C, R = linalg.rank_factorization(A, rtol=CUT)
-    if C.shape[1] == 0:
-        return np.zeros(A.T.shape)
-    return R.T @ np.linalg.solve(R @ R.T, np.linalg.solve(C.T @ C, C.T))
+from_factors = Adapted(
+    lambda pinv, factor, A: pinv(*factor(A, rtol=CUT)), definitions(3, "pinv_from_factors"), linalg.rank_factorization
+)
+TELLS = definitions(3, "penrose")
 
 
 def off(A, left, right):
@@ -208,12 +202,15 @@ def left_inverse(A, M=None):
 @survives
 def projectors(code, A):
     """Symmetric, idempotent, the right column spaces, complements the right null spaces, trace = rank."""
-    onto_columns, onto_rows = code(A)
+    both, leverages = code
+    onto_columns, onto_rows = both(A)
     m, k = A.shape
     r = rank(A)
     if np.shape(onto_columns) != (m, m) or np.shape(onto_rows) != (k, k):
         return False
     condition = np.linalg.norm(A, 2) * np.linalg.norm(plus(A), 2) + 1
+    if not close(leverages(A), np.diag(onto_columns), condition):
+        return False
     for P, kept in ((onto_columns, A), (onto_rows, A.T)):
         complement = np.eye(len(P)) - P
         if not (close(P, P.T, condition) and close(P @ P, P, condition)):
@@ -223,6 +220,9 @@ def projectors(code, A):
         if not close(kept.T @ complement, np.zeros(kept.T.shape), condition * size(A)):
             return False
     return True
+
+
+LEVERAGES = definitions(3, "leverages")
 
 
 # --- thm-minimum-norm
@@ -281,10 +281,6 @@ def continuity(code, A, path, claim):
     return within(1 - np.array(norms) * sizes, 1e-6)
 
 
-def plus_from_svd(A):
-    return np.linalg.pinv(A, rtol=1e-12)
-
-
 def same_rank(A, seed):
     C, R = linalg.rank_factorization(A, rtol=CUT)
     rng = np.random.default_rng(seed)
@@ -335,8 +331,7 @@ def condition_case(code, A, *perturbed):
     return within(fro(hat - exact) - bound, 1e-9 * bound)
 
 
-def kappa(A):
-    return spec(A) * spec(pinv(A))
+kappa = Adapted(lambda norm, pinv, A: norm(A) * norm(pinv(A)), spec, pinv)
 
 
 # --- thm-gram-condition
@@ -350,14 +345,13 @@ def gram_condition(code, A, other=None):
     condition_number = np.linalg.norm(G, 2) * np.linalg.norm(gram_plus, 2)
     share = 1e3 * EPS * condition_number  # a rounding of G moves G⁺ by this times the condition of G
     return (
-        margins.close(np.linalg.norm(G, 2), np.linalg.norm(A, 2) ** 2, rtol=1e3 * EPS)
+        margins.close(code(A), condition_number, rtol=share)
+        and margins.close(np.linalg.norm(G, 2), np.linalg.norm(A, 2) ** 2, rtol=1e3 * EPS)
         and margins.close(gram_plus, plus(A) @ plus(A).T, atol=share * np.linalg.norm(gram_plus, 2))
-        and margins.close(code(A), condition_number, rtol=share)
     )
 
 
-def lauchli(e):
-    return np.array([[1.0, 1.0], [e, 0.0], [0.0, e]])
+lauchli = definitions(3, "lauchli")
 
 
 # --- thm-tikhonov
@@ -400,17 +394,21 @@ def stacked_with(block):
 CLAIMS = {
     "thm-least-squares-gradient": Claim(
         check=gradients,
-        code=gradient,
+        code=(gradient, DIFFERENCES),
         cases=FACTORS,
         dropped={},
         mutants={
-            "without the 2": lambda A, B, M: tuple(G / 2 for G in gradient(A, B, M)),
-            "the residual with the other sign": lambda A, B, M: tuple(-G for G in gradient(A, B, M)),
-            "Bᵀ and Aᵀ swapped": lambda A, B, M: (2 * A.T @ (A @ B - M), 2 * (A @ B - M) @ B.T),
-            "A for Aᵀ (passes where A is symmetric)": lambda A, B, M: (
-                gradient(A, B, M)[0],
-                2 * (A if A.shape[0] == A.shape[1] else A.T) @ (A @ B - M),
+            "without the 2": (lambda A, B, M: tuple(G / 2 for G in gradient(A, B, M)), DIFFERENCES),
+            "the residual with the other sign": (lambda A, B, M: tuple(-G for G in gradient(A, B, M)), DIFFERENCES),
+            "Bᵀ and Aᵀ swapped": (lambda A, B, M: gradient(A, B, M)[::-1], DIFFERENCES),
+            "A for Aᵀ (passes where A is symmetric)": (
+                lambda A, B, M: (
+                    gradient(A, B, M)[0],
+                    2 * (A if A.shape[0] == A.shape[1] else A.T) @ (A @ B - M),
+                ),
+                DIFFERENCES,
             ),
+            "differences over a step, not over two": (gradient, lambda g, X: 2 * DIFFERENCES(g, X)),
         },
     ),
     "lem-gram-rank": Claim(
@@ -444,8 +442,8 @@ CLAIMS = {
         },
     ),
     "thm-penrose-unique": Claim(
-        check=penrose,
-        code=pinv,
+        check=penrose_claim,
+        code=(pinv, from_factors, TELLS),
         cases=[
             *[(A,) for A in MATRICES],
             (DEFICIENT_TALL, from_factors(DEFICIENT_TALL)),
@@ -467,38 +465,52 @@ CLAIMS = {
             ),
         },
         mutants={
-            "(AᵀA)⁻¹Aᵀ": left_inverse,
-            "the transpose": lambda A: A.T,
-            "A⁺ + (I − A⁺A)Z: three of four": lambda A: off(A, "null", "columns"),
-            "A⁺ + (I − A⁺A)Z(I − AA⁺): three of four": lambda A: off(A, "null", "rest"),
-            "A⁺ + A⁺AZ(I − AA⁺): three of four": lambda A: off(A, "rows", "rest"),
-            "zero: three of four": lambda A: np.zeros(A.T.shape),
-            "the inverse Gram matrices swapped": lambda A: (
-                lambda C, R: R.T @ np.linalg.inv(C.T @ C) @ np.linalg.inv(R @ R.T) @ C.T
-            )(*linalg.rank_factorization(A, rtol=CUT)),
-            "the reciprocal of each entry": lambda A: np.where(A.T == 0, 0.0, 1 / np.where(A.T == 0, 1.0, A.T)),
+            "(AᵀA)⁻¹Aᵀ": (left_inverse, TELLS),
+            "the transpose": (lambda A: A.T, TELLS),
+            "A⁺ + (I − A⁺A)Z: three of four": (lambda A: off(A, "null", "columns"), TELLS),
+            "A⁺ + (I − A⁺A)Z(I − AA⁺): three of four": (lambda A: off(A, "null", "rest"), TELLS),
+            "A⁺ + A⁺AZ(I − AA⁺): three of four": (lambda A: off(A, "rows", "rest"), TELLS),
+            "zero: three of four": (lambda A: np.zeros(A.T.shape), TELLS),
+            "the inverse Gram matrices swapped": (
+                lambda A: (lambda C, R: R.T @ np.linalg.inv(C.T @ C) @ np.linalg.inv(R @ R.T) @ C.T)(
+                    *linalg.rank_factorization(A, rtol=CUT)
+                ),
+                TELLS,
+            ),
+            "the reciprocal of each entry": (
+                lambda A: np.where(A.T == 0, 0.0, 1 / np.where(A.T == 0, 1.0, A.T)),
+                TELLS,
+            ),
+            "the third equation for the fourth": (pinv, lambda A, X: [*TELLS(A, X)[:3], TELLS(A, X)[2] and X.size < 9]),
         },
     ),
     "thm-projectors": Claim(
         check=projectors,
-        code=lambda A: (A @ pinv(A), pinv(A) @ A),
+        code=(Adapted(lambda pinv, A: (A @ pinv(A), pinv(A) @ A), pinv), LEVERAGES),
         cases=[(A,) for A in MATRICES],
         dropped={},
         mutants={
-            "A(AᵀA)⁻¹Aᵀ": lambda A: (A @ left_inverse(A), left_inverse(A) @ A),
-            "AA⁺ and A⁺A swapped": lambda A: (pinv(A) @ A, A @ pinv(A)),
-            "AAᵀ and AᵀA": lambda A: (A @ A.T, A.T @ A),
-            "a matrix with (P1) only: oblique": lambda A: (
-                A @ off(A, "rows", "rest"),
-                off(A, "null", "columns") @ A,
+            "A(AᵀA)⁻¹Aᵀ": (lambda A: (A @ left_inverse(A), left_inverse(A) @ A), LEVERAGES),
+            "AA⁺ and A⁺A swapped": (lambda A: (pinv(A) @ A, A @ pinv(A)), LEVERAGES),
+            "AAᵀ and AᵀA": (lambda A: (A @ A.T, A.T @ A), LEVERAGES),
+            "a matrix with (P1) only: oblique": (
+                lambda A: (A @ off(A, "rows", "rest"), off(A, "null", "columns") @ A),
+                LEVERAGES,
             ),
-            "identities": lambda A: (np.eye(len(A)), np.eye(A.shape[1])),
-            "the complements": lambda A: (np.eye(len(A)) - A @ pinv(A), np.eye(A.shape[1]) - pinv(A) @ A),
+            "identities": (lambda A: (np.eye(len(A)), np.eye(A.shape[1])), LEVERAGES),
+            "the complements": (
+                lambda A: (np.eye(len(A)) - A @ pinv(A), np.eye(A.shape[1]) - pinv(A) @ A),
+                LEVERAGES,
+            ),
+            "leverages of the columns": (
+                lambda A: (A @ pinv(A), pinv(A) @ A),
+                lambda A: np.diag(pinv(A) @ A)[np.arange(len(A)) % A.shape[1]],
+            ),
         },
     ),
     "thm-minimum-norm": Claim(
         check=minimum_norm,
-        code=lambda A, M: pinv(A) @ M,
+        code=Adapted(lambda pinv, A, M: pinv(A) @ M, pinv),
         cases=[*PROBLEMS, LINE, *[(A, np.eye(len(A))) for A in (TALL, WIDE, DEFICIENT_TALL, CORNER, ZERO)]],
         dropped={
             "the Frobenius norm, for the sum of absolute entries": (
@@ -527,7 +539,7 @@ CLAIMS = {
     ),
     "thm-pinv-continuity": Claim(
         check=continuity,
-        code=plus_from_svd,
+        code=Adapted(lambda pinv, A: pinv(A, rtol=1e-12), linalg.pinv),
         cases=[
             (CORNER, lambda t: np.array([[1.0, t], [t, t * t]]), "converges"),
             (DEFICIENT_TALL, same_rank(DEFICIENT_TALL, 1), "converges"),
@@ -575,7 +587,7 @@ CLAIMS = {
     ),
     "thm-gram-condition": Claim(
         check=gram_condition,
-        code=lambda A: kappa(A) ** 2,
+        code=Adapted(lambda kappa, A: kappa(A) ** 2, kappa),
         cases=[*[(A,) for A in MATRICES if A.any()], (lauchli(1e-1),), (lauchli(1e-2),), (lauchli(1e-3),)],
         dropped={
             "the transpose: AA for AᵀA": (np.array([[1.0, 1.0], [0.0, 1.0]]), np.array([[1.0, 1.0], [0.0, 1.0]])),
@@ -621,21 +633,14 @@ def penrose_entry():
 
 def hilbert_solved():
     """Backward and forward error of numpy's solver on the Hilbert system of size 12, and of exact arithmetic."""
-    H = hilbert(12)
-    b = H.sum(axis=1)
-    x = np.linalg.solve(H, b)
-    rows = [[Fraction(v) for v in row] for row in np.c_[H, b].tolist()]
-    for p in range(12):
-        rows[p] = [v / rows[p][p] for v in rows[p]]
-        for i in set(range(12)) - {p}:
-            rows[i] = [v - rows[i][p] * w for v, w in zip(rows[i], rows[p], strict=True)]
-    exact = np.array([float(row[-1]) for row in rows])
+    H, b = definitions(3, "hilbert_system")(12)
+    x, exact = np.linalg.solve(H, b), definitions(3, "solve_exactly")(H, b)
     backward = np.linalg.norm(H @ x - b) / (np.linalg.norm(H, 2) * np.linalg.norm(x))
     return backward, abs(x - 1).max(), abs(exact - 1).max()
 
 
 def hilbert_condition_explains_it():
-    condition_number = spec(hilbert(12)) * spec(invhilbert(12))
+    condition_number = spec(definitions(3, "hilbert_system")(12)[0]) * spec(invhilbert(12))
     backward, _, of_exact_arithmetic = hilbert_solved()
     return backward_stable(backward) and condition_number > 1e16 and bool(above(of_exact_arithmetic, 1e-2))
 

@@ -8,9 +8,10 @@ import scipy.linalg
 
 from lowrank_helpers import linalg, svd
 from tests import margins
-from tests.claims import Claim, Folklore
+from tests.claims import Adapted, Claim, Folklore
 from tests.claims import rank as rank_of
 from tests.margins import above, within
+from tools.definitions import definitions
 
 EPS = np.finfo(float).eps
 RNG = np.random.default_rng(50)
@@ -24,8 +25,7 @@ MATRICES = [A32, TALL, WIDE, SQUARE, RANK_TWO, TIES, ZERO, COLUMN, COLUMN.T, np.
 RANKS = [2, 3, 3, 5, 2, 5, 0, 1, 1, 4, 1]
 
 
-def values(A):
-    return np.linalg.svd(A, compute_uv=False)
+values = definitions(5, "values")
 
 
 def full(A):
@@ -52,9 +52,13 @@ def unitary(Q):
 
 
 def exists(code, A, rank):
-    """A = U Σ Vᵀ with square orthogonal factors, descending s ≥ 0; its columns are bases of the four spaces."""
+    """A = U Σ Vᵀ with square orthogonal factors, descending s ≥ 0; its columns are bases of the four spaces.
+
+    Where the columns of A are independent, the chapter's own algorithm finds the thin factors as well.
+    """
     m, n = A.shape
-    U, s, Vt = code(A)
+    by_proof, by_jacobi = code
+    U, s, Vt = by_proof(A)
     if U.shape != (m, m) or Vt.shape != (n, n) or s.shape != (min(m, n),):
         return False
     size = max(np.linalg.norm(A), EPS)
@@ -65,6 +69,11 @@ def exists(code, A, rank):
         and near(A @ Vt[rank:].T, np.zeros((m, n - rank)), size)
         and near(A.T @ U[:, rank:], np.zeros((n, m - rank)), size)
     )
+    if rank == n > 1:
+        thin, found, thin_vt, _ = by_jacobi(A)
+        if not (near(thin.T @ thin, np.eye(n)) and unitary(thin_vt) and near(found, s, size)):
+            return False
+        spaces = spaces and near((thin * found) @ thin_vt, A, size)
     ordered = within([*np.diff(s), *-s], 100 * EPS * size)  # at a tie rounding decides which of two comes first
     return unitary(U) and unitary(Vt) and ordered and near(U @ sigma(s, m, n) @ Vt, A, size) and spaces
 
@@ -86,6 +95,9 @@ def by_deflation(A):
         np.append(s1, s),
         scipy.linalg.block_diag(1.0, Vt) @ Q.T,
     )
+
+
+JACOBI = definitions(5, "jacobi_svd")
 
 
 def completed(u):
@@ -125,9 +137,9 @@ def unique(code, A, first, second):
     (U, s, Vt), (U2, s2, Vt2) = first, second
     m, n = A.shape
     r = above(s, 1e-12).sum()
+    P, Q = code(first, second)
     if not near(s, s2, max(s[0], EPS)):
         return False
-    P, Q = code(first, second)
     S = sigma(s, m, n)
     return (
         unitary(P)
@@ -195,8 +207,12 @@ def turned(A, seed):
     return U, s, Vt
 
 
-def weyl(index, A, B):
-    """σ of A + B at the index that code gives for (i, j) is at most σᵢ(A) + σⱼ(B); perturbation and rank forms."""
+def weyl(code, A, B):
+    """σ of A + B at the index that code gives for (i, j) is at most σᵢ(A) + σⱼ(B); perturbation and rank forms.
+
+    What is certified of A + B, known up to ‖B‖₂, is no more than the rank of A, and all of it where B is nearly 0.
+    """
+    index, certified = code
     a, b, c = values(A), values(B), values(A + B)
     p, slack = len(a), 100 * EPS * max(A.shape) * (values(A)[0] + values(B)[0] + 1e-300)
     pad = lambda s, i: s[i - 1] if i <= p else 0.0  # noqa: E731
@@ -208,7 +224,12 @@ def weyl(index, A, B):
     ]
     r = rank_of(B)
     low = [pad(c, i + r) - a[i - 1] for i in range(1, p + 1)]
+    if certified(A + B, (1 + 1e-9) * b[0]) > rank_of(A) or certified(A, 1e-9) != rank_of(A):
+        return False
     return within([*two, *(np.abs(c - a) - b[0]), *low], slack)
+
+
+INDEX, CERTIFIED = lambda i, j: i + j - 1, definitions(5, "certified_rank")
 
 
 def ky_fan(norm, A, B, k, X, Y):
@@ -238,8 +259,13 @@ def schatten(A, q):
     return s[0] if q == math.inf else float((s**q).sum() ** (1 / q))
 
 
-def schatten_norms(norm, A, B, P, Q, q):
+def both_by(norm):
+    return norm, norm
+
+
+def schatten_norms(code, A, B, P, Q, q):
     """Norm axioms, orthogonal invariance, and the three values of q with a definition of their own."""
+    norm, package = code
     slack = 1e3 * EPS * max(A.shape) * (norm(A, q) + norm(B, q) + 1e-300)
     spectral = np.sqrt(max(np.linalg.eigvalsh(A.T @ A)[-1], 0))
     U, _, Vt = np.linalg.svd(A, full_matrices=False)
@@ -251,7 +277,7 @@ def schatten_norms(norm, A, B, P, Q, q):
                 norm(A + B, q) - norm(A, q) - norm(B, q),
                 abs(norm(-2 * A, q) - 2 * norm(A, q)),
                 abs(norm(P @ A @ Q, q) - norm(A, q)),
-                abs(norm(A, q) - svd.schatten_norm(A, q)) if q >= 1 else 0.0,
+                abs(norm(A, max(q, 1)) - package(A, max(q, 1))),
             ],
             slack,
         )
@@ -327,16 +353,32 @@ def tikhonov(code, A, b, lam):
     return stationary and least and sharp and first_order
 
 
-def filtered(factor=lambda s, lam: s / (s**2 + lam), weakest=-1, transposed=False):
-    def code(A, b, lam):
-        U, s, Vt = np.linalg.svd(A, full_matrices=False)
-        positive = above(s, 1e-12 * s[0])
-        if transposed and A.shape[0] == A.shape[1]:
-            U, Vt = Vt.T, U.T
-        x = Vt.T @ (np.where(positive, factor(s, lam), 0) * (U.T @ b))
-        return x, lam / (s[positive][weakest] ** 2 + lam) if positive.any() else 0.0
+def filtered(path):
+    """The filter factors of the chapter on the positive singular values, and the bound of the claim."""
 
-    return code
+    def code(path, A, b, lam):
+        U, s, Vt = np.linalg.svd(A, full_matrices=False)
+        r = above(s, 1e-12 * s[0]).sum()
+        return path(U[:, :r], s[:r], Vt[:r], b, [lam])[:, 0], lam / (s[r - 1] ** 2 + lam) if r else 0.0
+
+    return Adapted(code, path)
+
+
+def filtering(factor):
+    return filtered(lambda U, s, Vt, b, lams: (Vt.T @ (factor(s, lams[0]) * (U.T @ b)))[:, None])
+
+
+def as_copied(U, s, Vt, b, lams):
+    """U and V exchanged, where that is possible."""
+    return RIDGE_PATH(Vt.T, s, U.T, b, lams) if len(U) == len(Vt.T) else RIDGE_PATH(U, s, Vt, b, lams)
+
+
+def weakest_first(A, b, lam):
+    s = values(A)
+    return filtered(RIDGE_PATH)(A, b, lam)[0], lam / (s[0] ** 2 + lam) if s[0] else 0.0
+
+
+RIDGE_PATH = definitions(5, "ridge_path")
 
 
 def wedin(code, A, B, k):
@@ -390,16 +432,17 @@ SWAP = (np.diag([1.0, 0.0]), np.diag([0.45, 0.55]), 1)
 CLAIMS = {
     "thm-svd-exists": Claim(
         check=exists,
-        code=by_deflation,
+        code=(by_deflation, JACOBI),
         cases=list(zip(MATRICES, RANKS, strict=True)),
         dropped={},
         mutants={
-            "V in the place of Vᵀ": lambda A: (full(A)[0], full(A)[1], full(A)[2].T),
-            "ascending order, as eigh returns": ascending,
-            "one basis for both sides, as for eigenvectors": eigen,
-            "U not completed where σ = 0": from_gram,
-            "the thin decomposition": lambda A: np.linalg.svd(A, full_matrices=False),
-            "squares of the singular values": lambda A: (full(A)[0], full(A)[1] ** 2, full(A)[2]),
+            "V in the place of Vᵀ": (lambda A: (full(A)[0], full(A)[1], full(A)[2].T), JACOBI),
+            "ascending order, as eigh returns": (ascending, JACOBI),
+            "one basis for both sides, as for eigenvectors": (eigen, JACOBI),
+            "U not completed where σ = 0": (from_gram, JACOBI),
+            "the thin decomposition": (lambda A: np.linalg.svd(A, full_matrices=False), JACOBI),
+            "squares of the singular values": (lambda A: (full(A)[0], full(A)[1] ** 2, full(A)[2]), JACOBI),
+            "one sweep of rotations": (by_deflation, lambda A: JACOBI(A, max_sweeps=1)),
         },
     ),
     "thm-svd-unique": Claim(
@@ -430,7 +473,7 @@ CLAIMS = {
     ),
     "thm-weyl": Claim(
         check=weyl,
-        code=lambda i, j: i + j - 1,
+        code=(INDEX, CERTIFIED),
         cases=[
             *PAIRS,
             DIAGONALS,
@@ -440,8 +483,9 @@ CLAIMS = {
         ],
         dropped={},
         mutants={
-            "σ of index max(i, j): σ₂(A+B) ≤ σ₂(A) + σ₂(B)": max,
-            "σ of index i + j − 2": lambda i, j: max(i + j - 2, 1),
+            "σ of index max(i, j): σ₂(A+B) ≤ σ₂(A) + σ₂(B)": (max, CERTIFIED),
+            "σ of index i + j − 2": (lambda i, j: max(i + j - 2, 1), CERTIFIED),
+            "half of the bound certifies": (INDEX, lambda M, bound: CERTIFIED(M, bound / 2)),
         },
     ),
     "thm-ky-fan": Claim(
@@ -480,7 +524,7 @@ CLAIMS = {
     ),
     "thm-schatten-norms": Claim(
         check=schatten_norms,
-        code=schatten,
+        code=(schatten, svd.schatten_norm),
         cases=[
             *[
                 (A, B, orthogonal(A.shape[0], seed), orthogonal(A.shape[1], seed + 9), q)
@@ -496,12 +540,14 @@ CLAIMS = {
             "Q is orthogonal": (A32, A32, np.eye(3), np.diag([2.0, 1.0]), 1.0),
         },
         mutants={
-            "the exponent 1/2 in the place of q: no triangle inequality": lambda A, q: schatten(
-                A, q if q != 1.5 else 0.5
+            "the exponent 1/2 in the place of q: no triangle inequality": both_by(
+                lambda A, q: schatten(A, q if q != 1.5 else 0.5)
             ),
-            "the q-norm of the entries": lambda A, q: float(np.linalg.norm(A.ravel(), q)),
-            "without the root": lambda A, q: float((values(A) ** q).sum()) if q != math.inf else float(values(A)[0]),
-            "the trace for the nuclear norm": lambda A, q: float(np.trace(A)) if q == 1 else schatten(A, q),
+            "the q-norm of the entries": both_by(lambda A, q: float(np.linalg.norm(A.ravel(), q))),
+            "without the root": both_by(
+                lambda A, q: float((values(A) ** q).sum()) if q != math.inf else float(values(A)[0])
+            ),
+            "the trace for the nuclear norm": both_by(lambda A, q: float(np.trace(A)) if q == 1 else schatten(A, q)),
         },
     ),
     "thm-pinv-svd": Claim(
@@ -522,7 +568,7 @@ CLAIMS = {
     ),
     "thm-tikhonov-limit": Claim(
         check=tikhonov,
-        code=filtered(),
+        code=filtered(RIDGE_PATH),
         cases=[
             *[
                 (A, np.random.default_rng(seed).standard_normal(A.shape[0]), lam)
@@ -536,12 +582,12 @@ CLAIMS = {
             "λ is positive (here −10, between the σ²)": (A32, np.array([1.0, 0.0, 0.0]), -10.0),
         },
         mutants={
-            "the regularised factors U, s/(s²+λ), Vᵀ": filtered(transposed=True),
-            "λ² for λ": filtered(lambda s, lam: s / (s**2 + lam**2)),
-            "the filter without the division by σ": filtered(lambda s, lam: s**2 / (s**2 + lam)),
-            "1/(σ+λ)": filtered(lambda s, lam: 1 / (s + lam)),
-            "the bound with σ₁ for σ_r": filtered(weakest=0),
-            "no filter": filtered(lambda s, lam: 1 / np.maximum(s, 1e-300)),
+            "the regularised factors U, s/(s²+λ), Vᵀ": filtered(as_copied),
+            "λ² for λ": filtering(lambda s, lam: s / (s**2 + lam**2)),
+            "the filter without the division by σ": filtering(lambda s, lam: s**2 / (s**2 + lam)),
+            "1/(σ+λ)": filtering(lambda s, lam: 1 / (s + lam)),
+            "the bound with σ₁ for σ_r": weakest_first,
+            "no filter": filtering(lambda s, lam: 1 / s),
         },
     ),
     "thm-wedin": Claim(
@@ -579,17 +625,13 @@ NON_SYMMETRIC = np.array([[3.0, 0.0], [4.0, 5.0]])
 
 
 def truncated(rows, M, r):
-    U, s, Vt = np.linalg.svd(M, full_matrices=False)
-    return np.linalg.norm(M - (U[:, :r] * s[:r]) @ (Vt[:r] if rows else Vt[:, :r].T))
+    return definitions(5, "truncation_errors")(M, r)[0 if rows else 1]
 
 
 def hilbert(n):
     """LAPACK's and the true smallest singular value over σ₁, of an exactly stored multiple of the Hilbert matrix."""
-    L = math.lcm(*range(1, 2 * n))
-    H = np.array([[float(L // (i + j + 1)) for j in range(n)] for i in range(n)])
-    inverse = scipy.linalg.invhilbert(n, exact=True).astype(float)
-    s = values(H)
-    return s[-1] / s[0], L / np.linalg.norm(inverse, 2) / s[0]
+    found, true = definitions(5, "hilbert_values")(n)
+    return found[-1] / found[0], true[-1] / found[0]
 
 
 def regularised(order):

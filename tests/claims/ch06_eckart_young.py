@@ -3,8 +3,9 @@
 import numpy as np
 
 from lowrank_helpers import linalg, svd
-from tests.claims import Claim, Folklore, rank
+from tests.claims import Adapted, Claim, Folklore, rank
 from tests.margins import above, close, within
+from tools.definitions import definitions
 
 RNG = np.random.default_rng(60)
 A32 = np.array([[3.0, 1.0], [1.0, 3.0], [1.0, 1.0]])
@@ -46,9 +47,13 @@ def slack(M):
     return 200 * np.finfo(float).eps * max(M.shape) * max(values(M)[0], 1.0)
 
 
-def truncation(M, r):
+def at_any_rank(truncate, reconstruct, M, r):
     """The book's code, extended to the ranks 0 and above p."""
-    return np.zeros(M.shape) if r == 0 else svd.reconstruct(svd.truncated_svd(M, min(r, min(M.shape))))
+    factors = truncate(M, min(max(r, 1), min(M.shape)))
+    return reconstruct(factors) if r else np.zeros(M.shape)
+
+
+truncation = Adapted(at_any_rank, svd.truncated_svd, svd.reconstruct)
 
 
 def thin(M):
@@ -113,7 +118,9 @@ def closest(norm, tail):
 
 
 def error_formula(norm):
-    return lambda M, r: svd.tail_error(np.linalg.svd(M, compute_uv=False), min(r, min(M.shape)), norm=norm)
+    return Adapted(
+        lambda tail, M, r: tail(np.linalg.svd(M, compute_uv=False), min(r, min(M.shape)), norm=norm), svd.tail_error
+    )
 
 
 def mirsky(code, norm, M, r, rank_of_rivals=None):
@@ -180,10 +187,12 @@ def squared_gap(A, B):
     return float(((values(A)[:10] - values(B)[:10]) ** 2).sum())
 
 
-def procrustes(A, B):
-    U, s, Vt = np.linalg.svd(A.T @ B)
-    value = fro(A) ** 2 + fro(B) ** 2 - 2 * s.sum()
-    return U @ Vt, value, bool(above(s[-1], 1e-12 * s[0]))
+def and_unique(procrustes, A, B):
+    s = np.linalg.svd(A.T @ B, compute_uv=False)
+    return *procrustes(A, B), bool(above(s[-1], 1e-12 * s[0]))
+
+
+procrustes = Adapted(and_unique, definitions(6, "procrustes"))
 
 
 def procrustes_claim(code, A, B):
@@ -207,10 +216,8 @@ def procrustes_claim(code, A, B):
 
 
 def rotation_only(A, B):
-    U, s, Vt = np.linalg.svd(A.T @ B)
-    U[:, -1] *= np.linalg.det(U @ Vt)
-    Q = U @ Vt
-    return Q, fro(A @ Q - B) ** 2, bool(above(s[-1], 1e-12 * s[0]))
+    Q, (_, _, unique) = definitions(6, "rotation")(A, B), procrustes(A, B)
+    return Q, fro(A @ Q - B) ** 2, unique
 
 
 def by_gap_or_zero(s, r):
@@ -266,20 +273,7 @@ def unique_claim(code, M, r):
     return uniqueness(code, M, r) and (not tied or tie_description(code, M, r))
 
 
-def escape(A, B, M):
-    """The direction of the proof: from the top triple of R into an idle column or the smallest triple of AB."""
-    U, s, Vt = np.linalg.svd(M - A @ B)
-    r, rho = A.shape[1], max(s[0], 1e-300)
-    if rank(A) < r:
-        w = np.linalg.svd(A)[2][-1]
-        z = (1 + np.sum((B.T @ w) ** 2)) / rho * w
-    elif rank(B) < r:
-        z = np.linalg.svd(B.T)[2][-1]
-        w = (1 + np.sum((A @ z) ** 2)) / rho * z
-    else:
-        X, tau, Yt = np.linalg.svd(A @ B)
-        z, w = B @ Yt[r - 1] / tau[r - 1], A.T @ X[:, r - 1] / tau[r - 1]
-    return np.outer(U[:, 0], w), np.outer(z, Vt[0])
+escape, hessian = definitions(6, "escape"), definitions(6, "hessian")
 
 
 def last_residual_triple(A, B, M):
@@ -302,18 +296,26 @@ def one_factor(A, B, M):
 
 
 def landscape(code, M, A, B, weights=None, least=None):
-    """A point with vanishing gradients is a global minimum, or f falls along the code's direction."""
+    """A point with vanishing gradients is a global minimum, or f falls along the code's direction.
+
+    And the code's second derivatives are those of f without weights.
+    """
+    direction, derivatives = code
+    exact = weighted_hessian(M, A, B, np.ones(M.shape))
+    if not close(derivatives(A, B, M), exact, atol=1e-9 * max(1.0, np.abs(exact).max())):
+        return False
+    with np.errstate(all="ignore"):  # where there is nowhere to go
+        E, F = direction(A, B, M)
     W = np.ones(M.shape) if weights is None else weights
     R = W * (M - A @ B)
     f = 0.5 * np.sum(R**2)
     floor = 0.5 * np.sum(values(M)[A.shape[1] :] ** 2) if least is None else least
     if within(f - floor, 1e-10 * max(1.0, f)):
         return within(floor - f, 1e-10 * max(1.0, f))
-    E, F = code(A, B, M)
     q = 0.5 * np.sum((W * (E @ B + A @ F)) ** 2) - np.sum(R * (E @ F))
     t = 1e-3 / max(fro(E), fro(F), 1.0)
     fall = f - 0.5 * np.sum((W * (M - (A + t * E) @ (B + t * F))) ** 2)
-    curved = above([-q, -np.linalg.eigvalsh(hessian(M, A, B, W))[0]], 1e-9).all()
+    curved = above([-q, -np.linalg.eigvalsh(weighted_hessian(M, A, B, W))[0]], 1e-9).all()
     critical = within([np.abs(A.T @ R).max(), np.abs(R @ B.T).max()], 1e-9)
     return critical and bool(curved and above(fall, 1e-13 * max(1.0, f)))
 
@@ -339,14 +341,14 @@ def trapped():
             A, B = np.array(x[:3])[:, None], np.array(x[3:])[None]
             R = W * (M - A @ B)
             gradient = -np.concatenate([R @ B.T, (A.T @ R).T])[:, 0]
-            x = x - np.linalg.lstsq(hessian(M, A, B, W), gradient, rcond=1e-3)[0]
+            x = x - np.linalg.lstsq(weighted_hessian(M, A, B, W), gradient, rcond=1e-3)[0]
         return A, B
 
     A, B = newton(1.6, 2.86, -2.14, 0.82, -1.1, -0.62)
     return M, W, 0.5 * np.sum((W * (M - A @ B)) ** 2), *newton(0.64, 1.96, 1.12, -0.96, -1.68, -0.55)
 
 
-def hessian(M, A, B, W):
+def weighted_hessian(M, A, B, W):
     """The Hessian of f with weights, by the second-order form on all pairs of unit moves."""
     size, cut = A.size + B.size, A.size
     moves = [(e[:cut].reshape(A.shape), e[cut:].reshape(B.shape)) for e in np.eye(size)]
@@ -385,10 +387,7 @@ CRITICAL = [
 ]
 
 
-def als_step(A, M):
-    """(B, new A), by the normal equations of the proof's formulas."""
-    B = np.linalg.lstsq(A, M)[0]
-    return B, np.linalg.lstsq(B.T, M.T)[0].T
+als_step = definitions(6, "als_step")
 
 
 def projector(A):
@@ -411,11 +410,9 @@ def subspace_iteration(code, M, A0, rate_asked=True):
         return U[:, r:].T @ A @ np.linalg.inv(inside)
 
     T0 = tangent(A0)
-    if rate_asked and T0 is None:
-        return False
     A, space = A0, A0
     for k in range(1, 5):
-        B, new = step(A, M)
+        new, B = step(A, M)
         if not rank(A) == rank(B) == r:
             return False
         first = close(A.T @ A @ B, A.T @ M, atol=rounding * fro(A) * (fro(A) * fro(B) + fro(M)))
@@ -425,6 +422,8 @@ def subspace_iteration(code, M, A0, rate_asked=True):
         if not (first and second and close(projector(A), projector(space), atol=1e-6)):
             return False
         T, share = tangent(A), rate(s, r) ** k
+        if rate_asked and T0 is None:
+            return False
         if rate_asked and T.size:
             size = np.linalg.norm(T0, 2)
             shrinks = within(np.linalg.norm(T, 2) - share * size, 1e-6 * share * size + 1e-9)
@@ -602,17 +601,22 @@ CLAIMS = {
     ),
     "thm-landscape": Claim(
         check=landscape,
-        code=escape,
+        code=(escape, hessian),
         cases=CRITICAL,
         dropped={
             "both gradients vanish": (D321, *(1.1 * X for X in kept(D321, [0, 1], 2)[1:])),
             "every entry counts": (MASKED, TRAP_A, TRAP_B, SEEN, LOWER),
         },
         mutants={
-            "the smallest triple of the residual": last_residual_triple,
-            "the largest triple kept": largest_kept_triple,
-            "one factor moves alone": one_factor,
-            "uphill": lambda A, B, M: (escape(A, B, M)[0], -escape(A, B, M)[1]),
+            "the smallest triple of the residual": (last_residual_triple, hessian),
+            "the largest triple kept": (largest_kept_triple, hessian),
+            "one factor moves alone": (one_factor, hessian),
+            "uphill": (lambda A, B, M: (escape(A, B, M)[0], -escape(A, B, M)[1]), hessian),
+            "the residual's part with the other sign": (
+                escape,
+                lambda A, B, M: 2 * hessian(A, B, A @ B) - hessian(A, B, M),
+            ),
+            "the residual's part left out": (escape, lambda A, B, M: hessian(A, B, A @ B)),
         },
     ),
     "thm-als-subspace": Claim(
@@ -628,14 +632,14 @@ CLAIMS = {
             "the fourth power": (als_step, lambda s, r: (s[r] / s[r - 1]) ** 4),
             "σ_r/σ_{r−1}": (als_step, lambda s, r: (s[r - 1] / s[max(r - 2, 0)]) ** 2),
             "B = AᵀM: the right space, no least squares": (
-                lambda A, M: (A.T @ M, np.linalg.lstsq((A.T @ M).T, M.T)[0].T),
+                lambda A, M: (np.linalg.lstsq((A.T @ M).T, M.T)[0].T, A.T @ M),
                 squared_ratio,
             ),
             "A = MBᵀ: the right space, no least squares": (
-                lambda A, M: (als_step(A, M)[0], M @ als_step(A, M)[0].T),
+                lambda A, M: (M @ als_step(A, M)[1].T, als_step(A, M)[1]),
                 squared_ratio,
             ),
-            "A left as it was": (lambda A, M: (als_step(A, M)[0], A), squared_ratio),
+            "A left as it was": (lambda A, M: (A, als_step(A, M)[1]), squared_ratio),
         },
     ),
 }

@@ -1,12 +1,12 @@
 """The claims of chapter 7, randomised SVD."""
 
 import numpy as np
-import scipy.sparse.linalg as sla
 
 from lowrank_helpers import linalg
-from lowrank_helpers.randomized import randomized_svd
-from tests.claims import Claim, Folklore
-from tests.margins import above, within
+from lowrank_helpers.randomized import block_krylov_svd, estimate_error, randomized_svd
+from tests.claims import Adapted, Claim, Folklore
+from tests.margins import above, close, within
+from tools.definitions import definitions
 
 fro, spec = linalg.frobenius_norm, linalg.spectral_norm
 LARGE = np.r_[np.full(20, 1e3), np.ones(200)]  # the range finder's bound is all but attained
@@ -125,13 +125,13 @@ def sketch_error(code, A, r, Omega, phi):
     """|A − PA|² ≤ |A − (PA)_r|² ≤ the code's bound, and the bound is not above the trivial one of the formula."""
     U, s, _ = np.linalg.svd(A)
     padded = np.r_[s**2, np.zeros(len(A) - len(s))] if len(A) > len(s) else s[: len(A)] ** 2
-    Y = (U * phi(padded)) @ U.T @ A @ Omega
-    Q = basis(Y)
-    PA = Q @ (Q.T @ A)
-    one, two, bound = squared_error(A, PA), squared_error(A, truncated(PA, r)), code(A, r, Omega, phi)
+    formula, projected = code
+    PA = projected(A, (U * phi(padded)) @ U.T @ A @ Omega)
+    one, two, bound = squared_error(A, PA), squared_error(A, truncated(PA, r)), formula(A, r, Omega, phi)
     return within([one - two, two - bound], 1e-10 * s[0] ** 2)
 
 
+PROJECTED = definitions(7, "projected")
 RNG = np.random.default_rng(70)
 TALL, WIDE = matrix(SLOPE[:6], 9, 6), matrix(SLOPE[:6], 6, 9)
 DEFICIENT = matrix(np.array([3.0, 2.0]), 7, 6)
@@ -166,9 +166,26 @@ def draws(s, m, n, ell, find, count=600):
         yield A, Q, Q.mT @ A
 
 
+def as_bounded(sketch, find, s, m, n, r, ell, q):
+    """For one and the same Ω the code has the error of the draws whose mean is bounded, and rank at most r."""
+    A = matrix(s, m, n) if (m, n) != (len(s), len(s)) else np.diag(s)
+    for seed in range(3):
+        U, found, Vt = sketch(A, r, ell, q, np.random.default_rng(seed))
+        if not U.shape[1] == len(found) == len(Vt) == min(r, len(found)):
+            return False
+        Q = find(A, np.random.default_rng(seed).standard_normal((n, ell)), q)
+        error = squared_error(A, Q @ truncated(Q.T @ A, r))
+        if not within(abs(squared_error(A, (U * found) @ Vt) - error), 1e-9 * np.sum(s**2)):
+            return False
+    return True
+
+
 def range_finder(code, s, m, n, r, ell):
     """The mean squared errors, before and after truncation, are at most the code's bound."""
-    bound = code(s, r, ell)
+    formula, sketch = code
+    bound = formula(s, r, ell)
+    if not as_bounded(sketch, powered, s, m, n, r, ell, 0):
+        return False
     before, after = [], []
     for A, Q, B in draws(s, m, n, ell, lambda A, Omega: basis(A @ Omega)):
         before.extend(squared_error(A, Q @ B))
@@ -188,7 +205,10 @@ def hmt(s, r, ell):
 
 def power_claim(code, s, m, n, r, ell, q):
     """Both parts: the spectral error, and the squared Frobenius error after truncation."""
-    spectral, frobenius = code(s, r, ell, q)
+    formula, sketch = code
+    spectral, frobenius = formula(s, r, ell, q)
+    if not as_bounded(sketch, powered, s, m, n, r, ell, q):
+        return False
     one, two = [], []
     for A, Q, B in draws(s, m, n, ell, lambda A, Omega: powered(A, Omega, q), count=200):
         one.extend(np.linalg.norm(A - Q @ B, 2, axis=(1, 2)))
@@ -215,7 +235,10 @@ def power_of_doubled_gap(s, r, ell, q):
 
 
 def krylov_claim(code, s, m, n, r, ell, q):
-    bound = code(s, r, ell, q)
+    formula, sketch = code
+    bound = formula(s, r, ell, q)
+    if not as_bounded(sketch, krylov, s, m, n, r, ell, q):
+        return False
     errors = []
     for A, Q, B in draws(s, m, n, ell, lambda A, Omega: krylov(A, Omega, q)):
         errors.extend(squared_error(A, Q @ truncated(B, r)))
@@ -229,6 +252,11 @@ def chebyshev_bound(s, r, ell, q, order=2):
     return (1 + r / (ell - r - 1) / tau**2) * np.sum(s[r:] ** 2)
 
 
+SKETCH = definitions(7, "sketch_svd")
+KRYLOV = Adapted(
+    lambda krylov, A, r, ell, q, rng: krylov(A, r, block=ell, steps=q + 1, rng=rng),
+    block_krylov_svd,
+)
 GAP = np.r_[np.full(5, 1.4), np.ones(60)]
 CLUSTER = np.r_[np.full(5, 1.1), np.linspace(1, 0.02, 55)]
 SMALL = [
@@ -247,8 +275,13 @@ SMALL = [
 
 def estimate(code, E, alpha, k, reuse=False):
     """The bound holds at least as often as promised, and fails not much less often where that is the exact rate."""
+    code, package = code
     rng = np.random.default_rng(5)
     norm, trials = spec(E), 200_000
+    q = np.eye(len(E))[:, :1]
+    same = code((E - q @ (q.T @ E)) @ np.random.default_rng(0).standard_normal((E.shape[1], k)), 10.0)
+    if not close(package(E, q, probes=k, rng=0), same, rtol=1e-9):
+        return False
     probes = rng.standard_normal((trials, E.shape[1], k))
     if reuse:  # E is made from the probes: what they span is projected away
         probes = probes[:200]
@@ -269,9 +302,26 @@ def after_the_fact(products, alpha):
     return alpha * np.sqrt(2 / np.pi) * lengths(products).max(axis=-1)
 
 
-def one_pass(code, A, Q, k, independent=True):
-    """The mean squared error over many Ψ is what the code says."""
+def by_itself(bound):
+    """A bound, and the package's function as it would be with this bound."""
+
+    def package(E, Q, *, probes, rng):
+        products = E @ np.random.default_rng(rng).standard_normal((E.shape[1], probes))
+        return bound(products - Q @ (Q.T @ products), 10.0)
+
+    return bound, package
+
+
+def one_pass_claim(code, A, Q, k, independent=True):
+    """The mean squared error over many Ψ is what the code says; and from blocks of rows the code finds such a QX."""
     rng = np.random.default_rng(9)
+    code, from_blocks = code
+    Omega, once = rng.standard_normal((A.shape[1], Q.shape[1])), rng.standard_normal((k, len(A)))
+    Q_once, X = from_blocks(np.array_split(A, 3), Omega, once)
+    exact = np.linalg.pinv(once @ Q_once) @ (once @ A)
+    apart = [np.abs(Q_once.T @ Q_once - np.eye(Q.shape[1])).max(), fro(A @ Omega - PROJECTED(A @ Omega, Q_once))]
+    if not within([fro(X - exact), *apart], 1e-9 * (1 + fro(A) ** 2)):
+        return False
     Psi = rng.standard_normal((32_000, k, len(A)))
     if not independent:  # Ψ sees twice as much of what Q spans
         Psi = Psi + Psi @ Q @ Q.T
@@ -285,6 +335,7 @@ def two_sketches(A, Q, k):
     return (1 + ell / (k - ell - 1)) * fro(A - Q @ (Q.T @ A)) ** 2 if k > ell + 1 else np.inf
 
 
+FROM_BLOCKS = definitions(7, "one_pass")
 ORTHO = np.linalg.qr(RNG.standard_normal((8, 2)))[0]
 
 
@@ -302,7 +353,7 @@ CLAIMS = {
     ),
     "lem-sketch-error": Claim(
         check=sketch_error,
-        code=sketch_bound,
+        code=(sketch_bound, PROJECTED),
         cases=[
             (THREE_ONE, 1, np.ones((2, 1)), one),
             (THREE_ONE, 1, np.ones((2, 1)), identity),
@@ -319,28 +370,37 @@ CLAIMS = {
             "Ω₁ has rank r": (np.diag([3.0, 2.0, 1.0]), 2, np.array([[1.0, 1.0], [1.0, 1.0], [0.0, 1.0]]), one),
         },
         mutants={
-            "the tail alone": lambda A, r, Omega, phi: float(np.sum(values(A)[r:] ** 2)),
-            "D without the tail": lambda A, r, Omega, phi: (
-                sketch_bound(A, r, Omega, phi) - float(np.sum(values(A)[r:] ** 2))
+            "the tail alone": (lambda A, r, Omega, phi: float(np.sum(values(A)[r:] ** 2)), PROJECTED),
+            "D without the tail": (
+                lambda A, r, Omega, phi: sketch_bound(A, r, Omega, phi) - float(np.sum(values(A)[r:] ** 2)),
+                PROJECTED,
             ),
-            "φ(σ⁴) for φ(σ²)": lambda A, r, Omega, phi: sketch_bound(A, r, Omega, lambda t: phi(t**2)),
+            "φ(σ⁴) for φ(σ²)": (
+                lambda A, r, Omega, phi: sketch_bound(A, r, Omega, lambda t: phi(t**2)),
+                PROJECTED,
+            ),
+            "no basis, but the sketch itself": (sketch_bound, lambda A, Y: Y @ (Y.T @ A)),
         },
     ),
     "thm-range-finder": Claim(
         check=range_finder,
-        code=hmt,
+        code=(hmt, SKETCH),
         cases=[*SMALL, (LARGE, 220, 220, 20, 30)],
         dropped={"ℓ ≥ r + 2": (SLOPE, 60, 60, 5, 6)},
         mutants={
-            "p + 1 for p − 1": lambda s, r, ell: (1 + r / (ell - r + 1)) * np.sum(s[r:] ** 2),
-            "no factor": lambda s, r, ell: np.sum(s[r:] ** 2),
-            "σ_{r+1} for the tail": lambda s, r, ell: (1 + r / (ell - r - 1)) * (s[r] ** 2 if r < len(s) else 0.0),
-            "the tail after ℓ": lambda s, r, ell: (1 + r / (ell - r - 1)) * np.sum(s[ell:] ** 2),
+            "p + 1 for p − 1": (lambda s, r, ell: (1 + r / (ell - r + 1)) * np.sum(s[r:] ** 2), SKETCH),
+            "no factor": (lambda s, r, ell: np.sum(s[r:] ** 2), SKETCH),
+            "σ_{r+1} for the tail": (
+                lambda s, r, ell: (1 + r / (ell - r - 1)) * (s[r] ** 2 if r < len(s) else 0.0),
+                SKETCH,
+            ),
+            "the tail after ℓ": (lambda s, r, ell: (1 + r / (ell - r - 1)) * np.sum(s[ell:] ** 2), SKETCH),
+            "a sketch of r columns": (hmt, lambda A, r, ell, q, rng: SKETCH(A, r, r, q, rng)),
         },
     ),
     "thm-power-iteration": Claim(
         check=power_claim,
-        code=power_bounds,
+        code=(power_bounds, SKETCH),
         cases=[
             (LARGE[:120], 120, 120, 20, 30, 0),
             *[(*case, q) for case in SMALL for q in (0, 1, 2)],
@@ -349,17 +409,18 @@ CLAIMS = {
         ],
         dropped={"ℓ ≥ r + 2": (SLOPE, 60, 60, 5, 6, 1)},
         mutants={
-            "σ_{r+1} for the sum of powers": power_without_sum,
-            "one iteration more than was made": power_of_doubled_gap,
+            "σ_{r+1} for the sum of powers": (power_without_sum, SKETCH),
+            "one iteration more than was made": (power_of_doubled_gap, SKETCH),
+            "no iteration": (power_bounds, lambda A, r, ell, q, rng: SKETCH(A, r, ell, 0, rng)),
         },
     ),
     "thm-block-krylov": Claim(
         check=krylov_claim,
-        code=chebyshev_bound,
+        code=(chebyshev_bound, KRYLOV),
         cases=[
             (LARGE, 220, 220, 20, 30, 0),
             (CLUSTER, 60, 60, 5, 8, 1),
-            (CLUSTER, 70, 60, 5, 8, 2),
+            (CLUSTER, 60, 70, 5, 8, 2),  # no tall one: the package turns those, and draws another Ω
             (CLUSTER, 60, 80, 5, 10, 3),
             (SLOPE, 60, 60, 4, 9, 1),
             (SLOPE, 60, 60, 4, 9, 0),
@@ -367,15 +428,19 @@ CLAIMS = {
         ],
         dropped={"ℓ ≥ r + 2": (CLUSTER, 60, 60, 5, 6, 1)},
         mutants={
-            "no excess": lambda s, r, ell, q: np.sum(s[r:] ** 2),
-            "p + 1 for p − 1": lambda s, r, ell, q: (
-                (1 + r / (ell - r + 1)) * np.sum(s[r:] ** 2) if q == 0 else chebyshev_bound(s, r, ell, q)
+            "no excess": (lambda s, r, ell, q: np.sum(s[r:] ** 2), KRYLOV),
+            "p + 1 for p − 1": (
+                lambda s, r, ell, q: (
+                    (1 + r / (ell - r + 1)) * np.sum(s[r:] ** 2) if q == 0 else chebyshev_bound(s, r, ell, q)
+                ),
+                KRYLOV,
             ),
+            "the power iteration": (chebyshev_bound, SKETCH),
         },
     ),
     "prop-error-estimate": Claim(
         check=estimate,
-        code=after_the_fact,
+        code=(after_the_fact, estimate_error),
         cases=[
             (np.diag([1.0, 0.0]), 2.0, 1),
             (np.diag([1.0, 0.0]), 10.0, 1),
@@ -386,16 +451,18 @@ CLAIMS = {
         ],
         dropped={"vectors independent of E": (matrix(SLOPE[:8], 12, 9), 10.0, 3, True)},
         mutants={
-            "without α": lambda products, alpha: after_the_fact(products, 1.0),
-            "2/π without the root": lambda products, alpha: after_the_fact(products, alpha) * np.sqrt(2 / np.pi),
-            "the mean for the largest": lambda products, alpha: (
-                alpha * np.sqrt(2 / np.pi) * lengths(products).mean(axis=-1) / 2
+            "without α": by_itself(lambda products, alpha: after_the_fact(products, 1.0)),
+            "2/π without the root": by_itself(
+                lambda products, alpha: after_the_fact(products, alpha) * np.sqrt(2 / np.pi)
+            ),
+            "the mean for the largest": by_itself(
+                lambda products, alpha: alpha * np.sqrt(2 / np.pi) * lengths(products).mean(axis=-1) / 2
             ),
         },
     ),
     "thm-one-pass": Claim(
-        check=one_pass,
-        code=two_sketches,
+        check=one_pass_claim,
+        code=(two_sketches, FROM_BLOCKS),
         cases=[
             (np.diag([5.0, 4.0, 3.0, 2.0, 1.0, 1.0]), np.eye(6)[:, :2], 8),
             (matrix(SLOPE[:6], 8, 6), ORTHO, 9),
@@ -408,9 +475,16 @@ CLAIMS = {
             "Ψ independent of Q": (matrix(SLOPE[:6], 8, 6), ORTHO, 9, False),
         },
         mutants={
-            "the error of the projection": lambda A, Q, k: fro(A - Q @ (Q.T @ A)) ** 2,
-            "k − ℓ + 1 for k − ℓ − 1": lambda A, Q, k: (
-                (1 + Q.shape[1] / (k - Q.shape[1] + 1)) * fro(A - Q @ (Q.T @ A)) ** 2
+            "the error of the projection": (lambda A, Q, k: fro(A - Q @ (Q.T @ A)) ** 2, FROM_BLOCKS),
+            "k − ℓ + 1 for k − ℓ − 1": (
+                lambda A, Q, k: (1 + Q.shape[1] / (k - Q.shape[1] + 1)) * fro(A - Q @ (Q.T @ A)) ** 2,
+                FROM_BLOCKS,
+            ),
+            "the first columns of Ψ for every block": (
+                two_sketches,
+                lambda blocks, Omega, Psi: FROM_BLOCKS(
+                    blocks, Omega, np.tile(Psi[:, : len(blocks[0])], 3)[:, : Psi.shape[1]]
+                ),
             ),
         },
     ),
@@ -420,42 +494,13 @@ CLAIMS = {
 # Folklore
 
 
-def counted(A):
-    """An operator for A and the list of how many columns it was multiplied with."""
-    asked = []
-
-    def record(factor):
-        return lambda X: asked.append(X.shape[1]) or factor @ X
-
-    operator = sla.LinearOperator(
-        A.shape, matvec=A.dot, rmatvec=A.T.dot, matmat=record(A), rmatmat=record(A.T), dtype=float
-    )
-    return operator, asked
-
-
 def passes(q):
-    operator, asked = counted(matrix(SLOPE, 90, 70))
+    operator, asked = definitions(7, "counting")(matrix(SLOPE, 90, 70))
     randomized_svd(operator, 5, power_iterations=q, rng=0)
     return [columns for columns in asked if columns > 1]
 
 
-def lanczos_steps(s):
-    count = []
-    operator = sla.LinearOperator(
-        (len(s), len(s)),
-        matvec=lambda x: count.append(1) or s * x.ravel(),
-        rmatvec=lambda x: count.append(1) or s * x.ravel(),
-        dtype=float,
-    )
-    sla.svds(operator, 5, v0=np.ones(len(s)), return_singular_vectors=False)
-    return len(count)
-
-
-def intensity(n, columns):
-    """Operations a byte for an n×n matrix times some columns, each number moved once."""
-    return (2 * n * n - n) * columns / (8 * (n * n + 2 * n * columns))
-
-
+lanczos_steps, intensity = definitions(7, "lanczos_products"), definitions(7, "intensity")
 SQUARE = matrix(SLOPE[:12], 12, 12)
 
 

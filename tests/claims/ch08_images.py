@@ -6,8 +6,9 @@ import numpy as np
 
 from lowrank_helpers import datasets, linalg, svd
 from lowrank_helpers.factor import optimal
-from tests.claims import Claim, Folklore
+from tests.claims import Adapted, Claim, Folklore
 from tests.margins import above, close, within
+from tools.definitions import definitions
 
 RNG = np.random.default_rng(80)
 EPS = np.finfo(float).eps
@@ -21,10 +22,13 @@ ZERO = np.zeros((3, 4))
 # thm-storage: code = (factors, rows, pays, inner), the four parts
 
 
-def factors(M, r):
+def two_factors(truncate, M, r):
     """A and B of inner dimension r, the singular values in A."""
-    U, s, Vt = np.linalg.svd(M, full_matrices=False)
-    return U[:, :r] * s[:r], Vt[:r]
+    U, s, Vt = truncate(M, min(max(r, 1), *M.shape))
+    return (U * s)[:, :r], Vt[:r]
+
+
+factors = Adapted(two_factors, svd.truncated_svd)
 
 
 def rows(M, r):
@@ -43,8 +47,7 @@ def rows(M, r):
     return places, M[places], T
 
 
-def pays(m, n, r, w, b):
-    return r < b / w * linalg.break_even_rank(m, n)
+pays = Adapted(lambda even, m, n, r, w, b: r < b / w * even(m, n), linalg.break_even_rank)
 
 
 def inner(m, n, w, budget):
@@ -99,16 +102,15 @@ def first_rows(M, r):
 
 STORAGE = (factors, rows, pays, inner)
 
-# thm-keep-term: code(U, s, Vt, M) -> the squared errors of rank 0 … p, and the best coefficients
+# thm-keep-term: code(A, M) -> the squared errors of rank 0 … p, and the best coefficients
+
+by_terms = definitions(8, "errors_by_rank")
 
 
-def by_terms(U, s, Vt, M):
-    c = np.sum((U.T @ M) * Vt, axis=1)
-    return np.cumsum(np.append(fro(M) ** 2, s**2 - 2 * s * c)), c
-
-
-def keep_term(code, U, s, Vt, M):
-    errors, c = code(U, s, Vt, M)
+def keep_term(code, A, M, terms=None):
+    """The terms are those of numpy's decomposition, by which the chapter's code goes as well."""
+    errors, c = code(A, M)
+    U, s, Vt = np.linalg.svd(A, full_matrices=False) if terms is None else terms
     slack = 1000 * EPS * max(M.shape) * (1 + fro(M) + np.abs(s).max()) ** 2
     direct = np.array([fro((U[:, :r] * s[:r]) @ Vt[:r] - M) ** 2 for r in range(len(s) + 1)])
     if not close(errors, direct, atol=slack):
@@ -126,10 +128,10 @@ RNG_MOVES = np.random.default_rng(3).standard_normal((10, 12))
 
 
 def noisy(M, sigma, seed=4):
-    A = M + sigma * np.random.default_rng(seed).standard_normal(M.shape)
-    return *np.linalg.svd(A, full_matrices=False), M
+    return M + sigma * np.random.default_rng(seed).standard_normal(M.shape), M
 
 
+values = definitions(8, "values")
 SKEW = np.array([[1.0, 0.8], [0.0, 0.6]])  # unit columns that are not orthogonal
 
 # thm-optimal-threshold: code = (λ(β), g as a function of y and β)
@@ -140,17 +142,22 @@ def spiked(x, beta):
     return y, (x**4 - beta) / (x**2 * y)
 
 
-def coefficient(beta):
-    """λ(β) as the package has it: the threshold for the shape 1000 × 1000β and σ = 1."""
-    return optimal.optimal_threshold([1.0], (1000, round(1000 * beta)), noise=1.0) / 1000**0.5
+# λ(β) as the package has it: the threshold for the shape 1000 × 1000β and σ = 1
+coefficient = Adapted(
+    lambda threshold, beta: threshold([1.0], (1000, round(1000 * beta)), noise=1.0) / 1000**0.5,
+    optimal.optimal_threshold,
+)
+# g as the chapter's solution has it, for noise that makes the unit 1
+shrunken = Adapted(
+    lambda shrinker, y, beta: shrinker([y], (1000, round(1000 * beta)), 1000**-0.5)[0], definitions(8, "shrinker")
+)
 
 
-def shrunken(y, beta):
-    return np.sqrt(max((y**2 - beta - 1) ** 2 - 4 * beta, 0.0)) / y
-
-
-def threshold(code, beta, strengths):
-    lam, shrink = code[0](beta), code[1]
+def threshold_claim(code, beta, strengths):
+    *ways, shrink = code
+    lam, *others = [way(beta) for way in ways]
+    if not close(others, lam, rtol=1e-12):
+        return False
     edge = 1 + beta**0.5
     y, g = spiked(strengths, beta)
     return bool(
@@ -162,6 +169,9 @@ def threshold(code, beta, strengths):
         and within(np.abs([shrink(value, beta) for value in y] - g), 1e-6 * (1 + g))
         and (beta != 1 or within(abs(lam - 4 / 3**0.5), 1e-12))
     )
+
+
+BY_FORMULA = definitions(8, "threshold")
 
 
 def strengths(beta):
@@ -238,34 +248,34 @@ CLAIMS = {
         check=keep_term,
         code=by_terms,
         cases=[
-            (*np.linalg.svd(np.diag([4.0, 3.0])), np.diag([3.0, 1.0])),
+            (np.diag([4.0, 3.0]), np.diag([3.0, 1.0])),
             noisy(RANK_TWO, 0.5),
             noisy(TALL, 1.0),
             noisy(WIDE, 0.1),
             noisy(ZERO, 1.0),
-            (*np.linalg.svd(ZERO, full_matrices=False), WIDE[:, :4]),
-            (*np.linalg.svd(np.eye(3)), np.diag([2.0, 0.4, -1.0])),
-            (*np.linalg.svd(RANK_TWO, full_matrices=False), RNG.standard_normal((6, 9))),
+            (ZERO, WIDE[:, :4]),
+            (np.eye(3), np.diag([2.0, 0.4, -1.0])),
+            (RANK_TWO, RNG.standard_normal((6, 9))),
         ],
         dropped={
-            "orthonormal vectors": (SKEW, np.array([2.0, 1.0]), SKEW.T, np.eye(2)),
+            "orthonormal vectors": ((SKEW * [2.0, 1.0]) @ SKEW.T, np.eye(2), (SKEW, np.array([2.0, 1.0]), SKEW.T)),
         },
         mutants={
-            "σ² of the tail, as without noise": lambda U, s, Vt, M: (
-                np.append(np.cumsum((s**2)[::-1])[::-1], 0.0),
-                by_terms(U, s, Vt, M)[1],
+            "σ² of the tail, as without noise": lambda A, M: (
+                np.append(np.cumsum((values(A) ** 2)[::-1])[::-1], 0.0),
+                by_terms(A, M)[1],
             ),
-            "2s for 2sc": lambda U, s, Vt, M: (
-                np.cumsum(np.append(fro(M) ** 2, s**2 - 2 * s)),
-                by_terms(U, s, Vt, M)[1],
+            "2s for 2sc": lambda A, M: (
+                np.cumsum(np.append(fro(M) ** 2, values(A) ** 2 - 2 * values(A))),
+                by_terms(A, M)[1],
             ),
-            "the singular values as best coefficients": lambda U, s, Vt, M: (by_terms(U, s, Vt, M)[0], s),
-            "half of c": lambda U, s, Vt, M: (by_terms(U, s, Vt, M)[0], by_terms(U, s, Vt, M)[1] / 2),
+            "the singular values as best coefficients": lambda A, M: (by_terms(A, M)[0], values(A)),
+            "half of c": lambda A, M: (by_terms(A, M)[0], by_terms(A, M)[1] / 2),
         },
     ),
     "thm-optimal-threshold": Claim(
-        check=threshold,
-        code=(coefficient, shrunken),
+        check=threshold_claim,
+        code=(coefficient, BY_FORMULA, shrunken),
         cases=[(beta, strengths(beta)) for beta in (1.0, 0.8, 0.5, 0.1, 0.001)],
         dropped={
             "x > β^{1/4}": (1.0, np.array([0.3, 0.5])),
@@ -274,8 +284,13 @@ CLAIMS = {
             "4/√3 for every shape": (lambda beta: 4 / 3**0.5, shrunken),
             "2.858, which belongs to the median": (lambda beta: 2.858, shrunken),
             "the edge of the noise": (lambda beta: 1 + beta**0.5 + 1e-12, shrunken),
-            "1 + β for the edge": (coefficient, lambda y, beta: np.sqrt(max((y**2 - beta - 1) ** 2 - beta, 0)) / y),
-            "x for g": (coefficient, lambda y, beta: y * shrunken(y, beta)),
+            "1 + β for the edge": (
+                coefficient,
+                BY_FORMULA,
+                lambda y, beta: np.sqrt(max((y**2 - beta - 1) ** 2 - beta, 0)) / y,
+            ),
+            "x for g": (coefficient, BY_FORMULA, lambda y, beta: y * shrunken(y, beta)),
+            "the chapter's formula for another shape": (coefficient, lambda beta: BY_FORMULA(beta / 2), shrunken),
         },
     ),
     "prop-held-out": Claim(

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from lowrank_helpers.factor import LatentSpace, fold_in, lsa
-from tests.claims import Claim
+from tests.claims import Adapted, Claim
 from tests.margins import above, close, within
 
 RNG = np.random.default_rng(100)
@@ -44,7 +44,7 @@ def small(X, x):
     return 1000 * np.finfo(float).eps * max(X.shape) * max(float((X**2).sum() + x @ x), 1.0)
 
 
-def fold(X, k, x):
+def folded(lsa, fold_in, X, k, x):
     """The package's code, and condition (b) of the theorem; zeros, which the package refuses, by the full SVD."""
     nothing = LatentSpace(np.zeros((len(X), k)), np.zeros(k), np.eye(k, X.shape[1]))
     space = lsa(X, k, rng=0) if X.any() else nothing
@@ -58,6 +58,9 @@ def fold(X, k, x):
     exact = within(norm(e), tol) or (within(norm(d), tol) and weak)
     scaled = d / s if above(s[-1], tol) else None
     return Folded(V, space.documents, d, scaled, space.documents @ d, float(e @ e), exact)
+
+
+fold = Adapted(folded, lsa, fold_in)
 
 
 def folding(code, X, k, x, as_row=None, scaled=None, basis=None):

@@ -6,8 +6,9 @@ from typing import NamedTuple
 import numpy as np
 import scipy.special
 
-from tests.claims import Claim
+from tests.claims import Adapted, Claim
 from tests.margins import close, rank, within
+from tools.definitions import definitions
 
 RNG = np.random.default_rng(110)
 EPS = np.finfo(float).eps
@@ -100,62 +101,68 @@ SIGNED_THREE = (np.array([[1.0, 0, 0], [0, 1, 0], [0, 0, 1], [-1, 1, 1]]), CYCLE
 # The best column
 
 
-def best_column(R, h):
-    with np.errstate(invalid="ignore"):  # for h = 0, where there is no formula
-        return np.maximum(R @ h / (h @ h), 0)
-
-
-def column_claim(code, R, h, rivals=()):
-    """w* ≥ 0, and every other w ≥ 0 is worse by at least half of ‖h‖² ‖w − w*‖²."""
-    w = code(R, h)
-    if w.shape != (len(R),) or not np.isfinite(w).all() or w.min() < 0:
+def column_claim(code, A, W, H, rivals=()):
+    """Each column in its turn is w* ≥ 0, and every other w ≥ 0 is worse by at least half of ‖h‖² ‖w − w*‖²."""
+    swept, rng = W.copy(), np.random.default_rng(0)
+    code(swept, H @ H.T, A @ H.T)
+    if not np.isfinite(swept).all() or swept.min() < 0:
         return False
+    for k, h in enumerate(H):
+        others = np.hstack([swept[:, :k], W[:, k + 1 :]]) @ np.delete(H, k, axis=0)
+        if not best_column(A - others, h, swept[:, k], rng, rivals):
+            return False
+    return True
 
+
+def best_column(R, h, w, rng, rivals):
     def loss(x):
         return 0.5 * fro(R - np.outer(x, h)) ** 2
 
-    rng = np.random.default_rng(0)
     others = [*rivals, np.zeros(len(R)), np.maximum(R @ h, 0)]
     others += [rng.random(len(R)) * scale for scale in (0.01, 0.1, 1, 10) for _ in range(10)]
     others += [np.maximum(w + 0.01 * rng.standard_normal(len(R)), 0) for _ in range(20)]
     eps = 1e-10 * (1 + fro(R) ** 2)
-    return within([0.5 * (h @ h) * ((x - w) ** 2).sum() - loss(x) + loss(w) for x in others], eps)
+    missing = [0.5 * (h @ h) * ((x - w) ** 2).sum() - loss(x) + loss(w) for x in others]
+    unique = h.any() or all((x == w).all() for x in others)  # where h = 0 all columns are as good
+    return unique and within(missing, eps)
+
+
+def sweeping(update):
+    """A sweep that puts update(w, c, h²) in the place of column w; c is the residual without it, times h."""
+
+    def code(W, gram, product):
+        for k in range(W.shape[1]):
+            c = product[:, k] - W @ gram[:, k] + W[:, k] * gram[k, k]
+            W[:, k] = update(W[:, k], c, gram[k, k])
+
+    return code
+
+
+SWEEP = definitions(11, "sweep")
+
+
+def columns(m, n, r, seed, signs=False):
+    rng = np.random.default_rng(seed)
+    H = rng.standard_normal((r, n)) if signs else rng.random((r, n))
+    return rng.standard_normal((m, n)), rng.random((m, r)), H
 
 
 # Multiplicative updates
 
 
-def quotient(top, bottom):
-    bottom = np.broadcast_to(bottom, top.shape)
-    return np.divide(top, bottom, out=np.ones_like(top), where=bottom > 0)
-
-
-def frobenius_step(A, W, H):
-    return H * quotient(W.T @ A, W.T @ W @ H)
-
-
-def kl_step(A, W, H):
-    ratios = np.divide(A, W @ H, out=np.zeros_like(A), where=A > 0)
-    return H * quotient(W.T @ ratios, W.sum(axis=0)[:, None])
-
-
 class Steps(NamedTuple):
-    """The two updates of H, and whether W and H are updated one after the other or both from the old values."""
+    """The two updates of H, the losses, and whether W and H are updated in turn or both from the old values."""
 
     frobenius: object
     kullback_leibler: object
+    half_error: object
+    divergence: object
     in_turn: bool = True
 
 
-STEPS = Steps(frobenius_step, kl_step)
-
-
-def half_error(A, W, H):
-    return 0.5 * fro(A - W @ H) ** 2
-
-
-def divergence(A, W, H):
-    return float(scipy.special.kl_div(A, W @ H).sum())
+quotient = definitions(11, "quotient")
+FROBENIUS, KULLBACK_LEIBLER = definitions(11, "frobenius_step"), definitions(11, "kl_step")
+STEPS = Steps(FROBENIUS, KULLBACK_LEIBLER, definitions(11, "half_error"), definitions(11, "divergence"))
 
 
 def weighted_change(A, W, H, new):
@@ -169,7 +176,10 @@ def kl_change(A, W, H, new):
     return float((W.sum(axis=0)[:, None] * scipy.special.kl_div(new, H)).sum())
 
 
-LOSSES = {"frobenius": (half_error, weighted_change), "kullback_leibler": (divergence, kl_change)}
+LOSSES = {
+    "frobenius": ("half_error", lambda A, P: 0.5 * fro(A - P) ** 2, weighted_change),
+    "kullback_leibler": ("divergence", lambda A, P: scipy.special.kl_div(A, P).sum(), kl_change),
+}
 
 
 def monotone(code, A, W, H, size=1.0, rounds=15):
@@ -177,14 +187,16 @@ def monotone(code, A, W, H, size=1.0, rounds=15):
 
     ``size`` scales the step: size 1 is the update itself.
     """
-    for name, (loss, promise) in LOSSES.items():
-        step, W1, H1 = getattr(code, name), W.copy(), H.copy()
+    for name, (loss_name, formula, promise) in LOSSES.items():
+        step, loss, W1, H1 = getattr(code, name), getattr(code, loss_name), W.copy(), H.copy()
         if name == "kullback_leibler" and ((W @ H == 0) & (A != 0)).any():
             continue
         for _ in range(rounds):
             W0, H0 = W1, H1
             H1 = H0 + size * (step(A, W0, H0) - H0)
             eps = 1e-11 * (1 + fro(A) ** 2 + abs(A).sum() + fro(W0 @ H0) ** 2)
+            if not within(abs(loss(A, W0, H0) - formula(A, W0 @ H0)), eps):
+                return False
             W1 = W0 + size * (step(A.T, (H1 if code.in_turn else H0).T, W0.T).T - W0)
             if not (np.isfinite(H1).all() and np.isfinite(W1).all() and H1.min() >= 0 and W1.min() >= 0):
                 return False
@@ -268,15 +280,18 @@ class Slide(NamedTuple):
     Q: object
 
 
-def slide(W, H):
+def both_ends(slide, W, H):
+    """The chapter's end of the interval, and the other end as that of the transposed factors."""
     r = W.shape[1]
+    k, l = 0, min(1, r - 1)
     E = np.zeros((r, r))
-    if r > 1:
-        E[0, 1] = 1
+    E[k, l] = r > 1
     with np.errstate(divide="ignore"):
-        low = -float((W[:, 1] / W[:, 0]).min()) if r > 1 else -0.5
-        high = float((H[0] / H[1]).min()) if r > 1 else 0.5
+        low, high = -slide(H.T, W.T, l, k), slide(W, H, k, l)
     return Slide(low, high, lambda eps: np.eye(r) + eps * E)
+
+
+SLIDE = Adapted(both_ends, definitions(11, "slide"))
 
 
 def equivalent(first, second):
@@ -315,13 +330,13 @@ def transposed(E_change):
     """The slide with another Q."""
 
     def code(W, H):
-        found, r = slide(W, H), W.shape[1]
+        found, r = SLIDE(W, H), W.shape[1]
         return found._replace(Q=lambda eps: E_change(eps, r))
 
     return code
 
 
-def unit(r, i, j):
+def single(r, i, j):
     E = np.zeros((r, r))
     E[i, j] = 1
     return E
@@ -385,29 +400,35 @@ CLAIMS = {
     ),
     "prop-hals-step": Claim(
         check=column_claim,
-        code=best_column,
+        code=SWEEP,
         cases=[
-            (np.array([[3.0, 1], [-2, 1], [0, 2]]), np.array([2.0, 1])),
-            (RNG.standard_normal((6, 4)), RNG.random(4)),
-            (RNG.standard_normal((6, 4)), RNG.standard_normal(4)),
-            (-RNG.random((3, 5)), RNG.random(5)),
-            (np.zeros((3, 2)), np.array([0.0, 2.0])),
-            (RNG.standard_normal((1, 3)), np.array([0.1, 0.0, 0.0])),
+            (np.array([[3.0, 1], [-2, 1], [0, 2]]), np.ones((3, 1)), np.array([[2.0, 1]])),
+            columns(6, 4, 1, 0),
+            columns(6, 4, 1, 1, signs=True),
+            columns(6, 5, 3, 2),
+            columns(4, 7, 3, 3, signs=True),
+            (-RNG.random((3, 5)), RNG.random((3, 2)), RNG.random((2, 5))),
+            (np.zeros((3, 2)), np.ones((3, 1)), np.array([[0.0, 2.0]])),
+            (RNG.standard_normal((1, 3)), np.zeros((1, 2)), np.array([[0.1, 0.0, 0.0], [0.2, 0.3, 0.0]])),
         ],
         dropped={
             "the rivals are non-negative": (
                 np.array([[-2.0, 1.0]]),
-                np.array([1.0, 0.0]),
+                np.ones((1, 1)),
+                np.array([[1.0, 0.0]]),
                 (np.array([-2.0]),),
             ),
-            "h ≠ 0": (np.ones((2, 2)), np.zeros(2)),
+            "h ≠ 0": (np.ones((2, 2)), np.ones((2, 1)), np.zeros((1, 2))),
         },
         mutants={
-            "not cut off": lambda R, h: R @ h / (h @ h),
-            "the length, not its square": lambda R, h: np.maximum(R @ h / fro(h), 0),
-            "not divided": lambda R, h: np.maximum(R @ h, 0),
-            "the absolute value": lambda R, h: abs(R @ h) / (h @ h),
-            "R cut off first": lambda R, h: np.maximum(np.maximum(R, 0) @ h / (h @ h), 0),
+            "not cut off": sweeping(lambda w, c, square: c / square),
+            "the length, not its square": sweeping(lambda w, c, square: np.maximum(c / square**0.5, 0)),
+            "not divided": sweeping(lambda w, c, square: np.maximum(c, 0)),
+            "the absolute value": sweeping(lambda w, c, square: abs(c) / square),
+            "the change cut off, not the column": sweeping(lambda w, c, square: w + np.maximum(c / square - w, 0)),
+            "all columns at once from the old values": lambda W, gram, product: W.__iadd__(
+                np.maximum(W + (product - W @ gram) / np.diag(gram), 0) - W
+            ),
         },
     ),
     "thm-mu-monotone": Claim(
@@ -428,16 +449,20 @@ CLAIMS = {
             "0 / 0 not handled": STEPS._replace(frobenius=unguarded),
             "the quotient squared": STEPS._replace(frobenius=squared),
             "sums of H for sums of W": STEPS._replace(kullback_leibler=transposed_sums),
+            "the loss without its half": STEPS._replace(half_error=lambda A, W, H: fro(A - W @ H) ** 2),
+            "the divergence without its sums": STEPS._replace(
+                divergence=lambda A, W, H: scipy.special.rel_entr(A, W @ H).sum()
+            ),
             "not divided by the sums": STEPS._replace(kullback_leibler=without_sums),
-            "the Frobenius update for the divergence": STEPS._replace(kullback_leibler=frobenius_step),
+            "the Frobenius update for the divergence": STEPS._replace(kullback_leibler=FROBENIUS),
             "the update of the divergence for Frobenius": STEPS._replace(
-                frobenius=lambda A, W, H: kl_step(A, W, np.maximum(H, 1e-300))
+                frobenius=lambda A, W, H: KULLBACK_LEIBLER(A, W, np.maximum(H, 1e-300))
             ),
         },
     ),
     "thm-nmf-not-unique": Claim(
         check=not_unique,
-        code=slide,
+        code=SLIDE,
         cases=[
             (np.array([[1.0, 1], [2, 1], [1, 3]]), np.array([[2.0, 1, 1], [1, 2, 1]])),
             positive(5, 2, 4, 0),
@@ -454,13 +479,13 @@ CLAIMS = {
             "rank W = r or rank H = r: the ends exchange their parts": (np.ones((1, 2)), np.array([[2.0], [1.0]])),
         },
         mutants={
-            "the inverse for Q": transposed(lambda eps, r: np.eye(r) - eps * unit(r, 0, 1)),
-            "a scaling, which is no change": transposed(lambda eps, r: np.eye(r) + eps * unit(r, 0, 0)),
-            "E transposed": transposed(lambda eps, r: np.eye(r) + eps * unit(r, 1, 0)),
-            "E symmetric": transposed(lambda eps, r: np.eye(r) + eps * (unit(r, 0, 1) + unit(r, 1, 0))),
-            "the largest quotient": lambda W, H: slide(W, H)._replace(high=float((H[0] / H[1]).max())),
-            "no negative ε": lambda W, H: slide(W, H)._replace(low=0.0),
-            "half of the interval": lambda W, H: slide(W, H)._replace(high=slide(W, H).high / 2),
+            "the inverse for Q": transposed(lambda eps, r: np.eye(r) - eps * single(r, 0, 1)),
+            "a scaling, which is no change": transposed(lambda eps, r: np.eye(r) + eps * single(r, 0, 0)),
+            "E transposed": transposed(lambda eps, r: np.eye(r) + eps * single(r, 1, 0)),
+            "E symmetric": transposed(lambda eps, r: np.eye(r) + eps * (single(r, 0, 1) + single(r, 1, 0))),
+            "the largest quotient": lambda W, H: SLIDE(W, H)._replace(high=float((H[0] / H[1]).max())),
+            "no negative ε": lambda W, H: SLIDE(W, H)._replace(low=0.0),
+            "half of the interval": lambda W, H: SLIDE(W, H)._replace(high=SLIDE(W, H).high / 2),
         },
     ),
 }

@@ -1,12 +1,12 @@
 """The claims of chapter 13, matrix completion."""
 
 import numpy as np
-from scipy.sparse.csgraph import connected_components
 
 from lowrank_helpers import datasets
 from lowrank_helpers.completion import als_complete
-from tests.claims import Claim, Folklore
+from tests.claims import Adapted, Claim, Folklore
 from tests.margins import above, close, rank, within
+from tools.definitions import definitions
 
 EPS = np.finfo(float).eps
 RNG = np.random.default_rng(130)
@@ -99,15 +99,6 @@ FOUR_EACH = sum(np.roll(np.eye(6), k, axis=1) for k in range(4)) > 0  # 24 entri
 # Rank one
 
 
-def components(seen):
-    m, n = seen.shape
-    return connected_components(np.block([[np.zeros((m, m)), seen], [seen.T, np.zeros((n, n))]]))[0]
-
-
-def determined(seen):
-    return components(seen) == 1
-
-
 def rank_one(code, seen, X=None):
     """The code says whether X is determined: held against the completions found by following and scaling components."""
     m, n = seen.shape
@@ -142,14 +133,7 @@ L_SHAPE = np.array([[1, 1], [1, 0]], dtype=bool)
 # The step of ALS
 
 
-def solve_rows(A, H, lam):
-    """The chapter's code."""
-    W = np.zeros((len(A), len(H)))
-    for i, row in enumerate(A):
-        seen = ~np.isnan(row)
-        G = H[:, seen] @ H[:, seen].T + lam[i] * np.eye(len(H))
-        W[i] = np.linalg.solve(G, H[:, seen] @ row[seen])
-    return W
+SOLVE_ROWS = definitions(13, "solve_rows")
 
 
 def objective(A, W, H, lam, nu):
@@ -218,7 +202,8 @@ def balanced(X, d):
 
 def variational(code, X, d, lam=0.7, half=1.0):
     """The code's factors reach ‖X‖_*; no others are lower; on the full matrix the product is thresholded at λ."""
-    found = code(X, d)
+    factors, complete = code
+    found = factors(X, d)
     s = np.linalg.svd(X, compute_uv=False)
     tol = 1e-9 * max(1.0, s.sum())
     if found is None or d < rank(X):
@@ -237,13 +222,13 @@ def variational(code, X, d, lam=0.7, half=1.0):
         return True
     U, s, Vt = np.linalg.svd(X, full_matrices=False)
     shrunk = (U * np.maximum(s - lam, 0)) @ Vt
-    W, H = code(shrunk, d)
+    W, H = factors(shrunk, d)
     best = fro(X - W @ H) ** 2 + lam * (fro(W) ** 2 + fro(H) ** 2)
     for scale in (0.0, 0.5, 0.9, 1.1):
-        P, Q = code((U * np.maximum(s - scale * lam, 0)) @ Vt, d)
+        P, Q = factors((U * np.maximum(s - scale * lam, 0)) @ Vt, d)
         if not within(best - fro(X - P @ Q) ** 2 - lam * (fro(P) ** 2 + fro(Q) ** 2), tol):
             return False
-    end = als_complete(X, min(X.shape), penalty=lam, max_iterations=4000, tolerance=1e-14)
+    end = complete(X, min(X.shape), penalty=lam, max_iterations=4000, tolerance=1e-14)
     return within(fro(end.W @ end.H - shrunk), 2e-3 * max(1.0, s[0]))
 
 
@@ -263,18 +248,12 @@ DEFICIENT = datasets.low_rank(6, 5, 2, rng=7)
 
 # Soft-impute
 
+SOFT_STEPS = definitions(13, "soft_steps")
+
 
 def threshold(Z, lam):
     U, s, Vt = np.linalg.svd(Z, full_matrices=False)
     return (U * np.maximum(s - lam, 0)) @ Vt
-
-
-def soft_steps(A, lam, X, steps):
-    """The chapter's iteration, from any start."""
-    seen, found = ~np.isnan(A), [X]
-    for _ in range(steps):
-        found.append(threshold(np.where(seen, A, found[-1]), lam))
-    return found
 
 
 def value(A, lam, X):
@@ -285,10 +264,13 @@ def value(A, lam, X):
 def soft_impute_claim(code, A, lam, X0, star=None, steps=60):
     """Descent by half the squared step, the bound 1/(2k), distances that do not grow, a minimiser in the end."""
     seen = ~np.isnan(A)
-    best = soft_steps(A, lam, X0, 4000)[-1] if star is None else star
-    found = code(A, lam, X0, steps)
+    best = code(A, lam, 4000, X0)[0][-1] if star is None else star
+    found, said = code(A, lam, steps, X0)
+    found = [X0, *found]
     f, f_star = [value(A, lam, X) for X in found], value(A, lam, best)
     tol = 1e-7 * max(1.0, f[0])
+    if not within(np.abs(said - f[1:]), tol):
+        return False
     away = [fro(X - best) for X in found]
     if star is None:  # the certificate: no matrix in the dual ball does better
         residual = np.where(seen, A - best, 0)
@@ -305,11 +287,11 @@ def soft_impute_claim(code, A, lam, X0, star=None, steps=60):
 def soft_variant(change):
     """Soft-impute with one thing wrong: change(A, lam, X, seen) gives the next matrix."""
 
-    def code(A, lam, X, steps):
+    def code(A, lam, steps, X):
         found, seen = [X], ~np.isnan(A)
         for _ in range(steps):
             found.append(change(A, lam, found[-1], seen))
-        return found
+        return found[1:], np.array([value(A, lam, X) for X in found[1:]])
 
     return code
 
@@ -352,7 +334,7 @@ CLAIMS = {
     ),
     "thm-rank-one-completion": Claim(
         check=rank_one,
-        code=determined,
+        code=Adapted(lambda components, seen: components(seen) == 1, definitions(13, "components")),
         cases=[
             (CHAIN,),
             (BLOCKS,),
@@ -379,7 +361,7 @@ CLAIMS = {
     ),
     "thm-als-step": Claim(
         check=als_step,
-        code=solve_rows,
+        code=SOLVE_ROWS,
         cases=[
             case(HOLED, 2),
             case(HOLED, 3, weighted=True),
@@ -394,15 +376,15 @@ CLAIMS = {
         ],
         dropped={"λ > 0: no inverse for an unseen row": NO_PENALTY},
         mutants={
-            "holes as zeros": lambda A, H, lam: solve_rows(np.nan_to_num(A), H, lam),
+            "holes as zeros": lambda A, H, lam: SOLVE_ROWS(np.nan_to_num(A), H, lam),
             "one Gram matrix for all rows": lambda A, H, lam: np.array(
                 [
                     np.linalg.solve(H @ H.T + t * np.eye(len(H)), H[:, s] @ a[s])
                     for a, s, t in zip(A, ~np.isnan(A), lam, strict=True)
                 ]
             ),
-            "half the penalty": lambda A, H, lam: solve_rows(A, H, lam / 2),
-            "a common penalty for all rows": lambda A, H, lam: solve_rows(A, H, np.full(len(lam), lam.mean())),
+            "half the penalty": lambda A, H, lam: SOLVE_ROWS(A, H, lam / 2),
+            "a common penalty for all rows": lambda A, H, lam: SOLVE_ROWS(A, H, np.full(len(lam), lam.mean())),
             "no penalty, minimum norm": lambda A, H, lam: np.array(
                 [np.linalg.pinv(H[:, s].T, rcond=1e-9) @ a[s] for a, s in zip(A, ~np.isnan(A), strict=True)]
             ),
@@ -410,7 +392,7 @@ CLAIMS = {
     ),
     "thm-nuclear-variational": Claim(
         check=variational,
-        code=balanced,
+        code=(balanced, als_complete),
         cases=[
             (WORKED, 2),
             (WORKED, 3),
@@ -424,20 +406,28 @@ CLAIMS = {
         ],
         dropped={"½ in front of the squares": (WORKED, 2, 0.7, 2.0)},
         mutants={
-            "unbalanced factors": unbalanced,
-            "all of the size on one side": all_on_one_side,
-            "Σ on both sides": lambda X, d: (
-                None if balanced(X, d) is None else tuple(np.asarray(F) * fro(F) for F in balanced(X, d))
+            "unbalanced factors": (unbalanced, als_complete),
+            "all of the size on one side": (all_on_one_side, als_complete),
+            "Σ on both sides": (
+                lambda X, d: balanced(X, d) and tuple(np.asarray(F) * fro(F) for F in balanced(X, d)),
+                als_complete,
             ),
-            "truncated where d is too small": lambda X, d: (
-                balanced(threshold(X, np.append(np.linalg.svd(X, compute_uv=False), 0)[min(d, min(X.shape))]), d)
-                or (np.zeros((len(X), d)), np.zeros((d, X.shape[1])))
+            "truncated where d is too small": (
+                lambda X, d: (
+                    balanced(threshold(X, np.append(np.linalg.svd(X, compute_uv=False), 0)[min(d, min(X.shape))]), d)
+                    or (np.zeros((len(X), d)), np.zeros((d, X.shape[1])))
+                ),
+                als_complete,
+            ),
+            "the penalty twice": (
+                balanced,
+                lambda X, r, penalty, **options: als_complete(X, r, penalty=2 * penalty, **options),
             ),
         },
     ),
     "thm-soft-impute": Claim(
         check=soft_impute_claim,
-        code=soft_steps,
+        code=SOFT_STEPS,
         cases=[
             (GRID, 0.5, np.zeros((4, 3))),
             (GRID, 30.0, np.ones((4, 3))),
@@ -460,6 +450,10 @@ CLAIMS = {
             ),
             "a gradient step of twice the length": soft_variant(
                 lambda A, lam, X, seen: threshold(np.where(seen, 2 * A - X, X), 2 * lam)
+            ),
+            "an objective without its penalty": lambda A, lam, steps, X: (
+                SOFT_STEPS(A, lam, steps, X)[0],
+                SOFT_STEPS(A, 0.0, steps, X)[1],
             ),
             "seen entries put back after the threshold": soft_variant(
                 lambda A, lam, X, seen: np.where(seen, A, threshold(np.where(seen, A, X), lam))

@@ -4,8 +4,9 @@ import math
 
 import numpy as np
 
-from tests.claims import Claim, Folklore
+from tests.claims import Adapted, Claim, Folklore, Helper, each
 from tests.margins import above, close, rank, within
+from tools.definitions import definitions
 
 RNG = np.random.default_rng(140)
 EPS = np.finfo(float).eps
@@ -22,11 +23,13 @@ def softmax(S, mask):
     return E / E.sum(axis=1, keepdims=True)
 
 
-def library_softmax(S, mask):
-    """torch's softmax, which subtracts the largest logit of each row first."""
-    import torch
+def where_seen(rows, S, mask):
+    """The chapter's softmax of rows: with its own causal mask where it is that one, else with -∞ in the logits."""
+    causal = np.array_equal(mask, triangle(len(S)))
+    return rows(S if causal else np.where(mask, S, -np.inf), causal)
 
-    return torch.softmax(torch.from_numpy(S).masked_fill(torch.from_numpy(~mask), -torch.inf), -1).numpy()
+
+SOFTMAX = Adapted(where_seen, definitions(14, "softmax_rows"))
 
 
 def logit_rank_claim(code, Q, K, mask, full):
@@ -155,32 +158,52 @@ def latent(X, C, heads, rotation=None, decoupled=None):
     return output
 
 
-def absorbed(X, C, heads, decoupled=None):
+def widened(layer, X, C, heads, decoupled=None):
+    """The chapter's layer, which makes C = X W_DKV, on inputs that hold C, and a decoupled key and its queries."""
+    key = np.zeros((len(X), 0)) if decoupled is None else decoupled[1]
+    queries = [np.zeros((len(X), 0))] * len(heads) if decoupled is None else decoupled[0]
+    everything, latent_dim, shared = np.hstack([X, C, key, *queries]), C.shape[1], key.shape[1]
+    down = np.eye(everything.shape[1])[:, X.shape[1] : X.shape[1] + latent_dim + shared]
+    W_Q, W_UK, W_UV = [], [], []
+    for h, (Q, UK, UV, _) in enumerate(heads):
+        own = np.eye(everything.shape[1])[:, down.shape[1] + X.shape[1] + h * shared :][:, :shared]
+        W_Q.append(np.hstack([np.vstack([Q, np.zeros((everything.shape[1] - len(Q), Q.shape[1]))]), own]))
+        W_UK.append(np.block([[UK, np.zeros((latent_dim, shared))], [np.zeros((shared, UK.shape[1])), np.eye(shared)]]))
+        W_UV.append(np.vstack([UV, np.zeros((shared, UV.shape[1]))]))
+    W_O = np.vstack([head[3] for head in heads])
+    return layer(everything, down, *map(np.hstack, (W_UK, W_UV, W_Q)), W_O, len(heads))
+
+
+def by_head(head, X, C, heads, decoupled=None):
+    """The chapter's single head, with no decoupled key: its queries and keys stand beside X and C."""
+    if decoupled is None:
+        return sum(head(X, C, *weights) for weights in heads)
     output = 0.0
-    for h, (W_Q, W_UK, W_UV, W_O) in enumerate(heads):
-        A, B = W_Q @ W_UK.T, W_UV @ W_O
-        S, width = X @ A @ C.T, W_Q.shape[1]
-        if decoupled is not None:
-            S, width = S + decoupled[0][h] @ decoupled[1].T, width + decoupled[1].shape[1]
-        output = output + softmax(S / np.sqrt(width), triangle(len(X))) @ C @ B
+    for (Q, UK, UV, O), query in zip(heads, decoupled[0], strict=True):
+        shared = query.shape[1]
+        output = output + head(
+            np.hstack([X, query]),
+            np.hstack([C, decoupled[1]]),
+            np.block([[Q, np.zeros((len(Q), shared))], [np.zeros((shared, Q.shape[1])), np.eye(shared)]]),
+            np.block([[UK, np.zeros((len(UK), shared))], [np.zeros((shared, UK.shape[1])), np.eye(shared)]]),
+            np.vstack([UV, np.zeros((shared, UV.shape[1]))]),
+            O,
+        )
     return output
 
 
-def helper(X, C, heads, decoupled=None):
-    """The package's absorbed form, which without a decoupled key reads C from a cache."""
+def on_tensors(latent_attention, weights, X, *matrices_and_heads):
     import torch
 
-    from lowrank_helpers.attention import LatentCache, LatentWeights, latent_attention
+    *matrices, heads = matrices_and_heads
+    tensors = [torch.from_numpy(np.ascontiguousarray(M)) for M in (X, *matrices)]
+    return latent_attention(tensors[0], weights(*tensors[1:]), heads=heads, form="absorbed").numpy()
 
-    if decoupled is not None:
-        return absorbed(X, C, heads, decoupled)
-    W_Q, W_UK, W_UV = (np.hstack([head[i] for head in heads]) for i in range(3))
-    W_O = np.vstack([head[3] for head in heads])
-    down = np.zeros((X.shape[1], C.shape[1]))
-    weights = LatentWeights(*map(torch.from_numpy, (down, W_UK, W_UV, W_Q, W_O)))
-    cache = LatentCache(torch.from_numpy(C), torch.zeros(len(C), 0, dtype=torch.float64))
-    output = latent_attention(torch.from_numpy(X), weights, heads=len(heads), form="absorbed", cache=cache)
-    return output.numpy()
+
+ABSORBED = Adapted(widened, definitions(14, "absorbed"))
+PACKAGE = Adapted(
+    widened, Adapted(on_tensors, Helper("attention", "latent_attention"), Helper("attention", "LatentWeights"))
+)
 
 
 def absorption_claim(code, X, C, heads, rotation=None, decoupled=None):
@@ -214,17 +237,17 @@ def make_heads(count, d, latent_dim, width, values, seed):
 
 
 def change_heads(change):
-    return lambda X, C, heads, decoupled=None: absorbed(X, C, change(heads), decoupled)
+    return (lambda X, C, heads, decoupled=None: ABSORBED(X, C, change(heads), decoupled),)
 
 
 def latent_scale(X, C, heads, decoupled=None):
     wide = [(Q * np.sqrt(Q.shape[1] / C.shape[1]), *rest) for Q, *rest in heads]
-    return absorbed(X, C, wide, decoupled)
+    return ABSORBED(X, C, wide, decoupled)
 
 
 def values_transposed(X, C, heads, decoupled=None):
     wrong = [(Q, UK, UK if UK.shape == UV.shape else UV[::-1], O) for Q, UK, UV, O in heads]
-    return absorbed(X, C, wrong, decoupled)
+    return ABSORBED(X, C, wrong, decoupled)
 
 
 X_MLA, C_MLA = RNG.standard_normal((7, 6)), RNG.standard_normal((7, 4))
@@ -234,14 +257,22 @@ DECOUPLED = ([RNG.standard_normal((7, 2)) for _ in range(2)], RNG.standard_norma
 # ------------------------------------------------------------------------------------- one space for keys and values
 
 
-def joint(W_K, W_V, r, X):
+def as_tensors(compress, W_K, W_V, r, X):
     import torch
 
-    from lowrank_helpers.attention import compress_kv
-
     W_K, W_V, X = (torch.from_numpy(np.ascontiguousarray(Z)) for Z in (W_K, W_V, X))
-    D, UK, UV = compress_kv(W_K, W_V, r, X=X)
-    return D.numpy(), np.hstack([UK.numpy(), UV.numpy()])
+    return [part.numpy() for part in compress(W_K, W_V, r, X=X)]
+
+
+def side_by_side(compress, W_K, W_V, r, X):
+    D, UK, UV = compress(W_K, W_V, r, X)
+    return D, np.hstack([UK, UV])
+
+
+JOINT = (
+    Adapted(side_by_side, definitions(14, "split")),
+    Adapted(side_by_side, Adapted(as_tensors, Helper("attention", "compress_kv"))),
+)
 
 
 def best(W, r, X):
@@ -299,7 +330,7 @@ INPUTS = RNG.standard_normal((20, 6)) @ np.diag([5.0, 2, 1, 0.5, 0.1, 0.01])
 CLAIMS = {
     "thm-logit-rank": Claim(
         check=logit_rank_claim,
-        code=library_softmax,
+        code=SOFTMAX,
         cases=[
             (*bilinear(6, 1.0), everything(6), True),
             (*bilinear(4, -0.5), everything(4), True),
@@ -324,8 +355,8 @@ CLAIMS = {
                 np.where(mask, S, 0.0) / np.where(mask, S, 0.0).sum(1, keepdims=True)
             ),
             "a softmax of rank at most d": lambda S, mask: np.where(mask, S**0, 0.0) / mask.sum(1, keepdims=True),
-            "columns for rows": lambda S, mask: library_softmax(S.T.copy(), mask.T.copy()).T,
-            "the mask multiplies logits by 0": lambda S, mask: library_softmax(np.where(mask, S, 0.0), mask | True),
+            "columns for rows": lambda S, mask: SOFTMAX(S.T.copy(), mask.T.copy()).T,
+            "the mask multiplies logits by 0": lambda S, mask: SOFTMAX(np.where(mask, S, 0.0), mask | True),
         },
     ),
     "thm-johnson-lindenstrauss": Claim(
@@ -372,8 +403,13 @@ CLAIMS = {
         },
     ),
     "thm-mla-absorption": Claim(
-        check=absorption_claim,
-        code=helper,
+        check=each(absorption_claim),
+        code=(
+            ABSORBED,
+            Adapted(widened, definitions(14, "explicit")),
+            Adapted(by_head, definitions(14, "head")),
+            PACKAGE,
+        ),
         cases=[
             (X_MLA, C_MLA, make_heads(2, 6, 4, 2, 2, 1)),
             (X_MLA, C_MLA, make_heads(3, 6, 4, 2, 3, 2)),
@@ -384,18 +420,18 @@ CLAIMS = {
         ],
         dropped={"no rotation between the factors": (X_MLA, C_MLA, make_heads(2, 6, 4, 2, 2, 1), rotation)},
         mutants={
-            "the scale of the latent width": latent_scale,
+            "the scale of the latent width": (latent_scale,),
             "heads of the keys exchanged": change_heads(
                 lambda heads: [(head[0], other[1], *head[2:]) for head, other in zip(heads, heads[::-1], strict=True)]
             ),
-            "values through the keys' projection": values_transposed,
+            "values through the keys' projection": (values_transposed,),
             "one matrix for all heads": change_heads(lambda heads: [(*heads[0][:2], *head[2:]) for head in heads]),
-            "the decoupled key forgotten": lambda X, C, heads, decoupled=None: absorbed(X, C, heads),
+            "the decoupled key forgotten": (lambda X, C, heads, decoupled=None: ABSORBED(X, C, heads),),
         },
     ),
     "prop-joint-kv": Claim(
-        check=joint_claim,
-        code=joint,
+        check=each(joint_claim),
+        code=JOINT,
         cases=[
             *((W_KEYS, W_VALUES, r, np.eye(6)) for r in (1, 2, 4, 6)),
             (W_KEYS, W_VALUES, 3, INPUTS),
@@ -406,11 +442,13 @@ CLAIMS = {
         ],
         dropped={"inner dimensions of sum r": (W_KEYS, W_VALUES, 4, np.eye(6), (4, 4))},
         mutants={
-            "left singular vectors": with_left_vectors,
-            "the weights' own, whatever the inputs": without_inputs,
-            "the latent space of the keys alone": keys_first,
-            "the last singular vectors": lambda W_K, W_V, r, X: (lambda W, V: (W @ V[-r:].T, V[-r:]))(
-                np.hstack([W_K, W_V]), np.linalg.svd(X @ np.hstack([W_K, W_V]), full_matrices=False)[2]
+            "left singular vectors": (with_left_vectors,),
+            "the weights' own, whatever the inputs": (without_inputs,),
+            "the latent space of the keys alone": (keys_first,),
+            "the last singular vectors": (
+                lambda W_K, W_V, r, X: (lambda W, V: (W @ V[-r:].T, V[-r:]))(
+                    np.hstack([W_K, W_V]), np.linalg.svd(X @ np.hstack([W_K, W_V]), full_matrices=False)[2]
+                ),
             ),
         },
     ),
@@ -430,7 +468,7 @@ def cache_saved(elements, of, bits=16, of_bits=16):
 FOLKLORE = {
     19: Folklore(
         wrong="QKᵀ has rank at most d_k, so the attention matrix is of low rank",
-        fails=lambda: rank(library_softmax(np.outer(np.arange(1, 7.0), np.arange(1, 7.0)), everything(6)), CUT) == 6,
+        fails=lambda: rank(SOFTMAX(np.outer(np.arange(1, 7.0), np.arange(1, 7.0)), everything(6)), CUT) == 6,
         holds=lambda: (
             rank(sharp_head()[0]) == 1
             and (np.diag(sharp_head()[1]) > 0).all()

@@ -6,21 +6,21 @@ import numpy as np
 
 from lowrank_helpers.compression import activation_aware_factor, break_even_rank
 from lowrank_helpers.svd import rank_for_error
-from tests.claims import Claim, Folklore
+from tests.claims import Adapted, Claim, Folklore, each
 from tests.margins import above, close, rank, within
+from tools.definitions import definitions
 
 RNG = np.random.default_rng(150)
 fro = np.linalg.norm
 
 
-def values(A, count=0):
+def padded(A, count=0):
     s = np.linalg.svd(A, compute_uv=False)
     return np.concatenate([s, np.zeros(max(0, count - len(s)) + 1)])
 
 
-def truncated(W, r):
-    U, s, Vt = np.linalg.svd(W, full_matrices=False)
-    return (U[:, :r] * s[:r]) @ Vt[:r]
+TRUNCATED = definitions(15, "truncated")
+truncated = Adapted(lambda truncated, W, r: truncated(W, min(r, *W.shape)), TRUNCATED)
 
 
 def low_rank(m, n, r):
@@ -57,10 +57,14 @@ def pseudo_inverse(A):
     return np.linalg.pinv(A, rcond=1e-9)
 
 
-def aware(W, X, r):
-    A, B, _ = activation_aware_factor(W, r, inputs=X.T)
-    s = values(W @ X, r + 1)
+def judged(factor, W, X, r):
+    A, B = factor(W, X, r)
+    s = padded(W @ X, r + 1)
     return Found(A @ B, rank(X) == len(X) and (gap(s, r) or within(s[r], 1e-9 * max(s[0], 1))))
+
+
+aware = Adapted(judged, definitions(15, "activation_aware"))
+by_package = Adapted(judged, Adapted(lambda factor, W, X, r: factor(W, r, inputs=X.T)[:2], activation_aware_factor))
 
 
 def unseen(X):
@@ -82,12 +86,12 @@ def others(W, X, r):
         yield swapped @ swapped.T @ W
 
 
-def activation_aware(code, W, X, r, rivals_rank=None, closest=None):
+def aware_claim(code, W, X, r, rivals_rank=None, closest=None):
     """The least error, no better rival, unique as stated, and the closest to W where that is claimed."""
-    found, s = code(W, X, r), values(W @ X, r + 1)
+    found, s = code(W, X, r), padded(W @ X, r + 1)
     Z, slack = found.Z, 1e-9 * max(fro(W) * fro(X), 1.0)
     least, error = fro(s[r:]), fro((W - Z) @ X)
-    if Z.shape != W.shape or not within(values(Z, r + 1)[r], 1e-9 * max(fro(W), 1)):
+    if Z.shape != W.shape or not within(padded(Z, r + 1)[r], 1e-9 * max(fro(W), 1)):
         return False
     if not within(abs(error - least), slack):
         return False
@@ -119,7 +123,7 @@ def projected(left):
         U = np.linalg.svd(left(W, X))[0][:, :r]
         return aware(W, X, r)._replace(Z=U @ (U.T @ W))
 
-    return code
+    return (code,)
 
 
 def inputs_first(W, X, r):
@@ -128,7 +132,7 @@ def inputs_first(W, X, r):
 
 
 def changed(**what):
-    return lambda W, X, r: aware(W, X, r)._replace(**{name: change(W, X, r) for name, change in what.items()})
+    return (lambda W, X, r: aware(W, X, r)._replace(**{name: change(W, X, r) for name, change in what.items()}),)
 
 
 INSTANCES = [
@@ -156,9 +160,7 @@ def roots(X):
     return found
 
 
-def from_root(W, S, r):
-    U = np.linalg.svd(W @ S)[0][:, :r]
-    return U @ (U.T @ W)
+from_root = Adapted(lambda factor, W, S, r: np.matmul(*factor(W, S, r)), definitions(15, "activation_aware"))
 
 
 def root_claim(code, W, X, r, wrong_root=None, invert=False):
@@ -166,13 +168,13 @@ def root_claim(code, W, X, r, wrong_root=None, invert=False):
 
     ``invert`` asks for the last also where S is singular, through its pseudo-inverse.
     """
-    s, slack = values(W @ X, r + 1), 1e-9 * max(fro(W) * fro(X), 1.0)
+    s, slack = padded(W @ X, r + 1), 1e-9 * max(fro(W) * fro(X), 1.0)
     for S in roots(X) if wrong_root is None else [wrong_root(X)]:
         E = np.random.default_rng(4).standard_normal(W.shape)
         Z = code(W, S, r)
         if Z.shape != W.shape or not within([abs(fro(E @ X) - fro(E @ S)), abs(fro((W - Z) @ X) - fro(s[r:]))], slack):
             return False
-        if not close(values(W @ S, len(s))[: len(s) - 1], s[:-1], atol=slack):
+        if not close(padded(W @ S, len(s))[: len(s) - 1], s[:-1], atol=slack):
             return False
         if gap(s, r) and not close(Z, from_root(W, X, r), atol=1e-6 * max(fro(W), 1)):
             return False
@@ -187,16 +189,17 @@ def root_claim(code, W, X, r, wrong_root=None, invert=False):
 # What plain truncation costs
 
 
-def factor(W, X, r):
+def condition(W, X, r):
     s = np.linalg.svd(X, compute_uv=False)
     return float(s[0] / s[rank(X) - 1])
 
 
 def price(code, W, X, r):
     """Plain truncation stays within the factor, and for two numbers no smaller one would do."""
-    least, plain = fro(values(W @ X, r + 1)[r:]), fro((W - truncated(W, r)) @ X)
+    code, truncate = code
+    least, plain = fro(padded(W @ X, r + 1)[r:]), fro((W - truncate(W, r)) @ X)
     slack = 1e-9 * max(fro(W) * fro(X), 1.0)
-    kappa = factor(W, X, r)
+    kappa = condition(W, X, r)
     needed = kappa / (1 + 1e-9)  # W = diag(1, 1 + δ), X = diag(κ, 1): κ against 1 + δ
     small = np.diag([1.0, 1 + 1e-9]), np.diag([kappa, 1.0])
     sharp = within([needed - code(*small, 1), code(*small, 1) - kappa], 1e-6 * kappa)
@@ -207,8 +210,8 @@ PRICED = [(W, X, r) for W, X, r in INSTANCES if rank(X) == len(X)]
 
 CLAIMS = {
     "thm-activation-aware": Claim(
-        check=activation_aware,
-        code=aware,
+        check=each(aware_claim),
+        code=(aware, by_package),
         cases=INSTANCES,
         dropped={
             "rank at most r: rank r + 1 does better": (*TALL, 2, 3),
@@ -226,12 +229,12 @@ CLAIMS = {
             "(WX)_r X⁺, not the closest to W": changed(Z=lambda W, X, r: truncated(W @ X, r) @ pseudo_inverse(X)),
             "one term too many": changed(Z=lambda W, X, r: aware(W, X, min(r + 1, *W.shape)).Z),
             "unique wherever there is a gap": changed(
-                unique=lambda W, X, r: gap(values(W @ X, r + 1), r) or within(values(W @ X, r + 1)[r], 1e-9)
+                unique=lambda W, X, r: gap(padded(W @ X, r + 1), r) or within(padded(W @ X, r + 1)[r], 1e-9)
             ),
             "unique only with a gap": changed(
-                unique=lambda W, X, r: rank(X) == len(X) and gap(values(W @ X, r + 1), r)
+                unique=lambda W, X, r: rank(X) == len(X) and gap(padded(W @ X, r + 1), r)
             ),
-            "unique with a gap of W": changed(unique=lambda W, X, r: rank(X) == len(X) and gap(values(W, r + 1), r)),
+            "unique with a gap of W": changed(unique=lambda W, X, r: rank(X) == len(X) and gap(padded(W, r + 1), r)),
             "always unique": changed(unique=lambda W, X, r: True),
         },
     ),
@@ -253,14 +256,15 @@ CLAIMS = {
     ),
     "prop-truncation-price": Claim(
         check=price,
-        code=factor,
+        code=(condition, TRUNCATED),
         cases=PRICED,
         dropped={"X has rank n": (np.diag([1.0, 2.0]), np.array([[1.0, 1.0], [0.0, 0.0]]), 1)},
         mutants={
-            "the root of the condition number": lambda W, X, r: factor(W, X, r) ** 0.5,
-            "the condition number of the Gram matrix": lambda W, X, r: factor(W, X, r) ** 2,
-            "nothing": lambda W, X, r: 1.0,
-            "that of W": lambda W, X, r: factor(X, W, r),
+            "the root of the condition number": (lambda W, X, r: condition(W, X, r) ** 0.5, TRUNCATED),
+            "the condition number of the Gram matrix": (lambda W, X, r: condition(W, X, r) ** 2, TRUNCATED),
+            "nothing": (lambda W, X, r: 1.0, TRUNCATED),
+            "that of W": (lambda W, X, r: condition(X, W, r), TRUNCATED),
+            "one term too few is kept": (condition, lambda W, r: TRUNCATED(W, r) - TRUNCATED(W, 1)),
         },
     ),
 }

@@ -7,13 +7,14 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy.optimize import minimize
 
-from tests.claims import Claim, Folklore
+from tests.claims import Adapted, Claim, Folklore
 from tests.margins import close, rank, within
+from tools.definitions import definitions
 
 RNG = np.random.default_rng(160)
 
 
-def draw(*shape):
+def normal(*shape):
     return RNG.standard_normal(shape)
 
 
@@ -47,10 +48,43 @@ SMOOTH = (lambda Y: float(np.log(np.cosh(Y)).sum() + (Y**2).sum() / 4), lambda Y
 KINK = (lambda Y: float(np.abs(Y).sum()), np.sign)
 
 
+def of_layer(LowRank, W, B, A, s, X, b, D):
+    """What the chapter's layer computes, what torch finds for its factors and input, and W merged and unmerged."""
+    import torch
+
+    base = torch.nn.Linear(*W.shape[::-1], dtype=torch.float64)
+    made = LowRank(base, len(A), s * len(A), torch.Generator().manual_seed(0))
+    x = torch.tensor(X, requires_grad=True)
+    with torch.no_grad():
+        for parameter, values in ((base.weight, W), (base.bias, b), (made.A, A), (made.B, B)):
+            parameter.copy_(torch.from_numpy(values))
+    y = made(x)
+    y.backward(torch.from_numpy(D))
+    made.merge()
+    merged = base.weight.clone()
+    made.merge(-1)
+    trained = base.weight.requires_grad or base.bias.requires_grad
+    parts = (y, made.B.grad, made.A.grad, x.grad, merged, base.weight)
+    return trained, [part.detach().numpy() for part in parts]
+
+
+LAYER = Adapted(of_layer, definitions(16, "LowRank"))
+
+
 def gradient_claim(code, W, B, A, s, X, b, loss=SMOOTH):
-    """One-sided difference quotients from both sides agree with the code's four gradients, also for s G Aᵀ, s Bᵀ G."""
+    """One-sided difference quotients from both sides agree with the code's four gradients, also for s G Aᵀ, s Bᵀ G.
+
+    The chapter's layer is the map, has these gradients by torch, and merges into the one weight.
+    """
     phi, derivative = loss
-    found = code(W, B, A, s, X, derivative(X @ (W + s * B @ A).T + b))
+    formula, made = code
+    V = W + s * B @ A
+    D = derivative(X @ V.T + b)
+    found = formula(W, B, A, s, X, D)
+    trained, parts = made(W, B, A, s, X, b, D)
+    wanted = (X @ V.T + b, found.B, found.A, found.X, V, W)
+    if trained or not all(close(part, exact, atol=1e-9) for part, exact in zip(parts, wanted, strict=True)):
+        return False
 
     def of(W=W, B=B, A=A, X=X):
         return phi(X @ (W + s * B @ A).T + b)
@@ -68,8 +102,18 @@ def gradient_claim(code, W, B, A, s, X, b, loss=SMOOTH):
     return close(found.B, s * found.V @ A.T, atol=1e-9) and close(found.A, s * B.T @ found.V, atol=1e-9)
 
 
+def instead(change):
+    """The formulas with some of them changed, beside the chapter's layer."""
+
+    def formula(W, B, A, s, X, D):
+        found = gradients(W, B, A, s, X, D)
+        return found._replace(**change(found, B, A, s, X, D))
+
+    return formula, LAYER
+
+
 def layer(m, n, r, N, s):
-    return draw(m, n), draw(m, r), draw(r, n), s, draw(N, n), draw(m)
+    return normal(m, n), normal(m, r), normal(r, n), s, normal(N, n), normal(m)
 
 
 # The start
@@ -148,9 +192,12 @@ class Floor(NamedTuple):
     update: np.ndarray
 
 
-def floor(D, S, r):
-    U, sigma, _ = np.linalg.svd(D @ S)
-    return Floor(float((sigma[r:] ** 2).sum()), U[:, :r] @ U[:, :r].T @ D)
+def with_value(best_update, D, S, r):
+    sigma = np.linalg.svd(D @ S, compute_uv=False)
+    return Floor(float((sigma[r:] ** 2).sum()), best_update(D, S.T, r))
+
+
+floor = Adapted(with_value, definitions(16, "best_update"))
 
 
 def by_vectors(vectors):
@@ -226,19 +273,19 @@ def floor_claim(code, D, S, r, rival_rank=None, leak=0.0, loss="squares"):
 
 
 SPREAD = np.linalg.cholesky(np.array([[1.0, 0.9], [0.9, 1.0]]))
-TURN = np.linalg.qr(draw(5, 5))[0]
+TURN = np.linalg.qr(normal(5, 5))[0]
 FLOORS = [
     (np.diag([1.0, 1.01]), SPREAD, 1),
     (np.diag([3.0, 2, 1]), np.eye(3), 1),
     (np.diag([2.0, 2, 1]), np.eye(3), 1),  # a tie
-    (draw(4, 5), np.eye(5), 2),
-    (draw(4, 5), TURN * [2.0, 1, 1, 0.7, 0.5], 2),
-    (draw(6, 4), draw(4, 2), 1),  # inputs in a plane
-    (draw(3, 5), draw(5, 8) / 2, 1),
-    (draw(5, 3), draw(3, 1), 2),  # r > q: the floor is 0
+    (normal(4, 5), np.eye(5), 2),
+    (normal(4, 5), TURN * [2.0, 1, 1, 0.7, 0.5], 2),
+    (normal(6, 4), normal(4, 2), 1),  # inputs in a plane
+    (normal(3, 5), normal(5, 8) / 2, 1),
+    (normal(5, 3), normal(3, 1), 2),  # r > q: the floor is 0
     (np.zeros((3, 3)), np.eye(3), 1),
-    (draw(3, 4), np.zeros((4, 2)), 1),
-    (np.outer(draw(4), draw(4)), TURN[:4, :4], 2),
+    (normal(3, 4), np.zeros((4, 2)), 1),
+    (np.outer(normal(4), normal(4)), TURN[:4, :4], 2),
 ]
 
 
@@ -262,17 +309,17 @@ def gauge_claim(code, B, A, G, pair=None):
     """Turned factors have the same product, and exactly one G leads to them (or to another pair)."""
     B2, A2 = code.turn(B, A, G) if pair is None else pair
     eps = 1e-9 * (1 + np.linalg.norm(B) * np.linalg.norm(A))
-    if not close(B2 @ A2, B @ A, atol=eps):
-        return False
     try:
         found = code.find(B, A, B2, A2)
     except np.linalg.LinAlgError:
+        return False
+    if not close(B2 @ A2, B @ A, atol=eps):
         return False
     unique = rank(B) == B.shape[1]  # B X = 0 only for X = 0
     return unique and close(B @ found, B2, atol=1e-7) and close(A, found @ A2, atol=1e-7)
 
 
-TALL, WIDE, SINGULAR = draw(4, 2), draw(2, 3), np.diag([2.0, 0])
+TALL, WIDE, SINGULAR = normal(4, 2), normal(2, 3), np.diag([2.0, 0])
 
 
 # Merging
@@ -318,8 +365,12 @@ def merge_claim(code, W, delta, t, fl=nearest):
 
     All entries have so few bits that sums in float64 are exact; the comparisons are too.
     """
+    code, by_torch = code
     found = code(W, delta, t, fl)
     V, back = fl(W + delta, t), fl(fl(W + delta, t) - delta, t)
+    same = by_torch(nearest(W, t), delta, t)
+    if not all(map(np.array_equal, same, (nearest(nearest(W, t) + delta, t), nearest(same[0] - delta, t)))):
+        return False
     if not (np.array_equal(found.V, V) and np.array_equal(found.back, back)):
         return False
     rng = np.random.default_rng(5)
@@ -330,6 +381,18 @@ def merge_claim(code, W, delta, t, fl=nearest):
     bounds = found.bound_V, found.bound_back
     kept = all((e <= b).all() and np.linalg.norm(e) <= np.linalg.norm(b) for e, b in zip(errors, bounds, strict=True))
     return bool(kept and np.array_equal(V[found.lost], W[found.lost]))
+
+
+def in_torch(round_trip, W, delta, t):
+    """The chapter's code, in torch's format of t bits."""
+    import torch
+
+    dtype = {8: torch.bfloat16, 11: torch.float16, 24: torch.float32}[t]
+    V, back = round_trip(torch.from_numpy(W).to(dtype), torch.from_numpy(delta), dtype)
+    return V.double().numpy(), back.double().numpy()
+
+
+ROUND_TRIP = Adapted(in_torch, definitions(16, "round_trip"))
 
 
 def few_bits(shape, t, seed, size=1.0):
@@ -361,21 +424,21 @@ def merged(**change):
         found = merge(W, delta, t, fl)
         return found._replace(**{name: new(W, delta, 2.0**-t, found) for name, new in change.items()})
 
-    return code
+    return code, ROUND_TRIP
 
 
 CLAIMS = {
     "thm-lora-gradient": Claim(
         check=gradient_claim,
-        code=gradients,
+        code=(gradients, LAYER),
         cases=[
             layer(4, 6, 2, 5, 1.5),
             layer(6, 3, 3, 4, -0.5),
             layer(3, 3, 1, 1, 2.0),
             layer(2, 5, 4, 3, 0.7),
-            (draw(4, 4), np.zeros((4, 2)), draw(2, 4), 2.0, draw(3, 4), draw(4)),
-            (draw(4, 4), draw(4, 2), np.zeros((2, 4)), 2.0, draw(3, 4), draw(4)),
-            (draw(3, 4), draw(3, 2), draw(2, 4), 0.0, draw(3, 4), draw(3)),
+            (normal(4, 4), np.zeros((4, 2)), normal(2, 4), 2.0, normal(3, 4), normal(4)),
+            (normal(4, 4), normal(4, 2), np.zeros((2, 4)), 2.0, normal(3, 4), normal(4)),
+            (normal(3, 4), normal(3, 2), normal(2, 4), 0.0, normal(3, 4), normal(3)),
         ],
         dropped={
             "the loss is differentiable": (
@@ -389,15 +452,12 @@ CLAIMS = {
             )
         },
         mutants={
-            "without s": lambda W, B, A, s, X, D: gradients(W, B, A, s, X, D)._replace(
-                B=D.T @ (X @ A.T), A=(D @ B).T @ X
-            ),
-            "s twice": lambda W, B, A, s, X, D: gradients(W, B, A, s, X, D)._replace(B=s * s * D.T @ (X @ A.T)),
-            "X gets the frozen path only": lambda W, B, A, s, X, D: gradients(W, B, A, s, X, D)._replace(X=D @ W),
-            "A gets the gradient of B A": lambda W, B, A, s, X, D: gradients(W, B, A, s, X, D)._replace(
-                A=s * B.T @ D.T @ X @ A.T @ A
-            ),
-            "transposed": lambda W, B, A, s, X, D: gradients(W, B, A, s, X, D)._replace(V=X.T @ D),
+            "without s": instead(lambda found, B, A, s, X, D: {"B": D.T @ (X @ A.T), "A": (D @ B).T @ X}),
+            "s twice": instead(lambda found, B, A, s, X, D: {"B": s * found.B}),
+            "X gets the frozen path only": instead(lambda found, B, A, s, X, D: {"X": found.X - s * (D @ B) @ A}),
+            "A gets the gradient of B A": instead(lambda found, B, A, s, X, D: {"A": s * B.T @ D.T @ X @ A.T @ A}),
+            "transposed": instead(lambda found, B, A, s, X, D: {"V": X.T @ D}),
+            "a layer with α for s": (gradients, lambda W, B, A, s, X, b, D: LAYER(W, B, A, s * len(A), X, b, D)),
         },
     ),
     "thm-lora-init": Claim(
@@ -405,23 +465,23 @@ CLAIMS = {
         code=START,
         cases=[
             (np.array([[2.0, 0, 1], [0, -1, 1]]), all_signs(2, 3, 0.5), 1.5, 0.1, 0.5),
-            (draw(4, 2), all_signs(3, 2, 0.3), 0.4, 0.2, 0.3),
-            (draw(2, 5), all_signs(1, 5, 1.0), 2.0, 0.01, 1.0),
-            (draw(3, 2), all_signs(4, 2, 0.7), 1.0, 0.1, 0.7),
+            (normal(4, 2), all_signs(3, 2, 0.3), 0.4, 0.2, 0.3),
+            (normal(2, 5), all_signs(1, 5, 1.0), 2.0, 0.01, 1.0),
+            (normal(3, 2), all_signs(4, 2, 0.7), 1.0, 0.1, 0.7),
             (np.zeros((3, 2)), all_signs(2, 2, 1.0), 1.0, 0.1, 1.0),
         ],
         dropped={
-            "B = 0": (draw(3, 2), all_signs(2, 2, 1.0), 1.0, 0.1, 1.0, draw(3, 2)),
+            "B = 0": (normal(3, 2), all_signs(2, 2, 1.0), 1.0, 0.1, 1.0, normal(3, 2)),
             "the entries of A have mean 0 and are uncorrelated": (
-                draw(3, 2),
+                normal(3, 2),
                 [np.ones((2, 2)), -np.ones((2, 2))],
                 1.0,
                 0.1,
                 1.0,
             ),
-            "they have the variance τ²": (draw(3, 2), all_signs(2, 2, 0.5), 1.0, 0.1, 1.0),
+            "they have the variance τ²": (normal(3, 2), all_signs(2, 2, 0.5), 1.0, 0.1, 1.0),
             "all rows have one distribution": (
-                draw(3, 2),
+                normal(3, 2),
                 [A * [[1.0], [3.0]] for A in all_signs(2, 2, 1.0)],
                 1.0,
                 0.1,
@@ -447,9 +507,9 @@ CLAIMS = {
         code=floor,
         cases=FLOORS,
         dropped={
-            "rank at most r: r + 1 is better": (draw(4, 5), np.eye(5), 1, 2),
-            "noise uncorrelated with the inputs": (draw(4, 5), TURN, 2, None, 1.0),
-            "squared errors: fourth powers have other minima": (draw(4, 5), TURN, 2, None, 0.0, "fourth powers"),
+            "rank at most r: r + 1 is better": (normal(4, 5), np.eye(5), 1, 2),
+            "noise uncorrelated with the inputs": (normal(4, 5), TURN, 2, None, 1.0),
+            "squared errors: fourth powers have other minima": (normal(4, 5), TURN, 2, None, 0.0, "fourth powers"),
         },
         mutants={
             "the truncation of D": truncated,
@@ -468,11 +528,11 @@ CLAIMS = {
         check=gauge_claim,
         code=GAUGE,
         cases=[
-            (draw(5, 2), draw(2, 4), np.diag([2.0, 1])),
-            (draw(5, 3), draw(3, 6), draw(3, 3) + 3 * np.eye(3)),
-            (draw(3, 3), draw(3, 3), draw(3, 3) + 3 * np.eye(3)),
-            (draw(4, 1), draw(1, 4), np.array([[-0.1]])),
-            (draw(5, 2), draw(2, 4), np.array([[0.6, 0.8], [-0.8, 0.6]])),
+            (normal(5, 2), normal(2, 4), np.diag([2.0, 1])),
+            (normal(5, 3), normal(3, 6), normal(3, 3) + 3 * np.eye(3)),
+            (normal(3, 3), normal(3, 3), normal(3, 3) + 3 * np.eye(3)),
+            (normal(4, 1), normal(1, 4), np.array([[-0.1]])),
+            (normal(5, 2), normal(2, 4), np.array([[0.6, 0.8], [-0.8, 0.6]])),
         ],
         dropped={
             "G is invertible: with its pseudo-inverse the product is another": (
@@ -499,7 +559,7 @@ CLAIMS = {
     ),
     "thm-lora-merge": Claim(
         check=merge_claim,
-        code=merge,
+        code=(merge, ROUND_TRIP),
         cases=MERGES,
         dropped={
             "W has numbers of the format": (np.array([[1 + 2.0**-10]]), np.array([[2.0**-12]]), 8),
@@ -517,7 +577,8 @@ CLAIMS = {
             "an error in units of W": merged(bound_back=lambda W, delta, u, found: u * np.abs(W)),
             "half of the bound": merged(bound_V=lambda W, delta, u, found: u / 2 * np.abs(W + delta)),
             "lost below u": merged(lost=lambda W, delta, u, found: np.abs(delta) < u * np.abs(W)),
-            "rounded towards zero": lambda W, delta, t, fl=nearest: merge(W, delta, t, towards_zero),
+            "rounded towards zero": (lambda W, delta, t, fl=nearest: merge(W, delta, t, towards_zero), ROUND_TRIP),
+            "unmerged before it is rounded": (merge, lambda W, delta, t: (ROUND_TRIP(W, delta, t)[0], W)),
             "the sum is not rounded": merged(V=lambda W, delta, u, found: W + delta),
         },
     ),
@@ -537,12 +598,7 @@ def llama():
     return 2 * vocabulary * d + layers * (4 * d * d + 3 * d * ffn + 2 * d) + d
 
 
-def on_qv(layers, d, r):
-    return layers * 2 * r * 2 * d
-
-
-def on_all(r, d=4096, ffn=11008, layers=32):
-    return layers * r * (4 * 2 * d + 3 * (d + ffn))
+on_qv, on_all = definitions(16, "on_qv"), definitions(16, "on_all")
 
 
 def pretrained_layer(right):
@@ -605,7 +661,7 @@ FOLKLORE = {
     23: Folklore(
         wrong="LoRA does not change the model",
         fails=lambda: bool((merge(*MERGES[1]).back != MERGES[1][0]).any()),
-        holds=lambda: merge_claim(merge, *MERGES[1]),
+        holds=lambda: merge_claim((merge, ROUND_TRIP), *MERGES[1]),
     ),
     25: Folklore(
         wrong="α is a learning rate and can be left out",

@@ -8,6 +8,7 @@ import numpy as np
 
 from tests.claims import Claim, Folklore
 from tests.margins import close
+from tools.definitions import definitions
 
 # The products of a training step
 
@@ -30,16 +31,12 @@ class Network(NamedTuple):
     input_trained: bool  # as that of a trained embedding
 
 
-def in_place(C, P, Q, out_shape=None, **options):
-    return 2 * P[0] * P[1] * Q[1]
-
-
-def counted(work):
+def operations(work):
     """The operations in products of what this does, by torch's own counter."""
     import torch  # the book is built without it
     from torch.utils.flop_counter import FlopCounterMode
 
-    with FlopCounterMode(display=False, custom_mapping={torch.ops.aten.addmm_: in_place}) as counter:
+    with FlopCounterMode(display=False, custom_mapping={torch.ops.aten.addmm_: definitions(17, "in_place")}) as counter:
         work()
     return counter.get_total_flops()
 
@@ -117,10 +114,10 @@ def cost_claim(code, network, ranks, run=step):
     adapted = with_lora(network, ranks)
     shapes = [(w.m, w.n) for w in network.weights]
     inputs = depends(adapted)[::3]
-    full = counted(lambda: run(network))
+    full = operations(lambda: run(network))
     if full != code.step(network):
         return False
-    found = counted(lambda: run(adapted))
+    found = operations(lambda: run(adapted))
     said = code.lora(network.T, shapes, ranks, inputs)
     everything = 2 * network.T * sum(w.m * w.n for w in network.weights)
     if all(w.trained for w in network.weights) and network.input_trained:
@@ -232,7 +229,7 @@ def step_operations(method):
     model = training.load_base_model().train()
     training.prepare(model, method)
     tokens = training.load_corpus("book", "train")[:33].long()[None]
-    return counted(lambda: model(tokens[:, :-1], tokens[:, 1:]).backward())
+    return operations(lambda: model(tokens[:, :-1], tokens[:, 1:]).backward())
 
 
 def trained_in_gpt3(rank):

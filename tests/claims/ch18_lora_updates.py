@@ -9,6 +9,7 @@ import numpy as np
 
 from tests.claims import Claim, Folklore
 from tests.margins import close, rank, within
+from tools.definitions import definitions
 
 RNG = np.random.default_rng(180)
 
@@ -123,7 +124,7 @@ PISSA = Start(
     factors=pissa_factors,
     residual=lambda W, B, A, s: W - s * B @ A,
     most_rank=lambda r: 2 * r,
-    as_lora=lambda B, A, B0, A0: (np.hstack([B, B0]), np.vstack([A, -A0])),
+    as_lora=definitions(18, "as_lora"),
     floor=lambda W, D, r: tail(truncation(W, r) + D, r),
 )
 

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from lowrank_helpers import _disk
 from lowrank_helpers.training import checkpoints
 from lowrank_helpers.training.checkpoints import STATE, TENSORS, latest_checkpoint, save_checkpoint
+from tests._matrices import PROPERTY
 
 
 def _content(step):
@@ -84,7 +85,7 @@ def arranged(draw):
 
 
 @pytest.mark.slow
-@settings(max_examples=50, deadline=None)
+@settings(PROPERTY, max_examples=50)
 @given(st.dictionaries(st.text(max_size=5), arranged(), max_size=4))
 def test_any_views_come_back(tmp_path_factory, tensors):
     folder = tmp_path_factory.mktemp("run")

@@ -4,6 +4,7 @@ Markdown is read here by MyST's own parser, which knows what Sphinx would take f
 those in the built pages. tests/test_colab.py runs these notebooks.
 """
 
+import itertools
 import re
 import subprocess
 import sys
@@ -64,7 +65,11 @@ def formulas(texts):
 
 
 def code(cells):
-    return [(cell.source, cell.outputs, cell.execution_count) for cell in cells if cell.cell_type == "code"]
+    return [
+        (cell.source, [output | {"metadata": {}} for output in cell.outputs], cell.execution_count)
+        for cell in cells
+        if cell.cell_type == "code"
+    ]
 
 
 @pytest.mark.parametrize("folder", ["full", "student"])
@@ -116,6 +121,25 @@ def test_each_solution_is_folded(notebooks, stem):
     )
 
 
+def pictures_in_words(notebook):
+    """What the data of each picture and the cell that follows say of it, which is the same."""
+    found = []
+    for cell, following in itertools.pairwise(notebook.cells):
+        for output in cell.get("outputs", []):
+            if "image/png" in output.get("data", {}):
+                found.append(output.metadata["image/png"]["alt"])
+                assert f"\n\n{found[-1]}\n\n</details>" in following.source
+    return found
+
+
+@pytest.mark.parametrize("stem", CHAPTERS)
+def test_each_picture_is_there_in_words(book, notebooks, stem):
+    page = BeautifulSoup((book / "chapters" / f"{stem}.html").read_text(encoding="utf-8"), "html.parser")
+    shown = [picture["alt"] for picture in page.select("article .cell_output figure img")]
+    full, student = (pictures_in_words(notebooks(folder, stem)) for folder in ("full", "student"))
+    assert full == shown and student == full[: len(student)] and student
+
+
 def plain(text):
     """A title without its formulas and stresses; the pages bend quotation marks."""
     text = text.translate(str.maketrans("“”‘’", "\"\"''"))
@@ -134,7 +158,8 @@ def numbered_on_the_page(book, stem):
 def numbered_in_the_notebook(notebook):
     found = []
     for text in texts(notebook):
-        found += re.findall(r"^##? (?!Solutions$).+|^> \*\*\w+ [\d.]+\*\*.*|\A\*\*Fig\. [\d.]+\*\*[^|]*\Z", text, re.M)
+        found += re.findall(r"^##? (?!Solutions$).+|^> \*\*\w+ [\d.]+\*\*.*", text, re.MULTILINE)
+        found += re.findall(r"\A\*\*Fig\. [\d.]+\*\*[^|]*?(?=\n\n<details>)", text)
     return [plain(line.lstrip("#> ")) for line in found]
 
 
@@ -313,7 +338,7 @@ KERNEL = {"kernelspec": rules.KERNEL, "language_info": {"name": "python"}}
 DOT = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mP8z8BQDwAEhQGAhKmMIQAAAABJRU5ErkJggg=="
 
 
-def small_book(folder, second):
+def small_book(folder, second, words="One dot."):
     """Build a book of two chapters, the second with the given text and one figure; return what the build said."""
     (folder / "chapters").mkdir()
     text = {"conf.py": CONF, "index.md": INDEX, "notes.md": "# Notes\n"}
@@ -321,8 +346,9 @@ def small_book(folder, second):
     for name, content in text.items():
         (folder / name).write_text(content, encoding="utf-8")
     picture = nbformat.v4.new_output("display_data", {"image/png": DOT})
-    figure = {"figure": {"caption": "A *dot*, by {prf:ref}`thm-other`.", "name": "fig-one"}}
-    dot = nbformat.v4.new_code_cell("dot()", outputs=[picture], execution_count=1, metadata={"mystnb": figure})
+    figure = {"caption": "A *dot*, by {prf:ref}`thm-other`.", "name": "fig-one"}
+    shown = {"figure": figure, "image": {"alt": words} if words else {}}
+    dot = nbformat.v4.new_code_cell("dot()", outputs=[picture], execution_count=1, metadata={"mystnb": shown})
     dot.metadata["tags"] = ["hide-input"]
     for name, cells in {
         "01_one": [nbformat.v4.new_markdown_cell(FIRST)],
@@ -342,7 +368,16 @@ def test_a_page_with_everything(tmp_path):
     chapters, index = f"{pages}/chapters", f"{pages}/index.html"
     assert first.source == WRITTEN.replace("{chapters}", chapters).replace("{index}", index)
     assert dot.metadata == {"tags": ["hide-input"], "jupyter": {"source_hidden": True}, "cellView": "form"}
-    assert caption.source == f"**Fig. 2.1** A *dot*, by [Theorem 1.1]({chapters}/01_one.html#thm-other)."
+    assert dot.outputs[0].metadata == {"image/png": {"alt": "One dot."}}
+    assert caption.source == (
+        f"**Fig. 2.1** A *dot*, by [Theorem 1.1]({chapters}/01_one.html#thm-other).\n\n"
+        "<details>\n<summary>The figure in words</summary>\n\nOne dot.\n\n</details>"
+    )
+
+
+def test_a_figure_without_words_is_not_built(tmp_path):
+    built = small_book(tmp_path, SOURCE, words=None)
+    assert built.returncode != 0 and "chapters/02_two: the figure fig-one has no alternative text" in built.stderr
 
 
 def test_a_page_with_an_unknown_directive_is_not_built(tmp_path):

@@ -74,6 +74,7 @@ def test_all_is_stamped_here(tmp_path):
 def test_an_address_goes_everywhere(root):
     citation = yaml.safe_load((root / "CITATION.cff").read_text(encoding="utf-8"))
     assert (citation["repository-code"], citation["url"]) == (URL, PAGES)
+    assert citation["license-url"] == f"{URL}/blob/main/LICENSE"
     project = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     assert (project["urls"]["Homepage"], project["urls"]["Repository"]) == (PAGES, URL)
     assert all(url.startswith(f"{URL}/") for url in (project["urls"]["Issues"], project["urls"]["Changelog"]))

@@ -250,6 +250,13 @@ def test_versions_agree():
     assert date == citation.get("date-released", "unreleased")
 
 
+def test_the_citation_offers_no_choice_of_licences():
+    """A list of them means one or the other in this format; all of them hold here, each for its part (LICENSE)."""
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    assert "license" not in citation and " AND " in PROJECT["license"]
+    assert all(name in citation["abstract"] for name in ("MIT", "CC BY 4.0", "LICENSE"))
+
+
 @pytest.mark.parametrize("name", ["lora", "training", "attention", "compression"])
 def test_the_reference_page_has_every_public_name(name):
     page = (ROOT / "helpers.md").read_text(encoding="utf-8").split(f".. currentmodule:: lowrank_helpers.{name}\n")[1]

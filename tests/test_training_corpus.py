@@ -2,7 +2,6 @@
 
 import hashlib
 import re
-import sys
 import sysconfig
 
 import numpy as np
@@ -152,10 +151,19 @@ def test_no_file_of_the_source_sample_is_in_the_training_text(own):
     assert not held_out & set(own["train"].split(b"\0"))
 
 
-@pytest.mark.skipif(sys.version_info[:2] != (3, 11), reason="the sample was made under Python 3.11")
+def long_lines(text):
+    return {line for line in map(bytes.strip, text.split(b"\n")) if len(line) > 30}
+
+
 def test_the_sample_of_the_source_is_what_is_held_out(own):
-    frozen = set(text_of("source", "validation").split(b"\0"))
-    assert len(frozen & set(own["validation"].split(b"\0"))) > 0.8 * len(frozen), "patch releases change a few files"
+    """Of any Python, by lines, as few files go unchanged from one to the next; what is in both splits are idioms.
+
+    Of the sample's lines 3.11 holds out 0.98, 3.12 to 3.14, as Pyodide has them, 0.84, 0.79 and 0.78; 0.07 are in the
+    text to train on.
+    """
+    sample = long_lines(text_of("source", "validation"))
+    held_out, seen = (len(sample & long_lines(own[split])) / len(sample) for split in ("validation", "train"))
+    assert held_out > 0.5 and seen < 0.2
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 A chapter is written for Sphinx; a notebook program knows neither its directives nor its roles. ``write`` is called at
 the end of a build (tools/book.py), when every number and reference is known, and puts notebooks into ``notebooks/``
 beside the pages: ``full/`` with the solutions, folded, behind everything else, and ``student/`` without them. Cells of
-code keep their source and their outputs.
+code keep their source and their outputs, whose pictures get their alternative texts.
 
 A directive, role or other markup that is not turned into Markdown here is an error, lest a reader meet it.
 """
@@ -108,13 +108,18 @@ def quoted(text: str) -> str:
     return "\n".join(f"> {line}".rstrip() for line in text.splitlines())
 
 
+def folded(title: str, body: str) -> str:
+    """What HTML has for a text that a click on its title opens."""
+    return f"<details>\n<summary>{title}</summary>\n\n{body}\n\n</details>"
+
+
 def directive(found: re.Match[str], page: Page) -> str:
-    """A directive as a quoted block with a heading, a proof as text, a dropdown as what HTML has for it."""
+    """A directive as a quoted block with a heading, a proof as text, a dropdown folded."""
     name, title, body = found["name"], found["title"].strip(), directives(found["body"], page)
     if name == "prf:proof":
         text = f"**Proof.** {body}"
     elif name == "dropdown":
-        text = f"<details>\n<summary>{title}</summary>\n\n{body}\n\n</details>"
+        text = folded(title, body)
     elif name == "admonition":
         text = quoted(f"**{title}**\n\n{body}")
     elif name == "exercise" or name.startswith("prf:"):
@@ -171,16 +176,30 @@ def converted(text: str, page: Page) -> str:
     return text
 
 
+def below_figure(shown: NotebookNode, outputs: list[NotebookNode], page: Page) -> str:
+    """The number and the caption of a figure, and what it shows in words, which its picture has as well.
+
+    In both places, because nbconvert, and with it GitHub, reads the picture's, but JupyterLab passes over it.
+    """
+    figure, words = shown["figure"], shown.get("image", {}).get("alt")
+    if not words:
+        raise ExtensionError(f"{page.name}: the figure {figure['name']} has no alternative text.")
+    for output in outputs:
+        if "image/png" in output.get("data", {}):
+            output.metadata["image/png"] = {"alt": words}
+    number = page.numbers[nodes.make_id(figure["name"])]
+    return f"**Fig. {number}** {converted(figure['caption'], page)}\n\n{folded('The figure in words', words)}"
+
+
 def code_cells(cell: NotebookNode, page: Page) -> list[NotebookNode]:
     """A code cell as it is, folded where the page folds it, and below it what the page shows with its outputs."""
-    figure, tags = cell.metadata.get("mystnb", {}).get("figure"), cell.metadata.get("tags", [])
+    shown, tags = cell.metadata.get("mystnb", {}), cell.metadata.get("tags", [])
     cell.metadata = nbformat.from_dict({"tags": tags} if tags else {})
     if {"hide-cell", "hide-input"} & set(tags):
         cell.metadata |= {"jupyter": {"source_hidden": True}, "cellView": "form"}  # for Jupyter, for Colab
     below = []
-    if figure:
-        number = page.numbers[nodes.make_id(figure["name"])]
-        below.append(f"**Fig. {number}** {converted(figure['caption'], page)}")
+    if "figure" in shown:
+        below.append(below_figure(shown, cell.outputs, page))
     if any("text/html" in output.get("data", {}) for output in cell.outputs):
         works = f" On [the chapter's page]({page.address}) they work at once." if page.address else ""
         below.append(f"*If the controls above do not move, run their cell.{works}*")

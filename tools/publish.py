@@ -53,7 +53,9 @@ def publish(repository: str | None = None) -> None:
     rewrite("CITATION.cff", r"^(version: ).*()$", version)
     home = f'Homepage = "{pages}"\n' if pages else ""
     blocks = {
-        "CITATION.cff": f"repository-code: {url}\nurl: {pages}\n" if pages else "",
+        "CITATION.cff": f"license-url: {url}/blob/main/LICENSE\nrepository-code: {url}\nurl: {pages}\n"
+        if pages
+        else "",
         "pyproject.toml": f'[project.urls]\n{home}Repository = "{url}"\nIssues = "{url}/issues"\n'
         f'Changelog = "{url}/blob/main/CHANGELOG.md"\n',
         "README.md": f"The pages are at <{pages}>. The rocket at the top of each chapter opens it in Colab, where its "

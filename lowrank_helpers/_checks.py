@@ -105,13 +105,15 @@ def exponent(*arrays: Array) -> int:
     return math.frexp(max(float(np.abs(array).max()) for array in arrays))[1]
 
 
-def excess(array: Array) -> int:
-    """The k for which array · 2⁻ᵏ is in the middle half of its dtype's range: 0 for all but the largest and smallest.
+def excess(array: Array, room: int | None = None) -> int:
+    """The k of the least magnitude for which array · 2⁻ᵏ has room: 0 for all but the largest and smallest arrays.
 
-    There sums and products of two have room, and where k is 0 not even the smallest entries are rounded.
+    Room is this many powers of two above the largest magnitude; by default half of them, for products. Where k is 0
+    not even the smallest entries are rounded.
     """
-    k, half = exponent(array), np.finfo(array.dtype).maxexp // 2
-    return k - max(-half, min(k, half))
+    k, most = exponent(array), np.finfo(array.dtype).maxexp
+    limit = most - room if room is not None else most // 2
+    return k - max(-limit, min(k, limit))
 
 
 def times_power(array: NDArray[F], k: int, function: str, name: str = "the result") -> NDArray[F]:

@@ -92,9 +92,9 @@ def tail_error(s: ArrayLike, rank: int, *, norm: Norm = "frobenius") -> float:
     """
     s = _checks.singular_values(s, "tail_error").astype(np.float64)
     r = _checks.integer(rank, 0, len(s), "tail_error", "rank", limit="len(s)")
-    k = _checks.excess(s)
-    errors = _tail_errors(np.ldexp(s, -k), _checks.choice(norm, get_args(Norm), "tail_error", "norm"))
-    return float(_checks.times_power(np.asarray(errors[r]), k, "tail_error"))
+    with np.errstate(over="ignore"):
+        errors = _tail_errors(s, _checks.choice(norm, get_args(Norm), "tail_error", "norm"))
+    return float(_checks.in_range(errors[r : r + 1], "tail_error", "the error")[0])
 
 
 def _tail_errors(s: Array, norm: str) -> Array:
@@ -147,7 +147,7 @@ def rank_for_error(s: ArrayLike, tolerance: float, *, norm: Norm = "frobenius", 
     step = "It is relative to the norm of the matrix; for an absolute error pass relative=False." if relative else ""
     tolerance = _checks.number(tolerance, "rank_for_error", "tolerance", least=0.0, below=below, step=step)
     s = s.astype(np.float64)
-    k = _checks.excess(s)  # sums of the largest numbers would be infinite
+    k = _checks.excess(s, room=32)  # sums of the largest numbers would be infinite
     errors = _tail_errors(np.ldexp(s, -k), _checks.choice(norm, get_args(Norm), "rank_for_error", "norm"))
     with np.errstate(over="ignore"):
         allowed = tolerance * errors[0] if relative else np.ldexp(tolerance, -k)

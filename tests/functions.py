@@ -136,7 +136,7 @@ def parts(answer) -> dict[str, Any]:
     return {"": answer}
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class Row:
     """A function, the unit of its answer or of each part, and right arguments, by name.
 

@@ -29,6 +29,12 @@ KNOWN: dict[str, str] = {
             "scale: nmf, given start; h, float32",
             "scale: nmf, given start; w, float32",
         ],
+        "a cast to float32 overflows": [
+            "option: als_complete",
+            "option: soft_impute",
+            "option: soft_impute_path",
+            "option: implicit_als",
+        ],
         "squares leave the range unseen": [
             "scale: als_complete; a, float64",
             "scale: als_complete; a, float32",

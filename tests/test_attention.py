@@ -276,6 +276,8 @@ GOOD = make()
         (lambda: compress_kv(W, W, 9), ValueError, "between 1 and min(width, keys + values) = 8; got 9"),
         (lambda: compress_kv(W, W, 6, X=X), ValueError, "min(width, keys + values, rows of X) = 5; got 6"),
         (lambda: compress_kv(W, W, 2, X=X[:, :3]), ValueError, "X must have 8 columns"),
+        (lambda: compress_kv(W, W * torch.nan, 2), ValueError, "compress_kv: [W_K W_V] must be finite; it has NaN or"),
+        (lambda: compress_kv(W, W, 2, X=X / 0), ValueError, "compress_kv: X must be finite; it has NaN or infinite"),
         (lambda: compress_kv(W[0], W, 2), ValueError, "W_K must have 2 dimensions; got shape (8,)"),
         (lambda: kv_cache_elements(0, 128), ValueError, "kv_heads must be at least 1; got 0"),
         (lambda: latent_cache_elements(512, -1), ValueError, "rope_dim must be at least 0; got -1"),

@@ -133,6 +133,13 @@ def test_misuse_of_soft_impute(options, error, message):
         soft_impute([[1.0, 2], [3, nan]], **options)
 
 
+def test_soft_impute_of_a_large_table_of_zeros_is_zero():
+    table = np.zeros((40, 35))
+    table[::2, ::3] = nan
+    found = soft_impute(table, 0.5, rng=0)
+    assert found.converged and found.H.shape[0] == 0
+
+
 def test_misuse_of_soft_impute_start_and_path():
     other = soft_impute(np.eye(3), 0.5)
     with pytest.raises(ValueError, match=r"soft_impute: start must have the shape of A, \(2, 2\); got \(3, 3\)"):

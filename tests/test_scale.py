@@ -12,9 +12,9 @@ import pytest
 import scipy.sparse
 import torch
 
-from lowrank_helpers import compression, linalg, svd
+from lowrank_helpers import compression, factorizations, linalg, svd
 from lowrank_helpers.randomized import block_krylov_svd, randomized_svd
-from tests.functions import ROWS, changed
+from tests.functions import ROWS, Scalar, changed
 from tests.known_failures import case
 from tests.margins import close
 
@@ -137,6 +137,45 @@ def test_tikhonov_under_weak_and_strong_penalties(dtype, k):
 
 def test_tikhonov_far_beyond_the_range_of_float32_says_nothing_false():
     assert not linalg.tikhonov(A.astype(np.float32), M.astype(np.float32), 1e80).any()  # the answer is below 1e-45
+
+
+LARGE = 1e80  # no float32
+OPTIONS = [
+    case(row, id=f"option: {row.id}")
+    for row in ROWS
+    if row.answer is not None and any(isinstance(argument, Scalar) for argument in row.arguments.values())
+]
+
+
+@pytest.mark.parametrize("row", OPTIONS)
+def test_an_option_beyond_the_range_of_float32_gives_the_answer_or_one_clear_error(row):
+    def answer(dtype):
+        def change(value, unit):
+            if isinstance(value, np.ndarray):
+                return value.astype(dtype) if value.dtype.kind == "f" else value
+            return [LARGE] * len(value) if isinstance(value, list) else LARGE if unit else value
+
+        return row.read(row.function(**row.built(lambda leaf: changed(leaf, change))))
+
+    try:
+        found = answer(np.float32)
+    except ValueError as error:
+        assert re.match(rf"{row.name}: .*(overflow|underflow|range).*\.$", str(error)), str(error)
+        return
+    for part, exact in answer(np.float64).items():
+        size = np.abs(exact).max(initial=0) + float(np.finfo(np.float32).tiny)
+        assert close(found[part], np.asarray(exact, dtype=float), atol=1e-3 * size), part
+
+
+def test_a_matrix_of_many_sizes_keeps_its_smallest_entries():
+    """Only what leaves no room for sums and products is scaled, and no further than it has to be."""
+    D = np.diag([1e200, 1.0, 1e-200])
+    assert close(np.diag(factorizations.householder_qr(D)[1]), np.diag(D), rtol=1e-14)
+    assert close(np.diag(factorizations.cholesky(D)), np.sqrt(np.diag(D)), rtol=1e-14)
+    assert close(np.diag(factorizations.lu(D).U), np.diag(D), rtol=1e-14)
+    assert close(factorizations.solve_lower(D, [1e200, 1.0, 1e-200]), np.ones(3), atol=1e-14)
+    assert svd.tail_error([1e300, 1e-300], 1) == 1e-300
+    assert svd.rank_for_error([1e300, 1e-300], 1e-301, relative=False) == 2
 
 
 @pytest.mark.parametrize("entry", [3e38, 1.7e308])

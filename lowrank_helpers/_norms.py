@@ -46,7 +46,7 @@ def vector_norm(x: ArrayLike, p: float = 2) -> float:
 
 
 def _p_norm(x: Array, p: float) -> float:
-    size = np.abs(x).ravel()
+    size = np.abs(x).ravel().astype(np.float64)  # p may be above the range of float32
     largest = float(size.max())
     if largest == 0 or p == math.inf:
         return largest
@@ -115,7 +115,7 @@ def spectral_norm(A: ArrayLike) -> float:
     >>> round(spectral_norm([[3.0, 0.0], [0.0, -4.0]]), 12)
     4.0
     """
-    return float(_singular_values(_checks.matrix(A, "spectral_norm"))[0])
+    return schatten(_checks.matrix(A, "spectral_norm"), math.inf)
 
 
 def nuclear_norm(A: ArrayLike) -> float:
@@ -149,12 +149,28 @@ def nuclear_norm(A: ArrayLike) -> float:
     >>> round(nuclear_norm([[3.0, 0.0], [0.0, -4.0]]), 12)
     7.0
     """
-    return float(_singular_values(_checks.matrix(A, "nuclear_norm")).sum())
+    return ky_fan(_checks.matrix(A, "nuclear_norm"))
 
 
-def _singular_values(A: Array) -> Array:
-    """In float64, since those of a float32 matrix may be above its range."""
+def schatten(A: Array, p: float) -> float:
+    """The p-norm of the singular values."""
+    s, k = _singular_values(A)
+    return _times_power(_p_norm(s, p), k)
+
+
+def ky_fan(A: Array, count: int | None = None) -> float:
+    """The sum of so many singular values, the largest; None: of all."""
+    s, k = _singular_values(A)
+    return _times_power(float(s[:count].sum()), k)
+
+
+def _singular_values(A: Array) -> tuple[Array, int]:
+    """Those of A times 2⁻ᵏ, and k: A may be so large that a sum or a singular value is above the range of its dtype."""
     k = _checks.exponent(A)
-    s: Array = scipy.linalg.svdvals(np.ldexp(A, -k)).astype(np.float64)
+    return scipy.linalg.svdvals(np.ldexp(A, -k)).astype(np.float64), k
+
+
+def _times_power(x: float, k: int) -> float:
+    """2ᵏ x; infinite where float64 ends."""
     with np.errstate(over="ignore"):
-        return np.ldexp(s, k)
+        return float(np.ldexp(x, k))

@@ -3,12 +3,11 @@
 from typing import Any, Literal, TypeAlias, get_args, overload
 
 import numpy as np
-import scipy.linalg
 from numpy.typing import ArrayLike, NDArray
 
 from lowrank_helpers import _checks
 from lowrank_helpers._checks import Array, F, Float64
-from lowrank_helpers._norms import vector_norm
+from lowrank_helpers._norms import ky_fan, schatten
 
 Norm: TypeAlias = Literal["frobenius", "spectral", "nuclear"]
 
@@ -96,11 +95,12 @@ def tail_error(s: ArrayLike, rank: int, *, norm: Norm = "frobenius") -> float:
 
 
 def _tail_errors(s: Array, norm: str) -> Array:
-    """The errors of all ranks, 0 to p; np.hypot neither overflows nor underflows."""
+    """The errors of all ranks, 0 to p; np.hypot neither overflows nor underflows on the way."""
     s = s.astype(np.float64)
     if norm != "spectral":
         add = np.hypot if norm == "frobenius" else np.add
-        s = add.accumulate(s[::-1])[::-1]
+        with np.errstate(over="ignore"):  # an error above the range of float64 is infinite
+            s = add.accumulate(s[::-1])[::-1]
     return np.append(s, 0.0)
 
 
@@ -188,7 +188,7 @@ def schatten_norm(A: ArrayLike, p: float) -> float:
     5.0
     """
     A = _checks.matrix(A, "schatten_norm")
-    return vector_norm(scipy.linalg.svdvals(A), _checks.norm_order(p, "schatten_norm"))
+    return schatten(A, _checks.norm_order(p, "schatten_norm"))
 
 
 def ky_fan_norm(A: ArrayLike, k: int) -> float:
@@ -226,5 +226,4 @@ def ky_fan_norm(A: ArrayLike, k: int) -> float:
     4.0
     """
     A = _checks.matrix(A, "ky_fan_norm")
-    k = _checks.rank(k, A.shape, "ky_fan_norm", "k")
-    return float(scipy.linalg.svdvals(A)[:k].sum())
+    return ky_fan(A, _checks.rank(k, A.shape, "ky_fan_norm", "k"))

@@ -8,6 +8,7 @@ import pytest
 import scipy.sparse
 
 from lowrank_helpers import compression, factorizations, linalg, svd
+from lowrank_helpers.factor import optimal_rank, singular_value_threshold
 from lowrank_helpers.randomized import block_krylov_svd, randomized_svd
 from tests.margins import close
 
@@ -37,6 +38,9 @@ HOMOGENEOUS = {
     "householder_qr": (lambda A: factorizations.householder_qr(A)[1], 1),
     "truncated_svd": (lambda A: svd.truncated_svd(A, 2).s, 1),
     "jacobi_svd": (lambda A: svd.jacobi_svd(A).s, 1),
+    "singular_value_threshold": (
+        lambda A: singular_value_threshold(A, 0.3 * float(np.abs(A).max())), 1,
+    ),
     "worked_svd": (lambda A: svd.worked_svd(A[:, :2]).s, 1),
     "rank_for_error": (lambda A: svd.rank_for_error(svd.truncated_svd(A, 4).s, 0.4), 0),
     "activation_aware_factor": (lambda A: compression.activation_aware_factor(A, 2, inputs=X.astype(A.dtype)).B, 1),
@@ -89,6 +93,38 @@ def test_tikhonov_under_weak_and_strong_penalties(dtype, k):
 
 def test_tikhonov_far_beyond_the_range_of_float32_says_nothing_false():
     assert not linalg.tikhonov(A.astype(np.float32), M.astype(np.float32), 1e80).any()  # the answer is below 1e-45
+
+
+NORMS = {
+    "vector_norm": lambda A: linalg.vector_norm(A[:, 0]),
+    "vector_norm, 1": lambda A: linalg.vector_norm(A[:, 0], 1),
+    "frobenius_norm": linalg.frobenius_norm,
+    "spectral_norm": linalg.spectral_norm,
+    "nuclear_norm": linalg.nuclear_norm,
+    "schatten_norm": lambda A: svd.schatten_norm(A, 3),
+    "ky_fan_norm": lambda A: svd.ky_fan_norm(A, 2),
+    "tail_error": lambda A: svd.tail_error(A[0], 0),
+    "tail_error, nuclear": lambda A: svd.tail_error(A[0], 0, norm="nuclear"),
+}
+
+
+@pytest.mark.parametrize("name", NORMS)
+def test_a_norm_may_be_above_the_range_of_the_entries(name):
+    largest = np.full((5, 5), 3e38, dtype=np.float32)
+    assert close(NORMS[name](largest), NORMS[name](largest.astype(float)), rtol=1e-5)
+    assert NORMS[name](largest) > 4e38
+    assert NORMS[name](np.full((5, 5), 1.7e308)) == np.inf, "above the range of float64"
+
+
+def test_options_above_the_range_of_float32_mean_what_they_say():
+    A32, s32 = A.astype(np.float32), np.array([3.0, 2.0, 1.0], dtype=np.float32)
+    assert not singular_value_threshold(A32, 1e39).any() and not singular_value_threshold(1e-300 * A, 1e300).any()
+    largest = np.full((3, 3), 3e38, dtype=np.float32)  # of spectral norm 9e38
+    assert close(singular_value_threshold(largest, 6e38), largest / 3, rtol=1e-5)
+    assert close(linalg.vector_norm(A32[:, 0], 1e39), np.abs(A32[:, 0]).max(), rtol=1e-6)
+    assert close(svd.schatten_norm(A32, 1e39), linalg.spectral_norm(A32), rtol=1e-6)
+    assert optimal_rank(s32, (5, 3), noise=1e39) == optimal_rank(s32[:2], (5, 3), noise=1e39) == 0
+    assert svd.rank_for_error(s32, 1e39, relative=False) == 0
 
 
 @pytest.mark.parametrize("entry", [3e38, 1.7e308])

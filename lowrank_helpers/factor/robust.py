@@ -93,11 +93,13 @@ def singular_value_threshold(A: ArrayLike, level: float) -> NDArray[Any]:
     """
     A = _checks.matrix(A, "singular_value_threshold")
     level = _checks.number(level, "singular_value_threshold", "level", least=0.0)
-    U, s, Vt = scipy.linalg.svd(A, full_matrices=False)
-    shrunk = np.maximum(s - level, 0).astype(A.dtype)
-    r = int((shrunk > 0).sum())
-    X: Array = (U[:, :r] * shrunk[:r]) @ Vt[:r]
-    return X
+    k = _checks.exponent(A)  # a singular value may be above the range of A's dtype where no entry is, and so may level
+    U, s, Vt = scipy.linalg.svd(np.ldexp(A, -k), full_matrices=False)
+    with np.errstate(over="ignore"):
+        shrunk = np.maximum(s - np.ldexp(level, -k), 0).astype(A.dtype)
+        r = int((shrunk > 0).sum())
+        X: Array = np.ldexp((U[:, :r] * shrunk[:r]) @ Vt[:r], k)
+    return _checks.in_range(X, "singular_value_threshold", "the result")
 
 
 @overload

@@ -26,8 +26,8 @@ Float64: TypeAlias = _Exact | Sequence[_Exact] | Sequence[float] | Sequence[Sequ
 Seed: TypeAlias = int | np.random.Generator | None  # what `generator` reads
 
 
-def _real_array(value: object, function: str, name: str) -> Array:
-    """Read a finite real array of any dimension: dense, not empty, float32 or float64 in the end."""
+def _real_array(value: object, function: str, name: str, *, empty: bool = False) -> Array:
+    """Read a finite real array of any dimension: dense, float32 or float64 in the end; ``empty`` allows no entry."""
     if isinstance(value, np.ma.MaskedArray):
         raise TypeError(
             f"{function}: {name} must be a plain array; got a masked array, whose mask would be lost. "
@@ -55,7 +55,7 @@ def _real_array(value: object, function: str, name: str) -> Array:
             "cannot read as one. Make all rows equally long."
         ) from None
     real = _real_dtype(array, function, name)
-    if real.size == 0:
+    if real.size == 0 and not empty:
         raise ValueError(f"{function}: {name} must not be empty; got shape {real.shape}. Pass at least one entry.")
     _finite(real, function, name)
     return real
@@ -132,9 +132,9 @@ def in_range(array: NDArray[F], function: str, name: str) -> NDArray[F]:
     return array
 
 
-def matrix(value: object, function: str, name: str = "A") -> Array:
-    """Read a finite real matrix: two dimensions, at least one row and one column."""
-    array = _real_array(value, function, name)
+def matrix(value: object, function: str, name: str = "A", *, empty: bool = False) -> Array:
+    """Read a finite real matrix: two dimensions, and unless ``empty`` at least one row and one column."""
+    array = _real_array(value, function, name, empty=empty)
     if array.ndim != 2:
         step = {
             1: f"For one column pass np.reshape({name}, (-1, 1)), for one row np.reshape({name}, (1, -1)).",

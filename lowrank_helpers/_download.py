@@ -7,11 +7,16 @@ import io
 import os
 import secrets
 import sys
+import threading
+import time
 import zipfile
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
+from urllib.parse import unquote_to_bytes, urlsplit
 
 CACHE_VARIABLE = "LOWRANK_DATA"
+PATIENCE = 30.0  # seconds without a byte after which a transfer is given up
+SLOWEST = 20_000  # bytes a second; a transfer may take as long as at this speed, and PATIENCE
 
 
 class Source(NamedTuple):
@@ -39,26 +44,31 @@ def fetch(source: Source, base_url: str | None = None) -> bytes:
     """Return the file's content, verified; download it where the cache does not hold it.
 
     A right file in the cache is only read, so the cache may be read-only. A transfer goes to memory and reaches the
-    disk, in one step, when size and digest are right: what an interruption leaves behind is nothing.
+    disk, in one step, when size and digest are right: what an interruption leaves behind is nothing. Of a file that is
+    too long no more than one byte too many is read, and a transfer that is too slow is given up.
 
     Raises
     ------
     ValueError
         If the file that came, or one in the cache that cannot be replaced, is not the published one; the message
-        names both digests. Or if `base_url` is no web address.
+        names both digests, or says that it is too long. Or if `base_url` is no web address.
     OSError
         If the file can be neither found, nor downloaded (ConnectionError), nor stored.
     """
-    address = source.address if base_url is None else f"{_checked(base_url)}/{source.filename}"
+    address, login = source.address, None
+    if base_url is not None:
+        folder, login = _checked(base_url)
+        address = f"{folder}/{source.filename}"
     path = cache_folder() / source.folder / source.filename
     wrong = ""
     if path.is_file():
-        content = path.read_bytes()
+        with path.open("rb") as file:
+            content = file.read(source.size + 1)
         wrong = mismatch(content, source)
         if not wrong:
             return content
     try:
-        content = _download(address, path, source)
+        content = _download(address, login, path, source)
         _store(content, path)
     except OSError as error:
         if wrong:
@@ -71,7 +81,9 @@ def fetch(source: Source, base_url: str | None = None) -> bytes:
 
 
 def mismatch(content: bytes, source: Source) -> str:
-    """Return "" if size and digest are the published ones, else a phrase that names all four."""
+    """Return "" if size and digest are the published ones, else a phrase that names all four, or how long it is."""
+    if len(content) > source.size:
+        return f"it has more than {source.size} bytes, the size of the published file"
     algorithm, expected = source.digest.split(":")
     digest = hashlib.new(algorithm, content, usedforsecurity=False).hexdigest()
     if len(content) == source.size and digest == expected:
@@ -82,39 +94,106 @@ def mismatch(content: bytes, source: Source) -> str:
     )
 
 
-def _checked(base_url: str) -> str:
+def _checked(base_url: str) -> tuple[str, tuple[bytes, bytes] | None]:
+    """Split an address into what may be printed and the name and password in it."""
     if not isinstance(base_url, str) or not base_url.startswith(("https://", "http://")):
-        raise ValueError(f"load: base_url must start with https:// or http://; got {base_url!r}.")
-    return base_url.rstrip("/")
-
-
-def _download(address: str, path: Path, source: Source) -> bytes:
-    import pooch
-
-    buffer = io.BytesIO()
-    responses: list[Any] = []
-
-    def remember(response: Any, **_: Any) -> None:
-        responses.append(response)
-
-    transfer = pooch.HTTPDownloader(
-        progressbar=_interactive(), chunk_size=2**16, timeout=30, hooks={"response": remember}
-    )
+        shown = repr(base_url.rpartition("@")[2]) if isinstance(base_url, str) else type(base_url).__name__
+        raise ValueError(f"load: base_url must start with https:// or http://; got {shown}.")
     try:
-        transfer(address, buffer, None)
-    except OSError as error:  # whatever requests raises is one
+        parts = urlsplit(base_url)
+        _ = parts.port  # is read only here, and raises
+    except ValueError:  # says what it could not read, which may be a part of a password
+        raise ValueError(
+            "load: base_url must be an address such as https://name:password@host:8080/folder. Write a special "
+            "character of a password as its percent code, / as %2F."
+        ) from None
+    login = None
+    if parts.username is not None:
+        login = unquote_to_bytes(parts.username), unquote_to_bytes(parts.password or "")
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl().rstrip("/"), login
+
+
+class _Bounded(io.BytesIO):
+    """A file in memory that takes one byte more than is expected of it, and then ends the transfer."""
+
+    def __init__(self, expected: int) -> None:
+        super().__init__()
+        self.expected = expected
+
+    def write(self, chunk: Any) -> int:
+        written = super().write(chunk[: self.expected + 1 - self.tell()])
+        if self.tell() > self.expected:
+            raise _TooLong
+        return written
+
+
+class _TooLong(Exception):
+    pass
+
+
+def _download(address: str, login: tuple[bytes, bytes] | None, path: Path, source: Source) -> bytes:
+    allowed = PATIENCE + source.size / SLOWEST
+    try:
+        content = _received(address, login, source.size, allowed)
+    except (OSError, ValueError) as error:  # whatever requests raises is an OSError
         raise ConnectionError(
             f"load: could not download {address}. Put the file by hand at {path} (from {source.address} or anywhere "
             f"else: its digest is checked), or pass base_url= with the address of a folder that holds "
             f"{source.filename}. The cause was {type(error).__name__}: {error}"
         ) from None
-    finally:
-        for response in responses:  # pooch leaves them open where a transfer fails
-            response.close()
-    content = buffer.getvalue()
     if wrong := mismatch(content, source):
         raise ValueError(f"load: {address} did not send the published file: {wrong}. Nothing was kept. Try again.")
     return content
+
+
+def _received(address: str, login: tuple[bytes, bytes] | None, expected: int, seconds: float) -> bytes:
+    """Return what the address sends, of more than is expected one byte more; in so many seconds or not at all.
+
+    The transfer has a thread of its own, since requests limits the wait for each byte only. One that is given up ends
+    by itself, as nothing takes what comes.
+    """
+    import pooch
+
+    buffer, end = _Bounded(expected), time.monotonic() + seconds
+    responses: list[Any] = []
+    failed: list[BaseException] = []
+
+    def look(response: Any, **_: Any) -> None:
+        responses.append(response)
+        encoding = response.headers.get("Content-Encoding", "identity")
+        if response.is_redirect:
+            response.close()  # requests would read all that comes with it
+        elif encoding != "identity":
+            raise OSError(f"it came as {encoding!r}, of which nobody knows the size; plain bytes were asked for")
+
+    get = pooch.HTTPDownloader(
+        progressbar=_interactive(), chunk_size=2**16, timeout=PATIENCE, auth=login, hooks={"response": look},
+        headers={"Accept-Encoding": "identity"},
+    )  # fmt: skip
+
+    def transfer() -> None:
+        try:
+            get(address, buffer, None)
+        except _TooLong:
+            pass
+        except BaseException as error:  # handed on to the thread that waits
+            failed.append(error)
+        finally:
+            for response in responses:  # pooch leaves them open where a transfer fails
+                response.close()
+
+    thread = threading.Thread(target=transfer, daemon=True)
+    thread.start()
+    try:
+        while thread.is_alive():
+            if time.monotonic() > end:
+                raise TimeoutError(f"it had not come after {seconds:.0f} s")
+            thread.join(0.1)  # in short pieces, between which Ctrl-C is heard on any system
+        if failed:
+            raise failed[0]
+        return buffer.getvalue()
+    finally:
+        buffer.close()
 
 
 def _store(content: bytes, path: Path) -> None:

@@ -42,16 +42,15 @@ def vector_norm(x: ArrayLike, p: float = 2) -> float:
     >>> vector_norm([3.0, -4.0]), vector_norm([3.0, -4.0], 1), vector_norm([3.0, -4.0], np.inf)
     (5.0, 7.0, 4.0)
     """
-    return _p_norm(_checks.vector(x, "vector_norm"), _checks.norm_order(p, "vector_norm"))
+    return _p_norm(_checks.vector(x, "vector_norm"), _checks.norm_order(p, "vector_norm"), "vector_norm")
 
 
-def _p_norm(x: Array, p: float) -> float:
-    size = np.abs(x).ravel()
-    largest = float(size.max())
-    if largest == 0 or p == math.inf:
-        return largest
-    total = float(((size / largest) ** p).sum())
-    return float(largest * total ** (1 / p))
+def _p_norm(x: Array, p: float, function: str) -> float:
+    k = _checks.exponent(x)
+    size = np.ldexp(np.abs(x).ravel().astype(np.float64), -k)  # p may be above the range of float32
+    if p == math.inf or not size.any():
+        return _norm(float(size.max()), k, function)
+    return _norm(float(np.sum(size**p)) ** (1 / p), k, function)
 
 
 def frobenius_norm(A: ArrayLike) -> float:
@@ -82,7 +81,7 @@ def frobenius_norm(A: ArrayLike) -> float:
     >>> frobenius_norm([[1.0, 2.0], [2.0, 4.0]])
     5.0
     """
-    return _p_norm(_checks.matrix(A, "frobenius_norm"), 2)
+    return _p_norm(_checks.matrix(A, "frobenius_norm"), 2, "frobenius_norm")
 
 
 def spectral_norm(A: ArrayLike) -> float:
@@ -115,7 +114,7 @@ def spectral_norm(A: ArrayLike) -> float:
     >>> round(spectral_norm([[3.0, 0.0], [0.0, -4.0]]), 12)
     4.0
     """
-    return float(_singular_values(_checks.matrix(A, "spectral_norm"))[0])
+    return schatten(_checks.matrix(A, "spectral_norm"), math.inf, "spectral_norm")
 
 
 def nuclear_norm(A: ArrayLike) -> float:
@@ -149,12 +148,27 @@ def nuclear_norm(A: ArrayLike) -> float:
     >>> round(nuclear_norm([[3.0, 0.0], [0.0, -4.0]]), 12)
     7.0
     """
-    return float(_singular_values(_checks.matrix(A, "nuclear_norm")).sum())
+    return ky_fan(_checks.matrix(A, "nuclear_norm"), None, "nuclear_norm")
 
 
-def _singular_values(A: Array) -> Array:
-    """In float64, since those of a float32 matrix may be above its range."""
+def schatten(A: Array, p: float, function: str) -> float:
+    """The p-norm of the singular values."""
+    s, k = _singular_values(A)
+    return _norm(_p_norm(s, p, function), k, function)
+
+
+def ky_fan(A: Array, count: int | None, function: str) -> float:
+    """The sum of so many singular values, the largest; None: of all."""
+    s, k = _singular_values(A)
+    return _norm(float(s[:count].sum()), k, function)
+
+
+def _singular_values(A: Array) -> tuple[Array, int]:
+    """Those of A times 2⁻ᵏ, and k: A may be so large that a sum or a singular value is above the range of its dtype."""
     k = _checks.exponent(A)
-    s: Array = scipy.linalg.svdvals(np.ldexp(A, -k)).astype(np.float64)
-    with np.errstate(over="ignore"):
-        return np.ldexp(s, k)
+    return scipy.linalg.svdvals(np.ldexp(A, -k)).astype(np.float64), k
+
+
+def _norm(x: float, k: int, function: str) -> float:
+    """2ᵏ x, or an error where float64 ends."""
+    return float(_checks.times_power(np.array(x), k, function, "the norm"))

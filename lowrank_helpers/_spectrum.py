@@ -3,12 +3,11 @@
 from typing import Any, Literal, TypeAlias, get_args, overload
 
 import numpy as np
-import scipy.linalg
 from numpy.typing import ArrayLike, NDArray
 
 from lowrank_helpers import _checks
 from lowrank_helpers._checks import Array, F, Float64
-from lowrank_helpers._norms import vector_norm
+from lowrank_helpers._norms import ky_fan, schatten
 
 Norm: TypeAlias = Literal["frobenius", "spectral", "nuclear"]
 
@@ -90,18 +89,19 @@ def tail_error(s: ArrayLike, rank: int, *, norm: Norm = "frobenius") -> float:
     >>> round(tail_error([3.0, 2.0, 1.0], 1) ** 2, 12), tail_error([3.0, 2.0, 1.0], 1, norm="spectral")
     (5.0, 2.0)
     """
-    s = _checks.singular_values(s, "tail_error").astype(np.float64)
+    s = _checks.singular_values(s, "tail_error")
     r = _checks.integer(rank, 0, len(s), "tail_error", "rank", limit="len(s)")
-    with np.errstate(over="ignore"):
-        errors = _tail_errors(s, _checks.choice(norm, get_args(Norm), "tail_error", "norm"))
+    errors = _tail_errors(s, _checks.choice(norm, get_args(Norm), "tail_error", "norm"))
     return float(_checks.in_range(errors[r : r + 1], "tail_error", "the error")[0])
 
 
 def _tail_errors(s: Array, norm: str) -> Array:
-    """The errors of all ranks, 0 to p; np.hypot neither overflows nor underflows."""
+    """The errors of all ranks, 0 to p; np.hypot neither overflows nor underflows on the way."""
+    s = s.astype(np.float64)
     if norm != "spectral":
         add = np.hypot if norm == "frobenius" else np.add
-        s = add.accumulate(s[::-1])[::-1]
+        with np.errstate(over="ignore"):  # an error above the range of float64 is infinite
+            s = add.accumulate(s[::-1])[::-1]
     return np.append(s, 0.0)
 
 
@@ -188,10 +188,7 @@ def schatten_norm(A: ArrayLike, p: float) -> float:
     5.0
     """
     A = _checks.matrix(A, "schatten_norm")
-    k = _checks.exponent(A)
-    s = scipy.linalg.svdvals(np.ldexp(A, -k)).astype(np.float64)
-    norm = vector_norm(s, _checks.norm_order(p, "schatten_norm"))
-    return float(_checks.times_power(np.asarray(norm), k, "schatten_norm"))
+    return schatten(A, _checks.norm_order(p, "schatten_norm"), "schatten_norm")
 
 
 def ky_fan_norm(A: ArrayLike, k: int) -> float:
@@ -229,7 +226,4 @@ def ky_fan_norm(A: ArrayLike, k: int) -> float:
     4.0
     """
     A = _checks.matrix(A, "ky_fan_norm")
-    k = _checks.rank(k, A.shape, "ky_fan_norm", "k")
-    j = _checks.exponent(A)
-    s = scipy.linalg.svdvals(np.ldexp(A, -j)).astype(np.float64)
-    return float(_checks.times_power(np.asarray(s[:k].sum()), j, "ky_fan_norm"))
+    return ky_fan(A, _checks.rank(k, A.shape, "ky_fan_norm", "k"), "ky_fan_norm")

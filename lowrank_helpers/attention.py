@@ -401,7 +401,7 @@ def compress_kv(W_K: Tensor, W_V: Tensor, rank: int, *, X: Tensor | None = None)
     Raises
     ------
     TypeError, ValueError
-        The shapes do not fit, or the rank is out of bounds.
+        The shapes do not fit, an entry is NaN or infinite, or the rank is out of bounds.
 
     Examples
     --------
@@ -412,21 +412,23 @@ def compress_kv(W_K: Tensor, W_V: Tensor, rank: int, *, X: Tensor | None = None)
     """
     for name, W in (("W_K", W_K), ("W_V", W_V)):
         _check_tensor(W, 2, "compress_kv", name, exactly=True)
+        _check_finite(W, "compress_kv", name)
     if W_K.shape[0] != W_V.shape[0]:
         raise ValueError(
             f"compress_kv: W_K and W_V must read the same inputs; got shapes {tuple(W_K.shape)} and "
             f"{tuple(W_V.shape)}. The weight of an nn.Linear is (out, in): pass weight.T."
         )
-    W, k = _unit(torch.cat([W_K, W_V], dim=1), "compress_kv", "[W_K W_V]")
+    W, k = _unit(torch.cat([W_K, W_V], dim=1))
     outputs = W
     if X is not None:
         _check_tensor(X, 2, "compress_kv", "X", exactly=True)
+        _check_finite(X, "compress_kv", "X")
         if X.shape[1] != W.shape[0]:
             raise ValueError(
                 f"compress_kv: X must have {W.shape[0]} columns, one for each row of W_K; got shape {tuple(X.shape)}. "
                 "Its rows are tokens."
             )
-        outputs = _unit(X, "compress_kv", "X")[0] @ W
+        outputs = _unit(X)[0] @ W
     most = min(*W.shape, *outputs.shape)
     limit = "min(width, keys + values)" if X is None else "min(width, keys + values, rows of X)"
     rank = _checks.integer(rank, 1, most, "compress_kv", "rank", limit=limit)
@@ -440,14 +442,9 @@ def compress_kv(W_K: Tensor, W_V: Tensor, rank: int, *, X: Tensor | None = None)
     return LatentKV(down, up[:, : W_K.shape[1]], up[:, W_K.shape[1] :])
 
 
-def _unit(W: Tensor, function: str, name: str) -> tuple[Tensor, int]:
+def _unit(W: Tensor) -> tuple[Tensor, int]:
     """W · 2⁻ᵏ of a size of about 1 in float64, and k: so that products and squares are within its range."""
-    largest = float(W.detach().abs().max())
-    if not math.isfinite(largest):
-        raise ValueError(
-            f"{function}: {name} must be finite; it has NaN or infinite entries. Look where they were made."
-        )
-    k = math.frexp(largest)[1]
+    k = math.frexp(float(W.detach().abs().max()))[1]
     return _times_power(W.double(), -k), k
 
 
@@ -571,6 +568,14 @@ def _check_tensor(value: object, least: int, function: str, name: str, *, exactl
         raise ValueError(
             f"{function}: {name} must have {'' if exactly else 'at least '}{least} dimensions; got shape "
             f"{tuple(value.shape)}. The last two are tokens and features, or in and out."
+        )
+
+
+def _check_finite(value: Tensor, function: str, name: str) -> None:
+    """Refuse NaN and infinite entries, of which LAPACK makes no sense."""
+    if not bool(torch.isfinite(value).all()):
+        raise ValueError(
+            f"{function}: {name} must be finite; got NaN or infinite entries. Look for an overflow where it was made."
         )
 
 

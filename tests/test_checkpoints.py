@@ -9,6 +9,7 @@ import os
 import pickle
 import re
 import shutil
+from pathlib import Path
 
 import pytest
 import torch
@@ -417,6 +418,16 @@ def test_a_truncated_checkpoint_is_skipped(tmp_path, name, tenths):
     expected = rf"latest_checkpoint: skipped {path}: {wrong}.* Using {tmp_path / 'step-00000001'} instead\."
     with pytest.warns(UserWarning, match=expected):
         assert _is(latest_checkpoint(tmp_path), 1)
+
+
+def test_a_file_of_another_length_is_not_read(tmp_path, monkeypatch):
+    path = _save(tmp_path, 1, 2) / TENSORS
+    os.truncate(path, 2**28)  # of zeros, which no disk holds
+    whole, read = Path.read_bytes, []
+    monkeypatch.setattr(Path, "read_bytes", lambda self: read.append(self) or whole(self))
+    with pytest.warns(UserWarning, match=f"tensors.safetensors has {2**28} bytes, .* were written. Using .*00000001"):
+        assert _is(latest_checkpoint(tmp_path), 1)
+    assert path not in read
 
 
 def test_a_flipped_bit_anywhere_is_noticed(tmp_path):

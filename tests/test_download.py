@@ -1,9 +1,16 @@
 """Fetching a published file: a real server on 127.0.0.1, a cache in a temporary folder."""
 
+import base64
+import gzip
 import hashlib
 import io
+import os
+import re
 import threading
+import time
 import zipfile
+from collections.abc import Callable
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -16,17 +23,27 @@ from lowrank_helpers.datasets import SOURCES, load
 
 
 class Server:
-    """Serves `files` (path → bytes) on 127.0.0.1; a path in `cut` breaks off half-way; counts the requests."""
+    """Serves `files` (path → bytes) on 127.0.0.1; a path in `cut` breaks off half-way; counts the requests.
+
+    A path in `answers` is answered by what stands there, a function of the handler.
+    """
 
     def __init__(self):
         self.files: dict[str, bytes] = {}
         self.cut: set[str] = set()
+        self.answers: dict[str, Callable[[BaseHTTPRequestHandler], None]] = {}
         self.requests: list[str] = []
+        self.headers: list[dict[str, str]] = []
         outer = self
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self):
                 outer.requests.append(self.path)
+                outer.headers.append(dict(self.headers))
+                if self.path in outer.answers:
+                    with suppress(OSError):  # the other side has hung up
+                        outer.answers[self.path](self)
+                    return
                 content = outer.files.get(self.path)
                 if content is None:
                     self.send_error(404)
@@ -78,6 +95,29 @@ def _everything_in(folder):
     return [path for path in folder.rglob("*") if path.is_file()] if folder.is_dir() else []
 
 
+def _send(handler, headers, pieces, status=200):
+    """Answer with these headers, and then with one piece after the other."""
+    handler.send_response(status)
+    for name, value in headers.items():
+        handler.send_header(name, value)
+    handler.end_headers()
+    for piece in pieces:
+        handler.wfile.write(piece)
+
+
+class Endless:
+    """Pieces without an end, and how many bytes of them were taken; a tenth of a second apart if they are slow."""
+
+    def __init__(self, piece, *, slow=False):
+        self.piece, self.slow, self.taken = piece, slow, 0
+
+    def __iter__(self):
+        while self.taken < 2**30:
+            self.taken += len(self.piece)
+            yield self.piece
+            time.sleep(0.1 * self.slow)
+
+
 @pytest.mark.parametrize("algorithm", ["sha256", "md5"])
 def test_a_file_is_downloaded_once_then_read_from_the_cache(server, cache, algorithm):
     source = _source(server, algorithm=algorithm)
@@ -87,7 +127,7 @@ def test_a_file_is_downloaded_once_then_read_from_the_cache(server, cache, algor
     assert server.requests == ["/data/file.txt"]
 
 
-@pytest.mark.parametrize("content", [CONTENT[:-1] + b"?", CONTENT + b"more", b""])
+@pytest.mark.parametrize("content", [CONTENT[:-1] + b"?", CONTENT[:-1], b""])
 def test_a_mismatch_names_both_digests_and_keeps_nothing(server, cache, content):
     source = _source(server, content)
     with pytest.raises(ValueError) as caught:
@@ -136,6 +176,102 @@ def test_an_interruption_leaves_nothing_and_the_next_one_succeeds(server, cache,
         fetch(source)
     assert _everything_in(cache) == []
     assert fetch(source) == CONTENT
+
+
+# ------------------------------------------------------------------------------------- bounded in bytes and in time
+
+SOCKETS = 2**24  # what the system takes in on both sides before anybody reads, at the very most
+
+
+@pytest.mark.parametrize("headers", [{}, {"Content-Length": str(2**30)}], ids=["open end", "long"])
+def test_a_transfer_ends_one_byte_after_the_size(server, cache, headers):
+    source, pieces = _source(server), Endless(bytes(2**16))
+    server.answers["/data/file.txt"] = lambda handler: _send(handler, headers, pieces)
+    with pytest.raises(ValueError, match=f"did not send the published file: it has more than {len(CONTENT)} bytes"):
+        fetch(source)
+    assert pieces.taken < SOCKETS and _everything_in(cache) == []
+
+
+def test_nothing_compressed_is_asked_for_or_taken(server, cache):
+    """0.1 MB of it would be 100 MB."""
+    source, bomb = _source(server), gzip.compress(bytes(10**8))
+    fetch(source)
+    assert server.headers[0]["Accept-Encoding"] == "identity"
+    (cache / "folder" / "file.txt").unlink()
+    server.answers["/data/file.txt"] = lambda handler: _send(handler, {"Content-Encoding": "gzip"}, [bomb])
+    with pytest.raises(ConnectionError, match="it came as 'gzip', of which nobody knows the size"):
+        fetch(source)
+    assert _everything_in(cache) == []
+
+
+def test_what_comes_with_a_redirect_is_not_read(server, cache):
+    source, pieces = _source(server)._replace(address=f"{server.url}/old/file.txt"), Endless(bytes(2**16))
+    server.answers["/old/file.txt"] = lambda handler: _send(handler, {"Location": "/data/file.txt"}, pieces, 302)
+    assert fetch(source) == CONTENT
+    assert pieces.taken < SOCKETS
+
+
+def _slow_head(handler):
+    for byte in Endless(b"H", slow=True):
+        handler.wfile.write(byte)
+
+
+def _slow_body(handler):
+    _send(handler, {}, Endless(b".", slow=True))
+
+
+@pytest.mark.parametrize("answer", [_slow_head, _slow_body])
+def test_a_transfer_that_never_ends_is_given_up(server, cache, monkeypatch, answer):
+    """Each byte comes in good time."""
+    monkeypatch.setattr(_download, "PATIENCE", 0.4)
+    monkeypatch.setattr(_download, "SLOWEST", 10 * len(CONTENT))
+    source = _source(server)
+    server.answers["/data/file.txt"] = answer
+    began = time.monotonic()
+    with pytest.raises(ConnectionError, match=r"The cause was TimeoutError: it had not come after 0 s"):
+        fetch(source)
+    assert time.monotonic() - began < 10
+    assert _everything_in(cache) == []
+
+
+def test_a_long_file_in_the_cache_is_refused_before_it_is_read_whole(server, cache):
+    source = _source(server)
+    server.files.clear()
+    path = cache / "folder" / "file.txt"
+    path.parent.mkdir(parents=True)
+    path.touch()
+    os.truncate(path, 2**28)  # zeros, of which the disk has none
+    with pytest.raises(ValueError, match=f"is not the published file: it has more than {len(CONTENT)} bytes"):
+        fetch(source)
+
+
+# ----------------------------------------------------------------------------------------------------------- passwords
+
+
+def test_a_password_reaches_the_server_and_no_message(server, cache):
+    source = _source(server)
+    server.files["/mirror/file.txt"] = b"other"
+    mirror = server.url.replace("://", "://me%40home:s%2Fcr%e2%82%act@") + "/mirror"
+    with pytest.raises(ValueError, match="did not send") as wrong:
+        fetch(source, mirror)
+    login = base64.b64decode(server.headers[0]["Authorization"].removeprefix("Basic ")).decode()
+    assert login == "me@home:s/cr€t"
+    with pytest.raises(ConnectionError, match="404") as missing:
+        fetch(source, mirror + "/none")
+    with pytest.raises(ConnectionError) as away:
+        fetch(source, "http://me:s%2Fcr%e2%82%act@127.0.0.1:9")
+    for caught in (wrong, missing, away):
+        assert "127.0.0.1" in str(caught.value) and not re.search("s%2F|s/cr|€|me@|me%40", str(caught.value))
+
+
+@pytest.mark.parametrize(
+    "address", ["ftp://me:secret@host/x", "me:secret@host", b"https://me:secret@host", "https://me:secret/@host"]
+)
+def test_an_address_that_cannot_be_used_is_refused_without_its_password(server, cache, address):
+    with pytest.raises(ValueError, match=r"^load: base_url must ") as caught:
+        fetch(_source(server), address)
+    assert "secret" not in str(caught.value)
+    assert caught.value.__cause__ is None and (caught.value.__suppress_context__ or caught.value.__context__ is None)
 
 
 def _refuse_writing(monkeypatch):

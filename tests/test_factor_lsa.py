@@ -4,8 +4,10 @@ import json
 import re
 
 import numpy as np
+import pandas as pd
 import pytest
 import scipy.sparse
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.sparse.linalg import svds
@@ -130,6 +132,7 @@ def test_check_rejects_what_is_often_written():
 BAD = scipy.sparse.csr_array(DENSE)
 BAD.data = np.array([1.0, np.nan, 1.0, 1.0, 1.0])
 SPACE = lsa(DENSE, 2, rng=0)
+TRAINED = torch.from_numpy(DENSE).requires_grad_()
 
 
 @pytest.mark.parametrize(
@@ -163,11 +166,20 @@ SPACE = lsa(DENSE, 2, rng=0)
         (lambda: fold_in(SPACE, DENSE[0]), ValueError, "fold_in: X must be a matrix"),
         (lambda: fold_in(SPACE, scipy.sparse.coo_array(DENSE[0])), ValueError, "fold_in: X must have 2 dimensions"),
         (lambda: fold_in(SPACE, BAD), ValueError, "fold_in: X.data has 1 NaN entry, at 1."),
+        (lambda: lsa(np.ma.empty((5, 0)), 1), TypeError, "lsa: X must be a plain array; got a masked array"),
+        (lambda: lsa(TRAINED, 1), TypeError, "lsa: X must be what numpy can read; got a Tensor, of which it says"),
+        (lambda: fold_in(SPACE, TRAINED), TypeError, "fold_in: X must be what numpy can read; got a Tensor, of which"),
     ],
 )
 def test_misuse_is_told(call, error, message):
     with pytest.raises(error, match="^" + re.escape(message)):
         call()
+
+
+@pytest.mark.parametrize("kind", [pd.DataFrame, torch.from_numpy, np.ndarray.tolist], ids=lambda kind: kind.__name__)
+def test_whatever_numpy_reads_will_do(kind):
+    assert all(map(np.array_equal, lsa(kind(DENSE), 2, rng=0), SPACE))
+    assert np.array_equal(fold_in(SPACE, kind(DENSE)), fold_in(SPACE, DENSE))
 
 
 def test_the_result_unpacks():

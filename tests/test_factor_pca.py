@@ -95,7 +95,8 @@ def test_pca_is_the_svd_of_the_centred_matrix(X, rank, center):
     most = min(len(X) - center, X.shape[1])
     result = pca(X, min(rank, most), center=center)
     assert is_pca(X, result, center=center)
-    assert all(a.dtype == X.dtype for a in vars(result).values() if isinstance(a, np.ndarray))
+    dtypes = {name: a.dtype for name, a in vars(result).items() if isinstance(a, np.ndarray)}
+    assert dtypes.pop("mean") == dtypes.pop("scale") == np.float64 and set(dtypes.values()) == {X.dtype}
     assert np.array_equal(X, before)
 
 
@@ -110,10 +111,11 @@ def test_all_components_give_the_data_back_and_project_gives_the_scores(X, cente
         assert whiten and "whiten=True" in str(error) and within(np.linalg.svd(B, compute_uv=False)[most - 1], bound)
         return
     assert len(result.variances) == most
-    assert close(reconstruct(result), X, atol=bound)
+    assert close(reconstruct(result), X, atol=bound) and reconstruct(result).dtype == X.dtype
     undone = np.sqrt(result.variances) if whiten else 1
-    largest = bound / result.scale.min()  # the mean is rounded to the dtype of X
-    assert close(project(result, X) * undone, result.scores * undone, atol=largest)
+    spread = np.abs((X.astype(float) - result.mean) / result.scale).max()
+    rounding = 50 * eps(X) * max(X.shape) * spread + 4 * np.finfo(float).eps * np.abs(X).max() / result.scale.min()
+    assert close(project(result, X) * undone, result.scores * undone, atol=rounding)
     assert close(result.ratios.sum(), 1, atol=50 * eps(X))
 
 
@@ -127,6 +129,27 @@ def test_float32_data_far_from_the_origin_keep_their_variance():
     X = (1e4 + rng().integers(-8, 9, (5000, 3)) / 8).astype(np.float32)  # exact in float32
     exact = pca(X.astype(np.float64)).variances
     assert close(pca(X).variances, exact, atol=1e-5 * exact[0])  # 100 eps; a float32 mean is off by 1e-3
+
+
+@pytest.mark.parametrize("scale", [False, True])
+def test_float32_data_far_from_the_origin_get_their_scores_again(scale):
+    """A float32 mean would be off by up to half a unit: of scores from −10 to 10 by up to 0.5."""
+    X = (1e7 + rng().normal(0, 3, (400, 5))).astype(np.float32)
+    result = pca(X, 3, scale=scale)
+    assert close(project(result, X), result.scores, atol=1e-5 * np.abs(result.scores).max())
+    assert close(reconstruct(pca(X, scale=scale)), X, atol=2.0)  # two units of float32 there
+    assert reconstruct(result).dtype == project(result, X).dtype == np.float32
+
+
+@pytest.mark.parametrize("size", [1e-150, 1e-170, 1e-290])
+def test_scaled_a_feature_may_be_as_small_as_it_likes(size):
+    """Its square is 0 from 1e-162 on."""
+    X = table()
+    small = X * np.r_[np.ones(5), size]
+    one, other = pca(X, 3, scale=True), pca(small, 3, scale=True)
+    assert close(other.scores, one.scores, atol=1e-11) and close(other.scale[5] / size, one.scale[5], rtol=1e-12)
+    assert close(project(other, small), one.scores, atol=1e-11)
+    assert close(reconstruct(pca(small, scale=True))[:, 5] / size, X[:, 5], rtol=1e-11)
 
 
 def test_the_mean_loses_nothing_in_a_long_table():
@@ -214,6 +237,11 @@ TWINS = np.column_stack([table(), table()[:, 0]])
         (lambda: pca(np.zeros((5, 3)), center=False), ValueError, "pca: X must have an entry other than 0"),
         (lambda: pca(1e200 * table()), ValueError, "neither overflow nor underflow in float64; got"),
         (lambda: pca((1e-30 * table()).astype(np.float32)), ValueError, "neither overflow nor underflow in float32"),
+        (
+            lambda: pca(table() * np.r_[np.ones(5), 1e-312], scale=True),
+            ValueError,
+            "that of feature 5 of X, 6.2e-310, has lost digits",
+        ),
         (lambda: project(None, table()), TypeError, "project: result must be a PCAResult; got NoneType. Pass what"),
         (
             lambda: project(pca(table()), table()[:, :4]),

@@ -397,6 +397,23 @@ def test_under_activation_checkpointing_it_gives_the_same(reentrant):
     assert all(torch.equal(p.grad, grad) for p, grad in zip(lora_parameters(model), expected, strict=True))
 
 
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("rows", [1, 16, 999])
+def test_on_a_cpu_a_generator_gives_torchs_own_dropout(dtype, rows):
+    x, before = torch.randn(rows, 6).to(dtype).requires_grad_(), torch.get_rng_state()
+    made = layer(dropout=0.3, dtype=dtype)
+    made.generator = torch.Generator().manual_seed(3)
+    y = made(x)
+    assert torch.equal(torch.get_rng_state(), before)
+    made.generator = None
+    with torch.random.fork_rng():
+        torch.manual_seed(3)
+        expected = made(x)
+    assert torch.equal(y, expected) and not torch.equal(y, made.eval()(x))
+    gradients = (torch.autograd.grad(z.float().square().sum(), (x, *lora_parameters(made))) for z in (y, expected))
+    assert all(map(torch.equal, *gradients))
+
+
 def test_dropout_drops_in_front_of_A_in_training_only():
     made = layer(dropout=0.5, dtype=torch.float64)
     W, b, A, B, s = parts(made)
@@ -768,8 +785,9 @@ ADD = [
     ),
     (tiny, {"rank": 0}, ValueError, "rank must be at least 1; got 0"),
     (tiny, {"rank": 2.0}, TypeError, "rank must be an integer; got 2.0"),
-    (tiny, {"alpha": 0}, ValueError, "alpha must be finite and above 0; got 0"),
-    (tiny, {"alpha": math.inf}, ValueError, "alpha must be finite and above 0; got inf"),
+    (tiny, {"alpha": 0}, ValueError, "alpha must be finite and above 0 and below 3.40282e[+]38; got 0"),
+    (tiny, {"alpha": math.inf}, ValueError, "alpha must be finite and above 0 and below 3.40282e[+]38; got inf"),
+    (tiny, {"alpha": 1e39}, ValueError, r"alpha must be .* below 3.40282e[+]38; got 1e[+]39"),
     (tiny, {"alpha": "16"}, TypeError, "alpha must be a real number; got '16'"),
     (tiny, {"dropout": 1.0}, ValueError, "dropout must be finite and at least 0 and below 1; got 1"),
     (tiny, {"dropout": -0.1}, ValueError, "dropout must be finite and at least 0 and below 1; got -0.1"),
@@ -840,7 +858,7 @@ def test_a_generator_is_not_drawn_from_by_a_call_that_fails():
     [
         (nn.ReLU(), {}, TypeError, "base must be a torch.nn.Linear itself, not a subclass; got ReLU"),
         (nn.Linear(4, 3), {"rank": 4}, ValueError, r"between 1 and min\(m, n\) = 3; got 4 for the weight of base"),
-        (nn.Linear(4, 3), {"alpha": -1}, ValueError, "alpha must be finite and above 0; got -1"),
+        (nn.Linear(4, 3), {"alpha": -1}, ValueError, "alpha must be finite and above 0 and below 3.4.*; got -1"),
         (nn.Linear(4, 3), {"dropout": 1}, ValueError, "dropout must be"),
         (nn.Linear(4, 3), {"scaling": "r"}, ValueError, "scaling must be one of"),
         (nn.Linear(4, 3), {"name": ""}, ValueError, "name must not be empty"),

@@ -572,6 +572,17 @@ def test_load_lora_says_what_is_wrong_with_the_files(folder, spoil, message):
     assert unchanged(model, before)
 
 
+def test_a_factor_above_the_range_of_float32_is_refused_also_where_B_is_zero(tmp_path):
+    """It would raise at every forward pass."""
+    folder = save_lora(add_lora(tiny(), 2, alpha=4, targets=TARGETS), tmp_path / "adapter")
+    as_peft(folder, lora_alpha=1e308)
+    model = tiny()
+    before = snapshot(model)
+    with pytest.raises(ValueError, match=r"^load_lora: alpha must be .* below 3.40282e[+]38; got 1e[+]308"):
+        load_lora(model, folder)
+    assert unchanged(model, before)
+
+
 def renamed():
     model = tiny()
     model.blocks[0].query = model.blocks[0].q_proj

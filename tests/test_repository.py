@@ -88,9 +88,9 @@ MAY_IMPORT = {
     "training.base": "_checks training.model",
     "training.checkpoints": "_checks _disk",
     "training.corpus": "_checks",
-    "training.loop": "_checks _disk training.checkpoints training.corpus training.model training.optimiser"
+    "training.loop": "_checks _disk lora training.checkpoints training.corpus training.model training.optimiser"
     " training.records training.schedule",
-    "training.losses": "",
+    "training.losses": "training.schedule",
     "training.methods": "_checks _normal lora lora.start training.model",
     "training.model": "_checks _normal attention training.losses training.schedule",
     "training.optimiser": "_checks",

@@ -13,6 +13,7 @@ import scipy.sparse
 import torch
 
 from lowrank_helpers import compression, factorizations, linalg, svd
+from lowrank_helpers.factor import optimal_rank, singular_value_threshold
 from lowrank_helpers.randomized import block_krylov_svd, randomized_svd
 from tests.functions import ROWS, Scalar, changed
 from tests.known_failures import case
@@ -176,6 +177,39 @@ def test_a_matrix_of_many_sizes_keeps_its_smallest_entries():
     assert close(factorizations.solve_lower(D, [1e200, 1.0, 1e-200]), np.ones(3), atol=1e-14)
     assert svd.tail_error([1e300, 1e-300], 1) == 1e-300
     assert svd.rank_for_error([1e300, 1e-300], 1e-301, relative=False) == 2
+
+
+NORMS = {
+    "vector_norm": lambda A: linalg.vector_norm(A[:, 0]),
+    "vector_norm, 1": lambda A: linalg.vector_norm(A[:, 0], 1),
+    "frobenius_norm": linalg.frobenius_norm,
+    "spectral_norm": linalg.spectral_norm,
+    "nuclear_norm": linalg.nuclear_norm,
+    "schatten_norm": lambda A: svd.schatten_norm(A, 3),
+    "ky_fan_norm": lambda A: svd.ky_fan_norm(A, 2),
+    "tail_error": lambda A: svd.tail_error(A[0], 0),
+    "tail_error, nuclear": lambda A: svd.tail_error(A[0], 0, norm="nuclear"),
+}
+
+
+@pytest.mark.parametrize("name", NORMS)
+def test_a_norm_may_be_above_the_range_of_the_entries(name):
+    largest = np.full((5, 5), 3e38, dtype=np.float32)
+    assert close(NORMS[name](largest), NORMS[name](largest.astype(float)), rtol=1e-5)
+    assert NORMS[name](largest) > 4e38
+    with pytest.raises(ValueError, match=r"(_norm|tail_error): .* must be within the range of float64"):
+        NORMS[name](np.full((5, 5), 1.7e308))
+
+
+def test_options_above_the_range_of_float32_mean_what_they_say():
+    A32, s32 = A.astype(np.float32), np.array([3.0, 2.0, 1.0], dtype=np.float32)
+    assert not singular_value_threshold(A32, 1e39).any() and not singular_value_threshold(1e-300 * A, 1e300).any()
+    largest = np.full((3, 3), 3e38, dtype=np.float32)  # of spectral norm 9e38
+    assert close(singular_value_threshold(largest, 6e38), largest / 3, rtol=1e-5)
+    assert close(linalg.vector_norm(A32[:, 0], 1e39), np.abs(A32[:, 0]).max(), rtol=1e-6)
+    assert close(svd.schatten_norm(A32, 1e39), linalg.spectral_norm(A32), rtol=1e-6)
+    assert optimal_rank(s32, (5, 3), noise=1e39) == optimal_rank(s32[:2], (5, 3), noise=1e39) == 0
+    assert svd.rank_for_error(s32, 1e39, relative=False) == 0
 
 
 @pytest.mark.parametrize("entry", [3e38, 1.7e308])

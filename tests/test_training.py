@@ -7,6 +7,8 @@ import math
 import random
 import re
 import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -15,6 +17,7 @@ import torch.nn.functional as F
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lowrank_helpers.lora import product
 from lowrank_helpers.training import GPT, GPTConfig, evaluate, finetune, generate, learning_rate_at, prepare, pretrain
 from lowrank_helpers.training.corpus import Batches
 from tests._matrices import PROPERTY
@@ -228,14 +231,14 @@ def test_a_seed_also_draws_what_is_put_into_the_model(method):
 
 def test_dropout_differs_from_step_to_step_and_depends_on_the_seed(monkeypatch):
     drawn = []
-    plain = F.dropout
+    plain = product.dropped
 
-    def dropout(x, p=0.5, training=True, inplace=False):
-        dropped = plain(x, p, training, inplace)
-        drawn.append(tuple((dropped == 0).flatten().tolist()))
-        return dropped
+    def dropped(*arguments):
+        y = plain(*arguments)
+        drawn.append(tuple((y == 0).flatten().tolist()))
+        return y
 
-    monkeypatch.setattr(F, "dropout", dropout)
+    monkeypatch.setattr(product, "dropped", dropped)
     for seed in (0, 1):
         runs(seed, 0, targets=["q_proj"])
     assert len(drawn) == 2 * 3 * 2 * 2, "two seeds, three steps, two batches, two layers"
@@ -263,6 +266,38 @@ def test_global_state_is_left_alone():
     with pytest.raises(FloatingPointError):
         finetune(model, HAMLET, method="trainable", steps=2, learning_rate=1e-3, batch_size=2, precision="bfloat16")
     assert global_state() == before
+
+
+@pytest.mark.parametrize(
+    ("targets", "again", "draws"),
+    [
+        pytest.param(["q_proj", "down_proj"], False, 500, id="kept"),
+        # where torch computes again it puts its global generators back, whoever has drawn from them meanwhile
+        pytest.param(["q_proj", "down_proj", "head"], True, 0, id="computed again"),
+    ],
+)
+def test_runs_in_threads_are_those_that_they_are_alone(targets, again, draws):
+    """With dropout; of each seed two runs at once, and somebody who draws from torch's global generator."""
+    settings = {"method": "lora", "steps": 4, "batch_size": 4, "learning_rate": 1e-2, "dropout": 0.3}
+
+    def work(seed):
+        model = gpt()
+        model.checkpoint_activations = again
+        finetune(model, HAMLET, seed=seed, targets=targets, **settings)
+        return bits(model)
+
+    alone = [work(seed) for seed in (0, 1)]
+    assert alone[0] != alone[1]
+    with torch.random.fork_rng():
+        expected = [torch.rand(()) for _ in range(draws)], torch.get_rng_state().tolist()
+    with ThreadPoolExecutor(4) as pool:
+        together = [pool.submit(work, seed) for seed in (0, 1, 0, 1)]
+        drawn = []
+        for _ in range(draws):
+            drawn.append(torch.rand(()))
+            time.sleep(1e-4)
+    assert [run.result() for run in together] == alone * 2
+    assert (drawn, torch.get_rng_state().tolist()) == expected
 
 
 @pytest.mark.parametrize("training", [True, False])

@@ -106,8 +106,9 @@ def test_two_runs_in_one_folder_are_one_too_many(tmp_path):
     assert pretrain(model, CORPUS, folder=tmp_path, **SETTINGS).log[-1]["step"] == 20
 
 
-def test_a_checkpoint_of_something_else_is_named(tmp_path):
-    save_checkpoint(tmp_path, 3, {"weight": torch.ones(2)}, {"mine": 1})
+@pytest.mark.parametrize("state", [{"mine": 1}, {"settings": {}}, {"settings": 3, "optimiser": {}}], ids=str)
+def test_a_checkpoint_of_something_else_is_named(tmp_path, state):
+    save_checkpoint(tmp_path, 3, {"weight": torch.ones(2)}, state)
     with pytest.raises(ValueError, match=r"^pretrain: the folder must hold this run .* is no checkpoint of a run"):
         pretrain(gpt(), CORPUS, folder=tmp_path, **SETTINGS)
 

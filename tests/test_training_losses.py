@@ -81,6 +81,31 @@ def test_ten_rows_in_chunks(entries):
         assert torch.autograd.gradcheck(chunked_cross_entropy, given_)
 
 
+def adapted(hidden, weight, targets):
+    """The same by the way that an adapted head takes."""
+    return losses.cross_entropy_of(lambda part: F.linear(part, weight), hidden, targets, len(weight))
+
+
+@pytest.mark.parametrize("function", [chunked_cross_entropy, adapted])
+def test_targets_of_minus_100_are_left_out_as_torch_leaves_them_out(function):
+    hidden, weight, targets = arguments()
+    targets[[0, 3, 4, 9]] = -100
+    with chunks_of(14):  # chunks of two rows for one of the functions, of eight for the other
+        assert agree(results(function, hidden, weight, targets), results(plain, hidden, weight, targets))
+        targets[:] = -100
+        found = results(function, hidden, weight, targets)
+    assert found[0].isnan() and plain(hidden, weight, targets).isnan(), "a mean of nothing"
+    assert targets.eq(-100).all()
+
+
+def test_a_wrong_target_is_an_error():
+    hidden, weight, targets = arguments()
+    for wrong in (-1, 7):
+        targets[2] = wrong
+        with pytest.raises((IndexError, RuntimeError), match="out of bounds"):
+            chunked_cross_entropy(hidden, weight, targets)
+
+
 def test_one_row_and_one_word():
     hidden, weight, targets = arguments(rows=1)
     assert agree(results(chunked_cross_entropy, hidden, weight, targets), results(plain, hidden, weight, targets))
@@ -203,10 +228,10 @@ def test_what_is_kept_for_the_backward_pass_is_the_gradient():
     kept = []
     with torch.autograd.graph.saved_tensors_hooks(lambda x: kept.append(x.numel()) or x, lambda x: x):
         chunked_cross_entropy(hidden, weight, targets)
-        assert sorted(kept) == [64 * 4, 256 * 4]
+        assert sorted(kept) == [1, 64 * 4, 256 * 4], "and the number of targets"
         kept.clear()
         chunked_cross_entropy(hidden, weight.detach(), targets)
-        assert kept == [256 * 4]
+        assert sorted(kept) == [1, 256 * 4]
 
 
 @pytest.mark.parametrize("frozen", ["hidden", "weight"])

@@ -283,7 +283,7 @@ BAD = [
     ("rank", {"rank": 0}, ValueError, "finetune: rank must be at least 1; got 0"),
     ("rank", {"rank": 17}, ValueError, r"add_lora: rank must be between 1 and .* 16; got 17 .*q_proj.*\(16, 16\)"),
     ("rank", {"rank": 2.0}, TypeError, "finetune: rank must be an integer; got 2.0"),
-    ("alpha", {"alpha": 0}, ValueError, "finetune: alpha must be finite and above 0; got 0"),
+    ("alpha", {"alpha": 0}, ValueError, "finetune: alpha must be finite and above 0 and below 3.40282e[+]38; got 0"),
     ("alpha", {"alpha": "16"}, TypeError, "finetune: alpha must be a real number; got '16'"),
     (
         "targets",

@@ -273,12 +273,15 @@ def test_initial_weights_are_those_that_the_base_model_started_from():
 
 
 @pytest.mark.parametrize("device", ["cpu", "meta"])
-def test_global_random_state_is_left_alone(device):
+def test_global_random_state_is_left_alone(monkeypatch, device):
+    """Nor is it put back, which would undo what another thread has drawn."""
+    put_back = []
+    monkeypatch.setattr(torch.random, "set_rng_state", put_back.append)
     torch.manual_seed(3)
     before = torch.get_rng_state()
     with torch.device(device):
         GPT(GPTConfig(**SMALL))
-    assert torch.equal(torch.get_rng_state(), before)
+    assert torch.equal(torch.get_rng_state(), before) and not put_back
 
 
 def test_a_model_for_the_meta_device_has_no_numbers():

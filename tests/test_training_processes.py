@@ -27,7 +27,7 @@ WATCHED = {"validation": TEXT[:100], "evaluate_every": 3, "save_every": 2}
 SCRIPT = """
 import json, os, pathlib, sys
 import safetensors.torch, torch
-import torch.nn.functional as F
+from lowrank_helpers.lora import product
 from lowrank_helpers.training import GPT, GPTConfig, finetune, loop, pretrain
 from tests.test_training_processes import ADAPTED, SIZES, TEXT, TRAINED, WATCHED
 
@@ -47,13 +47,13 @@ for name, dtype in (("float64", torch.float64), ("float32", torch.float32)):
     keep(name, model, pretrain(model, TEXT, folder=out / name, **WATCHED, **TRAINED))
 model = GPT(GPTConfig(**SIZES)).double()
 keep("lora", model, finetune(model, TEXT, folder=out / "lora", **ADAPTED))
-masks, plain = [], F.dropout
-def dropout(x, *arguments):
-    dropped = plain(x, *arguments)
-    masks.append((dropped == 0).flatten())
-    return dropped
+masks, plain = [], product.dropped
+def dropped(*arguments):
+    y = plain(*arguments)
+    masks.append((y == 0).flatten())
+    return y
 
-F.dropout = dropout
+product.dropped = dropped
 for name in ("one", "other"):
     model = GPT(GPTConfig(**SIZES))
     keep(name, model, finetune(model, TEXT, dropout=0.5, **ADAPTED))

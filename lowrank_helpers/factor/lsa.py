@@ -172,8 +172,7 @@ def fold_in(space: LatentSpace[Any], X: Texts) -> NDArray[Any]:
 def _weights(X: Any, function: str) -> Any:
     """Read a real matrix with finite entries: sparse (rows compressed) or dense, with no entries perhaps."""
     if not scipy.sparse.issparse(X):
-        dense = np.asarray(X)
-        return dense if dense.ndim == 2 and dense.size == 0 else _checks.matrix(X, function, "X")
+        return _checks.matrix(X, function, "X", empty=True)
     if X.ndim != 2:
         raise ValueError(f"{function}: X must have 2 dimensions; got {X.ndim}. Pass one document as a row.")
     A = scipy.sparse.csr_array(X)

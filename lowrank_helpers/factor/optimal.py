@@ -64,7 +64,7 @@ def optimal_rank(s: ArrayLike, shape: tuple[int, int], *, noise: float | None = 
     """
     s, (m, n) = _spectrum(s, shape, "optimal_rank")
     threshold = _threshold(s, (m, n), noise, "optimal_rank")
-    if len(s) < min(m, n) and s[-1] > threshold:
+    if len(s) < min(m, n) and float(s[-1]) > threshold:
         raise ValueError(
             f"optimal_rank: s must reach below the threshold, {threshold:.6g}, or hold all min(m, n) = {min(m, n)} "
             f"singular values; got {len(s)} down to {float(s[-1]):.6g}. Compute more of them."

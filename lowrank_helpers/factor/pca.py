@@ -18,7 +18,7 @@ from lowrank_helpers.svd import SVDFactors, fix_signs
 
 @dataclass(frozen=True)
 class PCAResult(Generic[F]):
-    """What `pca` found in an m×n data matrix, with r components. All arrays have its dtype.
+    """What `pca` found in an m×n data matrix, with r components. All arrays but mean and scale have its dtype.
 
     Attributes
     ----------
@@ -30,9 +30,10 @@ class PCAResult(Generic[F]):
         Variance along each component, descending, in squared units of the (scaled) features.
     ratios : ndarray, shape (r,)
         Shares of the total variance of all features. They add up to 1 if no component was left out.
-    mean : ndarray, shape (n,)
-        What was subtracted from each feature; zeros if nothing was.
-    scale : ndarray, shape (n,)
+    mean : ndarray of float64, shape (n,)
+        What was subtracted from each feature; zeros if nothing was. In float64, since that of float32 data far from the
+        origin would be off by more than they vary.
+    scale : ndarray of float64, shape (n,)
         What each feature was then divided by; ones if it was not.
     whitened : bool
         Whether the scores were divided by the roots of the variances.
@@ -42,8 +43,8 @@ class PCAResult(Generic[F]):
     components: NDArray[F]
     variances: NDArray[F]
     ratios: NDArray[F]
-    mean: NDArray[F]
-    scale: NDArray[F]
+    mean: NDArray[np.float64]
+    scale: NDArray[np.float64]
     whitened: bool
 
 
@@ -141,8 +142,7 @@ def _components(
         shift = B.mean(axis=0)
         mean, B = mean + shift, B - shift
     if scale:
-        deviations = np.sqrt((B**2).sum(axis=0) / divisor)
-        B = B / deviations
+        deviations, B = _standard_deviations(B, divisor)
     U, s, Vt = scipy.linalg.svd(B.astype(A.dtype), full_matrices=False)
     share = (s / s[0]) ** 2
     V, kept, Ut = fix_signs(SVDFactors(Vt[:r].T, s[:r], U[:, :r].T))  # decided by the components
@@ -156,10 +156,25 @@ def _components(
         components=V.T.copy(),
         variances=kept**2 / divisor,
         ratios=(share / share.sum())[:r],
-        mean=mean.astype(A.dtype),
-        scale=deviations.astype(A.dtype),
+        mean=mean,
+        scale=deviations,
         whitened=whiten,
     )
+
+
+def _standard_deviations(B: NDArray[np.float64], divisor: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Those of the columns, and B over them; each column is brought to a size of about 1 before it is squared."""
+    k = np.frexp(np.abs(B).max(axis=0))[1]
+    B = np.ldexp(B, -k)
+    deviations = np.sqrt((B**2).sum(axis=0) / divisor)
+    scale = np.ldexp(deviations, k)
+    if (scale < np.finfo(float).tiny).any():
+        j = int(np.argmax(scale < np.finfo(float).tiny))
+        raise ValueError(
+            f"pca: scale=True divides each feature by its standard deviation; that of feature {j} of X, "
+            f"{scale[j]:.1e}, has lost digits, since it is no normal number of float64. Multiply that column first."
+        )
+    return scale, B / deviations
 
 
 def project(result: PCAResult[F], X: ArrayLike) -> NDArray[F]:
@@ -244,7 +259,7 @@ def reconstruct(result: PCAResult[F], scores: ArrayLike | None = None) -> NDArra
     T = T.astype(result.scores.dtype, copy=False)
     if result.whitened:
         T = T * np.sqrt(result.variances)
-    samples: NDArray[F] = result.mean + result.scale * (T @ result.components)
+    samples: NDArray[F] = (result.mean + result.scale * (T @ result.components)).astype(T.dtype)
     return samples
 
 

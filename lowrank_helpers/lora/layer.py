@@ -58,6 +58,9 @@ class LoRALinear(nn.Module):
         The adapter that is added.
     merged : str or None
         The adapter that is in the weight at present.
+    generator : torch.Generator or None
+        What dropout is drawn from, on the device of x. None, as at first: torch's global generator, as in torch's
+        own layers.
 
     Raises
     ------
@@ -123,6 +126,7 @@ class LoRALinear(nn.Module):
         self.active: str | None = None
         self.merged: str | None = None
         self.enabled = True
+        self.generator: torch.Generator | None = None
         taken = adapter.settings.takes_from_base
         # A sample of W from before this layer changed it; in the state_dict only where it cannot be taken again.
         self.register_buffer("original", sample(base.weight) if taken else None, persistent=taken)
@@ -185,8 +189,8 @@ class LoRALinear(nn.Module):
         adapter = self.adapter(self.active)
         dropout = adapter.settings.dropout if self.training else 0.0
         if adapter.magnitude is None:
-            return low_rank_linear(x, W, b, adapter.A, adapter.B, adapter.settings.scale, dropout)
-        y = low_rank_linear(x, W, None, adapter.A, adapter.B, adapter.settings.scale, dropout)
+            return low_rank_linear(x, W, b, adapter.A, adapter.B, adapter.settings.scale, dropout, self.generator)
+        y = low_rank_linear(x, W, None, adapter.A, adapter.B, adapter.settings.scale, dropout, self.generator)
         scaled = y * self._row_scale(adapter)  # in float32 if y is narrower, and rounded once, with the bias
         return (scaled if b is None else scaled + b).to(y.dtype)
 

@@ -324,7 +324,7 @@ def load_lora(model: Model, folder: str | os.PathLike[str], *, name: str = "defa
 def _settings_of(saved: files.SavedAdapter, path: str) -> Settings:
     layer = saved.layers[path]
     dora = layer.magnitude is not None
-    return Settings(len(layer.A), layer.alpha, saved.dropout, saved.scaling, saved.init, dora)
+    return start.settings("load_lora", len(layer.A), layer.alpha, saved.dropout, saved.scaling, saved.init, dora)
 
 
 def _check_fits(place: Place, saved: files.SavedAdapter) -> None:

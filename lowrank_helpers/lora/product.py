@@ -41,7 +41,14 @@ class _LowRankLinear(torch.autograd.Function):
 
 
 def low_rank_linear(
-    x: Tensor, W: Tensor, b: Tensor | None, A: Tensor, B: Tensor, s: float, dropout: float = 0.0
+    x: Tensor,
+    W: Tensor,
+    b: Tensor | None,
+    A: Tensor,
+    B: Tensor,
+    s: float,
+    dropout: float = 0.0,
+    generator: torch.Generator | None = None,
 ) -> Tensor:
     """Compute x Wᵀ + b + s (x Aᵀ) Bᵀ, in the dtype of x or, under autocast, in that of autocast."""
     device = x.device.type
@@ -49,9 +56,19 @@ def low_rank_linear(
         x = x.to(torch.get_autocast_dtype(device))
     A, B = A.to(x.dtype), B.to(x.dtype)  # outside the function, so that autograd casts the gradients back
     if dropout or W.requires_grad or (b is not None and b.requires_grad) or _transformed():
-        return F.linear(x, W, b) + s * F.linear(F.linear(F.dropout(x, dropout), A), B)
+        return F.linear(x, W, b) + s * F.linear(F.linear(dropped(x, dropout, generator), A), B)
     y: Tensor = _LowRankLinear.apply(x.reshape(-1, x.shape[-1]), W, b, A, B, s)  # type: ignore[no-untyped-call]
     return y.view(*x.shape[:-1], y.shape[-1])
+
+
+def dropped(x: Tensor, p: float, generator: torch.Generator | None) -> Tensor:
+    """Let each entry be 0 with probability p, and divide the others by 1 − p.
+
+    This is torch's dropout, which draws from its global generator only. On a CPU a seed gives the same either way.
+    """
+    if generator is None or p == 0:
+        return F.dropout(x, p)
+    return x * torch.empty_like(x).bernoulli_(1 - p, generator=generator).div_(1 - p)
 
 
 def _transformed() -> bool:

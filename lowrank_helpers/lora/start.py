@@ -58,7 +58,7 @@ def settings(
     """Check what an adapter is made with, as far as that is possible without its layer."""
     return Settings(
         _checks.integer(rank, 1, None, function, "rank"),
-        _checks.number(alpha, function, "alpha", above=0.0),
+        _checks.number(alpha, function, "alpha", above=0.0, below=torch.finfo(torch.float32).max),
         _checks.number(dropout, function, "dropout", least=0.0, below=1.0),
         _checks.choice(scaling, SCALINGS, function, "scaling"),
         _checks.choice(init, INITS, function, "init"),

@@ -347,7 +347,7 @@ def _read(path: Path, step: int) -> Checkpoint:
         if not (path / name).is_file():
             raise ValueError(f"{name} is missing")
     try:
-        content, text = (path / TENSORS).read_bytes(), (path / STATE).read_bytes()
+        length, text = (path / TENSORS).stat().st_size, (path / STATE).read_bytes()
     except OSError as error:
         raise ValueError(f"it cannot be read: {error}") from None
     try:
@@ -364,8 +364,12 @@ def _read(path: Path, step: int) -> Checkpoint:
         raise ValueError(f"{STATE} is no document of a checkpoint: {error!r}") from None
     if written != step:
         raise ValueError(f"{STATE} belongs to step {written}")
-    if len(content) != size:
-        raise ValueError(f"{TENSORS} has {len(content)} bytes, {size} were written")
+    if length != size:  # before it is read: a file may be larger than memory
+        raise ValueError(f"{TENSORS} has {length} bytes, {size} were written")
+    try:
+        content = (path / TENSORS).read_bytes()
+    except OSError as error:
+        raise ValueError(f"it cannot be read: {error}") from None
     if hashlib.sha256(content).hexdigest() != digest:
         raise ValueError(f"{TENSORS} was changed: its sha256 digest is not the one in {STATE}")
     try:

@@ -5,7 +5,7 @@ import signal
 import threading
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from types import FrameType
@@ -16,6 +16,7 @@ from torch import Tensor
 from tqdm.std import tqdm
 
 from lowrank_helpers._disk import locked
+from lowrank_helpers.lora import LoRALinear
 from lowrank_helpers.training.checkpoints import latest_checkpoint, save_checkpoint
 from lowrank_helpers.training.corpus import Batches
 from lowrank_helpers.training.model import GPT
@@ -25,9 +26,8 @@ from lowrank_helpers.training.schedule import (
     Precision,
     dtype_on,
     learning_rate_at,
-    own_random_state,
     processes,
-    seed_step,
+    seed_of_step,
 )
 
 
@@ -76,7 +76,7 @@ def run(function: str, model: GPT, tokens: Tensor, plan: Plan, habits: Habits, a
     with (
         _own_folder(function, habits.folder, place),
         _training(model, optimiser),
-        own_random_state(device),
+        _random_numbers(model, device, habits.compile) as seed,
         _memory_error_explained(function, plan),
         _interruptible(count) as interruption,
     ):
@@ -87,7 +87,7 @@ def run(function: str, model: GPT, tokens: Tensor, plan: Plan, habits: Habits, a
         bar = tqdm(total=plan.steps, initial=resumed, disable=place > 0 or not habits.progress, unit="step")
         began = time.perf_counter()
         for step in range(resumed + 1, plan.steps + 1):
-            seed_step(plan.seed, step, place)
+            seed(seed_of_step(plan.seed, step, place))
             total = torch.zeros((), device=device)
             for batch in _micro_batches(batches, step, plan, place, count):
                 total += optimiser.add_gradient(forward, *batch, share=1 / plan.accumulate)
@@ -172,6 +172,28 @@ def _training(model: GPT, optimiser: Optimiser) -> Iterator[None]:
 
 
 @contextmanager
+def _random_numbers(model: GPT, device: torch.device, compile: bool) -> Iterator[Callable[[int], object]]:
+    """Let dropout draw from a new generator, which nobody else has, and give the function that seeds it.
+
+    torch's global generators belong to the whole process: of two runs in threads each would meet the other's seeds.
+    Compiled code knows only them; they are then put back in the end.
+    """
+    if compile:
+        with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+            yield torch.manual_seed
+        return
+    generator = torch.Generator(device)
+    before = {module: module.generator for module in model.modules() if isinstance(module, GPT | LoRALinear)}
+    for module in before:
+        module.generator = generator
+    try:
+        yield generator.manual_seed
+    finally:
+        for module, its in before.items():
+            module.generator = its
+
+
+@contextmanager
 def _own_folder(function: str, folder: Path | None, place: int) -> Iterator[None]:
     """Keep other runs out of the folder: two that write into one would lose each other's checkpoints."""
     if folder is None or place > 0:
@@ -243,7 +265,7 @@ def _resume(function: str, optimiser: Optimiser, settings: dict[str, Any], folde
     found = latest_checkpoint(folder) if folder is not None else None
     if found is None:
         return 0
-    if not {"settings", "optimiser"} <= found.state.keys():
+    if not isinstance(found.state.get("settings"), dict) or "optimiser" not in found.state:
         raise ValueError(
             f"{function}: the folder must hold this run or none; {found.path} is no checkpoint of a run. "
             "Pass another folder."

@@ -7,14 +7,18 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.utils.checkpoint import checkpoint
+
+from lowrank_helpers.training.schedule import recomputed
 
 ENTRIES = 2**25  # logits held at a time, about: 128 MiB in float32
+IGNORED = -100  # torch's ignore_index
 _kept = threading.local()
 
 
 def chunked_cross_entropy(hidden: Tensor, weight: Tensor, targets: Tensor) -> Tensor:
     """Return the mean cross-entropy of the logits ``hidden @ weight.T``, and keep its gradient instead of them.
+
+    Targets of −100 are left out, as in ``torch.nn.functional.cross_entropy``: the mean is over the others.
 
     With P = softmax(hidden Wᵀ) and the one-hot rows Y of the targets, the gradients of the summed loss are (P − Y) W
     and (P − Y)ᵀ hidden. Both are at hand as soon as a few rows of P are, so the forward pass computes them chunk by
@@ -27,11 +31,12 @@ def chunked_cross_entropy(hidden: Tensor, weight: Tensor, targets: Tensor) -> Te
     weight : Tensor, shape (vocabulary, width)
         W of the output head.
     targets : Tensor of int64, shape (N,)
+        From 0 to vocabulary − 1, or −100.
 
     Returns
     -------
     Tensor
-        A float32 scalar, in nats (float64 for float64 input).
+        A float32 scalar, in nats (float64 for float64 input); NaN if all targets are left out.
 
     References
     ----------
@@ -62,21 +67,24 @@ def chunked_cross_entropy(hidden: Tensor, weight: Tensor, targets: Tensor) -> Te
     return loss
 
 
-def cross_entropy_of(head: nn.Module, hidden: Tensor, targets: Tensor, vocabulary: int) -> Tensor:
+def cross_entropy_of(
+    head: nn.Module, hidden: Tensor, targets: Tensor, vocabulary: int, *, generator: torch.Generator | None = None
+) -> Tensor:
     """Return the mean cross-entropy of the logits ``head(hidden)``, whatever the head computes them by.
 
-    The logits of a chunk are computed again in the backward pass: slower than `chunked_cross_entropy`, as small.
+    The logits of a chunk are computed again in the backward pass: slower than `chunked_cross_entropy`, as small. A head
+    that draws random numbers does so from the generator.
     """
     wide = torch.float64 if hidden.dtype == torch.float64 else torch.float32
 
     def summed(part: Tensor, wanted: Tensor) -> Tensor:
-        return F.cross_entropy(head(part).to(wide), wanted, reduction="sum")
+        return F.cross_entropy(head(part).to(wide), wanted, reduction="sum", ignore_index=IGNORED)
 
     tokens = max(1, ENTRIES // vocabulary)
     total = torch.zeros((), dtype=wide, device=hidden.device)
     for part, wanted in zip(torch.split(hidden, tokens), torch.split(targets, tokens), strict=True):
-        total = total + checkpoint(summed, part, wanted, use_reentrant=False)
-    return total / len(hidden)
+        total = total + recomputed(generator, summed, part, wanted)
+    return total / (targets != IGNORED).sum()
 
 
 def _scratch(entries: int, like: Tensor) -> Tensor:
@@ -90,7 +98,10 @@ def _scratch(entries: int, like: Tensor) -> Tensor:
 
 
 class _CrossEntropy(torch.autograd.Function):
-    """Sums in the forward pass, divided by N only at the end: in float16 (P − Y) / N would underflow."""
+    """Sums in the forward pass, divided by N only at the end: in float16 (P − Y) / N would underflow.
+
+    A target that is left out has a row of zeros in P − Y, and is not counted in N.
+    """
 
     @staticmethod
     def forward(ctx: Any, hidden: Tensor, weight: Tensor, targets: Tensor) -> Tensor:
@@ -102,8 +113,11 @@ class _CrossEntropy(torch.autograd.Function):
         tokens = math.ceil(len(hidden) / chunks / 8) * 8  # of equal chunks; products of odd sizes are slower
         logits = _scratch(len(weight) * min(tokens, len(hidden)), weight)
         nothing, shrink = hidden.new_zeros(1), 2.0**-8 if hidden.dtype == torch.float16 else 1.0
+        counted = targets[None] != IGNORED
+        chosen = targets[None].where(counted, 0)
         for start in range(0, len(hidden), tokens):
-            part, wanted = hidden[start : start + tokens], targets[None, start : start + tokens]
+            part = hidden[start : start + tokens]
+            wanted, counts = chosen[:, start : start + tokens], counted[:, start : start + tokens]
             # A column for each token: on a CPU the product is faster that way round, by a third.
             z = logits[: len(weight) * len(part)].view(len(weight), len(part))
             z = torch.mm(weight, part.T, out=z).to(wide)
@@ -111,18 +125,19 @@ class _CrossEntropy(torch.autograd.Function):
             picked = z.gather(0, wanted)
             P = z.exp_()
             sums = P.sum(0)
-            total += (sums.log() - picked).sum()
+            total += (sums.log() - picked).where(counts, 0).sum()
             if of_hidden is None and of_weight is None:
                 continue
-            error = P.div_(sums).scatter_add_(0, wanted, torch.full_like(picked, -1)).to(hidden.dtype)  # (P − Y)ᵀ
+            P /= sums.where(counts, math.inf)
+            error = P.scatter_add_(0, wanted, -counts.to(wide)).to(hidden.dtype)  # (P − Y)ᵀ
             if of_hidden is not None:
                 of_hidden[start : start + tokens] = error.T @ weight
             if of_weight is not None:
                 # Float16 ends at 65504, and sums over many tokens do not; a power of 2 costs no digits.
                 of_weight.add_(torch.addmm(nothing, error, part, beta=0, alpha=shrink), alpha=1 / shrink)
-        ctx.rows, ctx.dtype = len(hidden), weight.dtype
-        ctx.save_for_backward(of_hidden, of_weight)
-        return total / len(hidden)
+        ctx.dtype, N = weight.dtype, counted.sum()
+        ctx.save_for_backward(of_hidden, of_weight, N)
+        return total / N
 
     @staticmethod
     def backward(ctx: Any, of_loss: Tensor) -> tuple[Tensor | None, Tensor | None, None]:
@@ -131,8 +146,8 @@ class _CrossEntropy(torch.autograd.Function):
                 "chunked_cross_entropy: a gradient of its gradient is not computed; got create_graph=True. "
                 "Use torch.nn.functional.cross_entropy for that."
             )
-        of_hidden, of_weight = ctx.saved_tensors
-        scale = of_loss / ctx.rows
+        of_hidden, of_weight, N = ctx.saved_tensors
+        scale = of_loss / N
         return (
             None if of_hidden is None else of_hidden * scale,
             None if of_weight is None else (of_weight * scale).to(ctx.dtype),

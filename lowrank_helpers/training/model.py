@@ -12,13 +12,12 @@ from typing import Literal, cast, get_args
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.utils.checkpoint import checkpoint
 
 from lowrank_helpers import _checks
 from lowrank_helpers._normal import normal
 from lowrank_helpers.attention import _turned
 from lowrank_helpers.training.losses import chunked_cross_entropy, cross_entropy_of
-from lowrank_helpers.training.schedule import own_random_state
+from lowrank_helpers.training.schedule import recomputed
 
 Positions = Literal["learned", "rotary"]
 
@@ -157,6 +156,9 @@ class GPT(nn.Module):
         positions are rotations, theirs are the first.
     checkpoint_activations : bool
         Whether a block forgets its activations and computes them again in the backward pass.
+    generator : torch.Generator or None
+        That of its `LoRALinear` layers, if they have one for their dropout: a block that is computed again draws the
+        same numbers again.
 
     Examples
     --------
@@ -174,12 +176,15 @@ class GPT(nn.Module):
         super().__init__()
         self.config = config = config if config is not None else GPTConfig()
         self.checkpoint_activations = False
-        with own_random_state(torch.get_default_device()):  # torch fills new layers from its global generator
+        self.generator: torch.Generator | None = None
+        device = torch.get_default_device()
+        with torch.device("meta"):  # where torch does not fill new layers from its global generator
             self.embed = nn.Embedding(config.vocabulary, config.width)
             self.place = nn.Embedding(config.context, config.width) if config.positions == "learned" else None
             self.blocks = nn.ModuleList(Block(config) for _ in range(config.layers))
             self.norm = RMSNorm(config.width)
             self.head = nn.Linear(config.width, config.vocabulary, bias=False)
+        self.to_empty(device=device)
         if config.tied:
             self.head.weight = self.embed.weight
         self.prompt: nn.Parameter | None = None
@@ -193,7 +198,7 @@ class GPT(nn.Module):
         tokens : Tensor of int64, shape (batch, T)
             With T at most ``config.context``.
         targets : Tensor of int64, shape (batch, T), optional
-            The token that follows each.
+            The token that follows each, or −100 where it does not count.
 
         Returns
         -------
@@ -207,7 +212,8 @@ class GPT(nn.Module):
         h, targets = h.flatten(0, 1), targets.flatten()
         if type(self.head) is nn.Linear and not (self.head._forward_hooks or self.head._forward_pre_hooks):
             return chunked_cross_entropy(h, self.head.weight, targets)
-        return cross_entropy_of(self.head, h, targets, self.config.vocabulary)  # adapted: its weight is not all of it
+        # An adapted head's weight is not all of it.
+        return cross_entropy_of(self.head, h, targets, self.config.vocabulary, generator=self.generator)
 
     def hidden_states(self, tokens: Tensor) -> Tensor:
         """Return the normed output of the last block, shape (batch, T, width)."""
@@ -226,7 +232,7 @@ class GPT(nn.Module):
             h = h.to(torch.get_autocast_dtype(h.device.type))
         for block in self.blocks:
             if self.checkpoint_activations and torch.is_grad_enabled():
-                h = cast(Tensor, checkpoint(block, h, use_reentrant=False))
+                h = recomputed(self.generator, block, h)
             else:
                 h = block(h)
         return cast(Tensor, self.norm(h[:, -T:]))
@@ -247,10 +253,13 @@ def check_model(model: object, function: str) -> None:
 
 @torch.no_grad()
 def _initialise(model: GPT, seed: int) -> None:
-    """Fill the embeddings and matrices, in the order of their names in the model."""
+    """Fill the embeddings and matrices, in the order of their names in the model, and the norms with ones."""
     generator = torch.Generator().manual_seed(_checks.integer(seed, 0, 2**63 - 1, "GPT", "seed", limit="2⁶³ − 1"))
     for name, weight in model.named_parameters():
-        if weight.is_meta or weight.ndim < 2:
+        if weight.is_meta:
+            continue
+        if weight.ndim < 2:
+            weight.fill_(1)
             continue
         std = (
             0.02 / math.sqrt(2 * model.config.layers) if name.endswith(("o_proj.weight", "down_proj.weight")) else 0.02

@@ -3,12 +3,14 @@
 import atexit
 import math
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Literal
+from collections.abc import Callable
+from contextlib import nullcontext
+from typing import Literal, cast
 
 import torch
 import torch.distributed as dist
+from torch import Tensor
+from torch.utils.checkpoint import checkpoint
 
 from lowrank_helpers import _checks
 
@@ -63,16 +65,37 @@ def dtype_on(device: torch.device, precision: Precision) -> torch.dtype:
     return {"bfloat16": torch.bfloat16, "float16": torch.float16}.get(precision, torch.float32)
 
 
-@contextmanager
-def own_random_state(device: torch.device) -> Iterator[None]:
-    """Leave torch's global generators, of the CPU and of this device, as they were."""
-    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-        yield
+def seed_of_step(seed: int, step: int, place: int) -> int:
+    """Return the seed of this step in this process: dropout then needs no state from one step to the next."""
+    return ((seed * 1_000_003 + step) * 1_009 + place) % 2**63
 
 
-def seed_step(seed: int, step: int, place: int) -> None:
-    """Seed torch for this step in this process: dropout then needs no state from one step to the next."""
-    torch.manual_seed(((seed * 1_000_003 + step) * 1_009 + place) % 2**63)
+def recomputed(generator: torch.Generator | None, function: Callable[..., Tensor], *arguments: Tensor) -> Tensor:
+    """Return ``function(*arguments)``, which is computed again in the backward pass, with the same random numbers.
+
+    torch sees to those of its global generators, which it puts back for the while (whoever draws from them in another
+    thread then draws the same again), and this function to those of the generator.
+    """
+    if generator is None:
+        return cast(Tensor, checkpoint(function, *arguments, use_reentrant=False))
+    again = _Rewound(generator)
+    return cast(
+        Tensor, checkpoint(function, *arguments, use_reentrant=False, context_fn=lambda: (nullcontext(), again))
+    )
+
+
+class _Rewound:
+    """A generator as it was when this was made, inside a with statement; afterwards it goes on as if nothing was."""
+
+    def __init__(self, generator: torch.Generator) -> None:
+        self.generator, self.then = generator, generator.get_state()
+
+    def __enter__(self) -> None:
+        self.now = self.generator.get_state()
+        self.generator.set_state(self.then)
+
+    def __exit__(self, *_: object) -> None:
+        self.generator.set_state(self.now)
 
 
 def process_count() -> int:

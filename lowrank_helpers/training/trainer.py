@@ -67,9 +67,11 @@ def pretrain(
     precision : {"auto", "float32", "bfloat16", "float16"}
         Of the products; "auto" is float32 on a CPU, on a GPU bfloat16 if it has it, else float16 with loss scaling.
     compile : bool
-        Whether to run the model through ``torch.compile``.
+        Whether to run the model through ``torch.compile``. Its dropout then draws from torch's global generators, which
+        are put back in the end: no two such runs in threads.
     seed : int
-        Of the order of the data, and of dropout. torch's global generators are left alone.
+        Of the order of the data, and of LoRA's dropout. torch's global generators are left alone, so runs in several
+        threads are those that they would be one after the other.
     validation : bytes or Tensor of integers, optional
         A second corpus, whose loss is measured every ``evaluate_every`` steps and at the end.
     evaluate_every, save_every, log_every : int, optional

@@ -105,6 +105,12 @@ def exponent(*arrays: Array) -> int:
     return math.frexp(max(float(np.abs(array).max()) for array in arrays))[1]
 
 
+def square_limits(dtype: Any) -> tuple[float, float]:
+    """The magnitudes between which the largest number of a table must lie, so that sums of squares are in range."""
+    limits = np.finfo(dtype)
+    return float(limits.tiny**0.5 / limits.eps), float(limits.max**0.5 * limits.eps)
+
+
 def in_range(array: Array, function: str, name: str) -> Array:
     """Refuse a result that its dtype cannot hold."""
     if not np.isfinite(array).all():

@@ -70,7 +70,7 @@ def optimal_rank(s: ArrayLike, shape: tuple[int, int], *, noise: float | None = 
             f"singular values; got {len(s)} down to {float(s[-1]):.6g}. Compute more of them."
         )
     rounding = max(m, n) * float(np.finfo(s.dtype).eps) * float(s[0])
-    return int((s > max(threshold, rounding)).sum())
+    return int((s.astype(np.float64) > max(threshold, rounding)).sum())
 
 
 def optimal_threshold(s: ArrayLike, shape: tuple[int, int], *, noise: float | None = None) -> float:
@@ -97,7 +97,8 @@ def optimal_threshold(s: ArrayLike, shape: tuple[int, int], *, noise: float | No
     Raises
     ------
     TypeError, ValueError
-        If s is not a vector of singular values for this shape, or noise is not a number above 0.
+        If s is not a vector of singular values for this shape, or noise is not a number above 0; if τ is beyond the
+        range of float64.
 
     References
     ----------
@@ -110,7 +111,8 @@ def optimal_threshold(s: ArrayLike, shape: tuple[int, int], *, noise: float | No
     (2.858, 1.758)
     """
     s, size = _spectrum(s, shape, "optimal_threshold")
-    return _threshold(s, size, noise, "optimal_threshold")
+    threshold = _threshold(s, size, noise, "optimal_threshold")
+    return float(_checks.in_range(np.array(threshold), "optimal_threshold", "the threshold"))
 
 
 def marchenko_pastur_median(beta: float) -> float:
@@ -186,7 +188,10 @@ def _threshold(s: Array, shape: tuple[int, int], noise: float | None, function: 
             f"{function}: without noise, s must hold all min(m, n) = {smaller} singular values, whose median tells "
             f"the noise; got {len(s)}. Compute all of them, or pass noise."
         )
-    return _coefficient(beta) / math.sqrt(_median(beta)) * float(np.median(s))
+    k = _checks.exponent(s)  # the median is half of a sum
+    median = float(np.median(np.ldexp(s.astype(np.float64), -k)))
+    with np.errstate(over="ignore"):
+        return float(np.ldexp(_coefficient(beta) / math.sqrt(_median(beta)) * median, k))
 
 
 def _spectrum(s: ArrayLike, shape: object, function: str) -> tuple[Array, tuple[int, int]]:

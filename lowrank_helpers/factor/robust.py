@@ -77,7 +77,8 @@ def singular_value_threshold(A: ArrayLike, level: float) -> NDArray[Any]:
     Raises
     ------
     TypeError, ValueError
-        If A is not a dense real matrix with finite entries, or level is not a number from 0.
+        If A is not a dense real matrix with finite entries, or level is not a number from 0; if an entry of the
+        result is beyond the range of the dtype.
 
     References
     ----------
@@ -93,11 +94,13 @@ def singular_value_threshold(A: ArrayLike, level: float) -> NDArray[Any]:
     """
     A = _checks.matrix(A, "singular_value_threshold")
     level = _checks.number(level, "singular_value_threshold", "level", least=0.0)
-    U, s, Vt = scipy.linalg.svd(A, full_matrices=False)
-    shrunk = np.maximum(s - level, 0).astype(A.dtype)
-    r = int((shrunk > 0).sum())
-    X: Array = (U[:, :r] * shrunk[:r]) @ Vt[:r]
-    return X
+    k = _checks.exponent(A)  # so that no singular value is out of range
+    U, s, Vt = scipy.linalg.svd(np.ldexp(A, -k), full_matrices=False)
+    with np.errstate(over="ignore"):
+        shrunk = np.maximum(s.astype(np.float64) - np.ldexp(level, -k), 0).astype(A.dtype)
+        r = int((shrunk > 0).sum())
+        X: Array = (U[:, :r] * shrunk[:r]) @ Vt[:r]
+        return _checks.in_range(np.ldexp(X, k), "singular_value_threshold", "the result")
 
 
 @overload

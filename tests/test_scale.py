@@ -8,6 +8,17 @@ import pytest
 import scipy.sparse
 
 from lowrank_helpers import compression, factorizations, linalg, svd
+from lowrank_helpers.completion import (
+    als_complete,
+    bayesian_complete,
+    implicit_als,
+    predict_interval,
+    sgd_complete,
+    soft_impute,
+    soft_impute_path,
+)
+from lowrank_helpers.factor.optimal import optimal_rank, optimal_threshold
+from lowrank_helpers.factor.robust import singular_value_threshold
 from lowrank_helpers.randomized import block_krylov_svd, randomized_svd
 from tests.margins import close
 
@@ -43,10 +54,41 @@ HOMOGENEOUS = {
     "activation_aware_factor, inputs": (
         lambda A: compression.activation_aware_factor(X[:5].astype(A.dtype), 2, inputs=A).s, 1,
     ),
+    "singular_value_threshold": (lambda A: singular_value_threshold(A, 0.4 * float(np.abs(A).max())), 1),
+    "optimal_threshold": (lambda A: optimal_threshold(svd.truncated_svd(A, 4).s, A.shape), 1),
+    "optimal_rank": (lambda A: optimal_rank(svd.truncated_svd(A, 4).s, A.shape), 0),
     "randomized_svd": (lambda A: randomized_svd(A, 2, oversample=2, rng=0).s, 1),
     "randomized_svd, sparse": (lambda A: randomized_svd(scipy.sparse.csr_array(A), 2, oversample=2, rng=0).s, 1),
     "block_krylov_svd": (lambda A: block_krylov_svd(A, 2, rng=0).s, 1),
 }  # fmt: skip
+
+
+def holed(A):
+    """A table with entries unseen, and a penalty that is scaled along with it."""
+    table = A.copy()
+    table[[0, 3, 5], [1, 2, 0]] = np.nan
+    return table, 0.1 * float(np.abs(A).max())
+
+
+def completed(result):
+    return result.mean + result.row_bias[:, None].astype(float) + result.column_bias + result.W.astype(float) @ result.H
+
+
+def interval(A):
+    return np.array(
+        predict_interval(bayesian_complete(holed(A)[0], 1, draws=9, rng=0), np.arange(7)[:, None], range(4))
+    )
+
+
+HOMOGENEOUS |= {
+    "als_complete": (lambda A: completed(als_complete(holed(A)[0], 1, penalty=holed(A)[1])), 1),
+    "als_complete, no penalty": (lambda A: completed(als_complete(holed(A)[0], 1, max_iterations=5000)), 1),
+    "als_complete, biases": (lambda A: completed(als_complete(holed(A)[0], 1, biases=True, max_iterations=5000)), 1),
+    "soft_impute": (lambda A: completed(soft_impute(*holed(A), tolerance=1e-6)), 1),
+    "soft_impute_path": (lambda A: completed(soft_impute_path(holed(A)[0], [holed(A)[1]], tolerance=1e-6)[0]), 1),
+    "bayesian_complete": (lambda A: bayesian_complete(holed(A)[0], 1, draws=9, rng=0).noise, 1),
+    "predict_interval": (interval, 1),
+}
 
 
 def exponents(dtype):
@@ -134,3 +176,62 @@ def test_a_tensor_that_numpy_cannot_read_is_named_with_the_way_out(kind):
     given = W if kind == "parameter" else W.detach().bfloat16()
     with pytest.raises(TypeError, match=r"truncated_svd: A must be what numpy can read; got a \w+.*A\.detach\(\)\.cpu"):
         svd.truncated_svd(given, 2)
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32], ids=["float64", "float32"])
+def test_sgd_far_from_the_size_of_stars_says_so(dtype):
+    for k in exponents(dtype):
+        table = np.ldexp(holed(A)[0], k).astype(dtype)
+        if -400 < k < -20:  # it starts above the objective of no factors at all, and stays there
+            with pytest.warns(RuntimeWarning, match="sgd_complete: not converged .* divide A by"):
+                assert not sgd_complete(table, 1, rng=0).converged
+        elif abs(k) > 20:
+            with pytest.raises(ValueError, match=r"sgd_complete: (learning_rate must keep|squares of A must)"):
+                sgd_complete(table, 1, rng=0)
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32], ids=["float64", "float32"])
+def test_confidences_over_the_whole_range(dtype):
+    C = np.array([[4, 0, 1], [0, 2, 0], [1, 0, 3], [0, 5, 0]])
+    expected = implicit_als(C.astype(dtype), 2, confidence=5, rng=0)
+    for k in exponents(dtype):
+        alpha = 5 * 2.0**-k  # the product of both is what counts
+        found = implicit_als(np.ldexp(C.astype(dtype), k), 2, confidence=alpha, rng=0)
+        assert close(found.W @ found.H, expected.W @ expected.H, atol=1e3 * np.finfo(dtype).eps)
+    rare = implicit_als(np.ldexp(C.astype(dtype), exponents(dtype)[0]), 2, rng=0)
+    none = implicit_als(C.astype(dtype), 2, confidence=0, rng=0)
+    assert close(rare.W @ rare.H, none.W @ none.H, atol=1e3 * np.finfo(dtype).eps)
+    with pytest.raises(ValueError, match="implicit_als: squares of confidence · C must neither overflow"):
+        implicit_als(C.astype(dtype), 2, confidence=1e300)
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32], ids=["float64", "float32"])
+@pytest.mark.parametrize("penalty", [1e80, 1e300])
+def test_options_beyond_every_number_of_the_table_are_taken_or_refused(dtype, penalty):
+    """No warning of numpy's either: they are errors in these tests."""
+    table = holed(A)[0].astype(dtype)
+    assert not singular_value_threshold(A.astype(dtype), penalty).any()
+    assert optimal_rank(svd.truncated_svd(A, 4).s.astype(dtype), A.shape, noise=penalty) == 0
+    for function in (
+        lambda: completed(als_complete(table, 1, penalty=penalty)),
+        lambda: completed(soft_impute(table, penalty)),
+        lambda: completed(implicit_als(np.abs(table), 1, penalty=penalty)),
+    ):
+        if penalty < 1e100:
+            assert close(function(), np.zeros(A.shape), atol=1e-30)
+        else:
+            with pytest.raises(ValueError, match=r": penalty must be below 3.0e\+138"):
+                function()
+    with pytest.raises(ValueError, match=r"sgd_complete: (penalty must be below|learning_rate must keep)"):
+        sgd_complete(table, 1, penalty=penalty, rng=0)
+
+
+def test_the_end_of_the_range_of_float32():
+    for entry in (5e37, 1e-38):
+        full = np.full((4, 3), entry, dtype=np.float32)
+        for result in (als_complete(full, 1), soft_impute(full, entry / 100)):
+            assert result.W.dtype == np.float32 and close(completed(result), full, rtol=0.1)
+        assert close(singular_value_threshold(full, 0.0), full, rtol=1e-5)
+    with pytest.raises(ValueError, match="optimal_threshold: the threshold must be within the range of float64"):
+        optimal_threshold([1.7e308, 1.7e308], (2, 2))
+    assert optimal_rank([1.7e308, 1.7e308], (2, 2)) == 0

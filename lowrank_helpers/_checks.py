@@ -105,6 +105,12 @@ def exponent(*arrays: Array) -> int:
     return math.frexp(max(float(np.abs(array).max()) for array in arrays))[1]
 
 
+def square_limits(dtype: Any) -> tuple[float, float]:
+    """The magnitudes between which the largest number of a table must lie, so that sums of squares are in range."""
+    limits = np.finfo(dtype)
+    return float(limits.tiny**0.5 / limits.eps), float(limits.max**0.5 * limits.eps)
+
+
 def excess(array: Array, room: int | None = None) -> int:
     """The k of the least magnitude for which array · 2⁻ᵏ has room: 0 for all but the largest and smallest arrays.
 

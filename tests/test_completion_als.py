@@ -1,5 +1,6 @@
 """Alternating least squares: closed form, descent, exact recovery, implicit features, misuse; and predictions."""
 
+import tracemalloc
 import warnings
 
 import numpy as np
@@ -274,3 +275,21 @@ def test_gram_matrices_of_rows_few_or_many_factors(k, dtype):
     wanted = np.einsum("ij,jk,jl->ikl", S, F, F)
     # sums of at most 90 terms of size 10
     assert found.dtype == dtype and close(found, wanted, atol=1e3 * np.finfo(dtype).eps)
+
+
+@pytest.mark.parametrize(
+    ("m", "n", "count", "r"), [(4000, 2000, 200_000, 5), (1000, 800, 300_000, 5), (12_000, 8_000, 60_000, 20)]
+)
+def test_memory_of_als_is_within_the_documented(m, n, count, r):
+    rng = np.random.default_rng(0)
+    places = rng.choice(m * n, count, replace=False)
+    A = scipy.sparse.coo_array((rng.standard_normal(count), np.divmod(places, n)), shape=(m, n))
+    observed = 60 * m * n if count > 0.1 * m * n else 100 * count
+    tracemalloc.start()
+    try:
+        als_complete(A, r, penalty=1.0, tolerance=0.5)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    # within allows a quarter of its bound
+    assert within(peak, 4 * (observed + 50 * r * (m + n) + 20e6))

@@ -19,13 +19,16 @@ from lowrank_helpers.completion import (
     soft_impute_path,
 )
 from lowrank_helpers.completion.bayes import _draw
-from lowrank_helpers.completion.implicit import _half
+from lowrank_helpers.completion.implicit import _batches, _half
 from lowrank_helpers.datasets import low_rank
+from lowrank_helpers.factor.robust import singular_value_threshold
 from tests._matrices import PROPERTY
 from tests.margins import close, within
 from tests.test_completion_als import as_sparse, holes
 
 nan = np.nan
+# the package's attribute of this name is the function
+largest_singular_value = sys.modules["lowrank_helpers.completion.soft_impute"]._largest
 
 
 def interrupted(count, progress, name):
@@ -89,6 +92,38 @@ def test_soft_impute_path_starts_warm_and_does_not_depend_on_it():
         assert close(alone.objective[-1], result.objective[-1], rtol=2e-6)
     again = soft_impute(A, 1, start=path[-1], tolerance=1e-6)
     assert len(again.objective) == 1, "its own solution is certified at once"
+
+
+STRUCTURED = {
+    "identity": np.eye(40),
+    "blocks": np.kron(np.eye(20, 18), np.ones((2, 2))),
+    "blocks of ten": np.kron(np.eye(40), np.ones((10, 10))),
+    "one-hot": np.eye(40)[np.random.default_rng(0).integers(0, 40, 60)],
+    "ring": np.eye(40) + np.roll(np.eye(40), 1, axis=0),
+    "duplicated rows": np.repeat(np.random.default_rng(1).standard_normal((12, 40)), 4, axis=0),
+    "ones": np.ones((50, 40)),
+}
+
+
+@pytest.mark.parametrize("sparse", [True, False])
+@pytest.mark.parametrize("name", STRUCTURED)
+def test_soft_impute_of_structured_tables_is_reproducible_and_exact(name, sparse):
+    """Where all is seen it is the thresholded SVD; the Krylov spaces of such tables close after a few steps."""
+    A = STRUCTURED[name]
+    table = scipy.sparse.coo_array((A.ravel(), np.indices(A.shape).reshape(2, -1)), A.shape) if sparse else A
+    one, two = (soft_impute(table, 0.5, tolerance=1e-10, rng=0) for _ in range(2))
+    assert np.array_equal(one.W, two.W) and np.array_equal(one.H, two.H)
+    assert one.converged and close(one.W @ one.H, singular_value_threshold(A, 0.5), atol=1e-4)
+
+
+def test_the_largest_singular_value_is_found_among_equal_and_close_ones():
+    rng = np.random.default_rng(2)
+    U, V = (np.linalg.qr(rng.standard_normal((n, 60)))[0] for n in (90, 60))
+    close_ones = np.append(1 + 1e-6 * rng.random(20), np.linspace(0.99, 0, 40))
+    spectra = [np.ones(60), np.append(np.ones(50), np.zeros(10)), close_ones, np.arange(60.0)]
+    for s in spectra:
+        found = largest_singular_value((U * s) @ V, np.random.default_rng(0))
+        assert close(found, s.max(), rtol=1e-10)
 
 
 def test_soft_impute_is_accelerated():
@@ -238,17 +273,45 @@ def test_rows_with_few_counts_are_ridge_solutions_like_the_others(dtype, k, conf
     for i in range(40):  # 0 to 13 entries in a row: below and above k / 2, and empty ones
         C[i, rng.choice(300, i % 14, replace=False)] = rng.integers(1, 5, i % 14)
     F = rng.standard_normal((300, k)).astype(dtype)
-    ones = scipy.sparse.csr_array(C)
-    extra, right = (
-        scipy.sparse.csr_array((d, ones.indices, ones.indptr), C.shape)
-        for d in (confidence * ones.data, 1 + confidence * ones.data)
-    )
-    found = _half(extra, right, F, 0.3)
-    for c, x in zip(C, found, strict=True):
-        D = np.diag(1 + confidence * c)
-        wanted = np.linalg.solve(F.T @ D @ F + 0.3 * np.eye(k), F.T @ D @ (c > 0))
-        assert close(x, wanted, atol=1e3 * np.finfo(dtype).eps)
-    assert found.dtype == dtype and not found[0].any()
+    for table in (C, scipy.sparse.csr_array(C)):
+        ones = (C > 0).astype(dtype)
+        batches = _batches(dtype(confidence) * table, ones, k)
+        assert (batches[0][1] is None) == (table is C), "one way for dense tables, one for sparse ones"
+        found = np.zeros((40, k), dtype=dtype)
+        for _ in range(15):  # each goes on from the one before, and its minimum is the ridge solution
+            found, _ = _half(batches, F, found, 0.3)
+        for c, x in zip(C, found, strict=True):
+            D = np.diag(1 + confidence * c)
+            wanted = np.linalg.solve(F.T @ D @ F + 0.3 * np.eye(k), F.T @ D @ (c > 0))
+            assert close(x, wanted, atol=1e3 * np.finfo(dtype).eps)
+        assert found.dtype == dtype and not found[0].any()
+
+
+def gradient(C, result, penalty, confidence):
+    """Of the documented objective in W, over its size if W were 0."""
+    weights = 1 + confidence * C
+    residual = weights * (result.W @ result.H - (C > 0))
+    at_zero = np.linalg.norm((weights * (C > 0)) @ result.H.T)
+    return np.linalg.norm(residual @ result.H.T + penalty * result.W) / at_zero
+
+
+@pytest.mark.parametrize("share", [0.05, 0.3])  # sparse batches, and a dense table
+def test_implicit_als_ends_where_both_gradients_are_zero(share):
+    rng = np.random.default_rng(3)
+    C = np.where(rng.random((60, 50)) < share, rng.integers(1, 9, (60, 50)), 0).astype(float)
+    result = implicit_als(scipy.sparse.csr_array(C), 12, penalty=2.0, confidence=4, max_iterations=1500, tolerance=0)
+    turned = result.__class__(result.H.T, result.W.T, *[None] * 5)
+    assert within([gradient(C, result, 2.0, 4), gradient(C.T, turned, 2.0, 4)], 1e-6)
+    assert not within(gradient(C, result, 4.0, 4), 1e-3), "of another penalty it is not"
+    assert close(result.objective[-1], implicit_objective(C, result.W, result.H, 2.0, 4), rtol=1e-10)
+
+
+def test_few_iterations_of_implicit_als_are_close_to_its_end():
+    C = np.random.default_rng(12).poisson(np.outer(np.arange(1, 81), np.arange(1, 61)) ** -0.5)
+    options = {"penalty": 3.0, "confidence": 10, "rng": 0}
+    five = implicit_als(C, 6, max_iterations=5, **options).objective[-1]
+    end = implicit_als(C, 6, max_iterations=1000, **options).objective[-1]
+    assert within(five / end - 1, 0.03)
 
 
 def test_implicit_als_tells_groups_apart_and_zeros_do_not_matter():
@@ -377,3 +440,35 @@ def test_misuse_of_bayesian_complete():
         predict_interval(als_complete(A, 1, penalty=1.0), 0, 0)
     with pytest.raises(TypeError, match="for bayesian_complete use predict_interval"):
         predict(result, 0, 0)
+
+
+# ------------------------------------------------------------------------------------------------------- what they read
+
+METHODS = {
+    "als_complete": lambda A: als_complete(A, 1, penalty=0.1),
+    "sgd_complete": lambda A: sgd_complete(A, 1),
+    "soft_impute": lambda A: soft_impute(A, 0.5),
+    "soft_impute_path": lambda A: soft_impute_path(A, [1.0, 0.5]),
+    "bayesian_complete": lambda A: bayesian_complete(A, 1),
+    "implicit_als": lambda C: implicit_als(C, 1),
+}
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_what_is_refused_is_named_as_the_caller_does(name):
+    argument = "C" if name == "implicit_als" else "A"
+    repeated = scipy.sparse.coo_array((np.ones(2), ([0, 0], [0, 0])), (3, 3))
+    for table, message in (
+        (repeated, " must have at most one observation"),
+        (np.full((3, 3), np.nan), " must have observations"),
+        (np.ones(3), " must be a matrix"),
+        (scipy.sparse.coo_array(([np.inf], ([0], [0])), (3, 3)), ".data has 1 infinite entry"),
+    ):
+        with pytest.raises((TypeError, ValueError), match=f"^{name}: {argument}{message}"):
+            METHODS[name](table)
+
+
+def test_als_of_zeros_without_a_penalty_is_zero():
+    found = als_complete(np.zeros((5, 4)), 1)
+    assert found.converged and not found.W.any() and not found.H.any()
+    assert predict(als_complete(np.full((5, 4), 3.0), 2, biases=True, penalty=0.0), 1, 1) == 3

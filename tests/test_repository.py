@@ -62,7 +62,7 @@ MAY_IMPORT = {
     "completion": "completion.*",
     "completion._observations": "_checks",
     "completion.results": "_checks completion._observations",
-    "completion.als": "_checks completion._observations completion.results",
+    "completion.als": "_bases _checks completion._observations completion.results",
     "completion.sgd": "_checks completion._observations completion.results",
     "completion.soft_impute": "_checks completion._observations completion.als completion.results",
     "completion.implicit": "_checks completion._observations completion.als completion.results",

@@ -13,7 +13,14 @@ import scipy.sparse
 import torch
 
 from lowrank_helpers import compression, factorizations, linalg, svd
-from lowrank_helpers.factor import optimal_rank, singular_value_threshold
+from lowrank_helpers.completion import (
+    als_complete,
+    implicit_als,
+    sgd_complete,
+    soft_impute,
+)
+from lowrank_helpers.factor.optimal import optimal_rank, optimal_threshold
+from lowrank_helpers.factor.robust import singular_value_threshold
 from lowrank_helpers.randomized import block_krylov_svd, randomized_svd
 from tests.functions import ROWS, Scalar, changed
 from tests.known_failures import case
@@ -245,3 +252,86 @@ def test_worked_svd_says_where_float32_has_no_room():
     for size in (1e20, 1e-24):
         with pytest.raises(ValueError, match=r"worked_svd: AᵀA must neither .* of dtype float32"):
             svd.worked_svd(np.full((3, 2), size, dtype=np.float32))
+
+
+def holed(A):
+    """A table with entries unseen."""
+    table = A.copy()
+    table[[0, 3, 5], [1, 2, 0]] = np.nan
+    return table
+
+
+def completed(result):
+    return result.mean + result.row_bias[:, None].astype(float) + result.column_bias + result.W.astype(float) @ result.H
+
+
+def exponents(dtype):
+    limits = np.finfo(dtype)
+    return np.linspace(limits.minexp + limits.nmant + 4, limits.maxexp - 4, 15).astype(int)
+
+
+@pytest.mark.parametrize("kind", ["parameter", "bfloat16"])
+def test_a_tensor_that_numpy_cannot_read_is_named_with_the_way_out(kind):
+    W = torch.nn.Linear(6, 4).weight
+    given = W if kind == "parameter" else W.detach().bfloat16()
+    with pytest.raises(TypeError, match=r"truncated_svd: A must be what numpy can read; got a \w+.*A\.detach\(\)\.cpu"):
+        svd.truncated_svd(given, 2)
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32], ids=["float64", "float32"])
+def test_sgd_far_from_the_size_of_stars_says_so(dtype):
+    for k in exponents(dtype):
+        table = np.ldexp(holed(A), k).astype(dtype)
+        if -400 < k < -20:  # it starts above the objective of no factors at all, and stays there
+            with pytest.warns(RuntimeWarning, match="sgd_complete: not converged .* divide A by"):
+                assert not sgd_complete(table, 1, rng=0).converged
+        elif abs(k) > 20:
+            with pytest.raises(ValueError, match=r"sgd_complete: (learning_rate must keep|squares of A must)"):
+                sgd_complete(table, 1, rng=0)
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32], ids=["float64", "float32"])
+def test_confidences_over_the_whole_range(dtype):
+    C = np.array([[4, 0, 1], [0, 2, 0], [1, 0, 3], [0, 5, 0]])
+    expected = implicit_als(C.astype(dtype), 2, confidence=5, rng=0)
+    for k in exponents(dtype):
+        alpha = 5 * 2.0**-k  # the product of both is what counts
+        found = implicit_als(np.ldexp(C.astype(dtype), k), 2, confidence=alpha, rng=0)
+        assert close(found.W @ found.H, expected.W @ expected.H, atol=1e3 * np.finfo(dtype).eps)
+    rare = implicit_als(np.ldexp(C.astype(dtype), exponents(dtype)[0]), 2, rng=0)
+    none = implicit_als(C.astype(dtype), 2, confidence=0, rng=0)
+    assert close(rare.W @ rare.H, none.W @ none.H, atol=1e3 * np.finfo(dtype).eps)
+    with pytest.raises(ValueError, match="implicit_als: squares of confidence · C must neither overflow"):
+        implicit_als(C.astype(dtype), 2, confidence=1e300)
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32], ids=["float64", "float32"])
+@pytest.mark.parametrize("penalty", [1e80, 1e300])
+def test_options_beyond_every_number_of_the_table_are_taken_or_refused(dtype, penalty):
+    """No warning of numpy's either: they are errors in these tests."""
+    table = holed(A).astype(dtype)
+    assert not singular_value_threshold(A.astype(dtype), penalty).any()
+    assert optimal_rank(svd.truncated_svd(A, 4).s.astype(dtype), A.shape, noise=penalty) == 0
+    for function in (
+        lambda: completed(als_complete(table, 1, penalty=penalty)),
+        lambda: completed(soft_impute(table, penalty)),
+        lambda: completed(implicit_als(np.abs(table), 1, penalty=penalty)),
+    ):
+        if penalty < 1e100:
+            assert close(function(), np.zeros(A.shape), atol=1e-30)
+        else:
+            with pytest.raises(ValueError, match=r": penalty must be below 3.0e\+138"):
+                function()
+    with pytest.raises(ValueError, match=r"sgd_complete: (penalty must be below|learning_rate must keep)"):
+        sgd_complete(table, 1, penalty=penalty, rng=0)
+
+
+def test_the_end_of_the_range_of_float32():
+    for entry in (5e37, 1e-38):
+        full = np.full((4, 3), entry, dtype=np.float32)
+        for result in (als_complete(full, 1), soft_impute(full, entry / 100)):
+            assert result.W.dtype == np.float32 and close(completed(result), full, rtol=0.1)
+        assert close(singular_value_threshold(full, 0.0), full, rtol=1e-5)
+    with pytest.raises(ValueError, match="optimal_threshold: the threshold must be within the range of float64"):
+        optimal_threshold([1.7e308, 1.7e308], (2, 2))
+    assert optimal_rank([1.7e308, 1.7e308], (2, 2)) == 0

@@ -33,6 +33,8 @@ class Observations(NamedTuple):
         The entries.
     dense : bool
         Whether the patterns are dense arrays.
+    dtype : dtype
+        Of the table, and so of the result.
     """
 
     shape: tuple[int, int]
@@ -40,6 +42,7 @@ class Observations(NamedTuple):
     columns: Indices
     values: Array
     dense: bool
+    dtype: np.dtype[np.floating[Any]]
 
     def pattern(self, values: Array) -> Pattern:
         """Put one number for each seen entry into its place."""
@@ -58,7 +61,8 @@ class Observations(NamedTuple):
         out = np.empty(len(self.values), dtype=W.dtype)
         for start in range(0, len(out), BLOCK):
             part = slice(start, start + BLOCK)
-            np.einsum("ij,ij->i", W[self.rows[part]], Ht[self.columns[part]], out=out[part])
+            # take is several times faster than indexing
+            np.einsum("ij,ij->i", W.take(self.rows[part], axis=0), Ht.take(self.columns[part], axis=0), out=out[part])
         return out
 
     def counts(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -67,21 +71,43 @@ class Observations(NamedTuple):
         return np.bincount(self.rows, minlength=m), np.bincount(self.columns, minlength=n)
 
 
-def observations(A: object, function: str) -> Observations:
+def observations(A: object, function: str, name: str = "A") -> Observations:
     """Read a sparse matrix of observations (explicit zeros are observations), or a dense one with NaN for unseen."""
     if scipy.sparse.issparse(A):
-        rows, columns, values, shape = _from_sparse(A, function)
+        rows, columns, values, shape = _from_sparse(A, function, name)
     else:
-        rows, columns, values, shape = _from_dense(A, function)
+        rows, columns, values, shape = _from_dense(A, function, name)
     if len(values) == 0:
         raise ValueError(
-            f"{function}: A must have observations; got none for shape {shape}. In a dense A mark only the unseen "
-            "entries as NaN; in a sparse one store the seen ones."
+            f"{function}: {name} must have observations; got none for shape {shape}. In a dense {name} mark only the "
+            "unseen entries as NaN; in a sparse one store the seen ones."
         )
-    return Observations(shape, rows, columns, values, len(values) >= DENSE * shape[0] * shape[1])
+    return Observations(shape, rows, columns, values, len(values) >= DENSE * shape[0] * shape[1], values.dtype)
 
 
-def _from_dense(A: object, function: str) -> tuple[Indices, Indices, Array, tuple[int, int]]:
+def with_room(seen: Observations, function: str, *, name: str = "A", **options: float) -> Observations:
+    """Return the observations in a dtype with room for sums of their squares, and for options of this size.
+
+    float32 becomes float64 where its range is too small for them; what float64 has no room for is refused.
+    """
+    largest = float(np.abs(seen.values).max())
+    (low, high), (narrow_low, narrow_high) = _checks.square_limits(np.float64), _checks.square_limits(np.float32)
+    if 0 < largest <= low or largest >= high:
+        raise ValueError(
+            f"{function}: squares of {name} must neither overflow nor underflow in float64; got {largest:.1e} as its "
+            f"largest magnitude. Divide {name} by it first."
+        )
+    for option, value in options.items():
+        if value >= high:
+            raise ValueError(
+                f"{function}: {option} must be below {high:.1e}, so that its square is in range; got {value:g}. "
+                "Lower it."
+            )
+    narrow = (largest == 0 or narrow_low < largest < narrow_high) and max(options.values(), default=0) < narrow_high
+    return seen if narrow else seen._replace(values=seen.values.astype(np.float64))
+
+
+def _from_dense(A: object, function: str, name: str) -> tuple[Indices, Indices, Array, tuple[int, int]]:
     seen = None
     if not isinstance(A, np.ma.MaskedArray | np.matrix):
         try:
@@ -91,36 +117,38 @@ def _from_dense(A: object, function: str) -> tuple[Indices, Indices, Array, tupl
         if array.dtype.kind == "f":
             seen = ~np.isnan(array)
             A = np.where(seen, array, array.dtype.type(0))
-    full = _checks.matrix(A, function)
+    full = _checks.matrix(A, function, name)
     m, n = full.shape
     rows, columns = np.nonzero(np.ones((m, n), dtype=bool) if seen is None else seen)
     return rows, columns, full[rows, columns], (m, n)
 
 
-def _from_sparse(A: Any, function: str) -> tuple[Indices, Indices, Array, tuple[int, int]]:
+def _from_sparse(A: Any, function: str, name: str) -> tuple[Indices, Indices, Array, tuple[int, int]]:
     if A.ndim != 2 or 0 in A.shape:
-        raise ValueError(f"{function}: A must be a matrix and not empty; got shape {A.shape}. Pass m rows, n columns.")
+        raise ValueError(
+            f"{function}: {name} must be a matrix and not empty; got shape {A.shape}. Pass m rows, n columns."
+        )
     if A.format in ("bsr", "dia"):
         raise TypeError(
-            f"{function}: A must have a format that tells an observed 0 from none; got {A.format}, which fills up with "
-            "zeros. Make it as scipy.sparse.coo_array((values, (rows, columns)), shape)."
+            f"{function}: {name} must have a format that tells an observed 0 from none; got {A.format}, which fills up "
+            "with zeros. Make it as scipy.sparse.coo_array((values, (rows, columns)), shape)."
         )
     m, n = map(int, A.shape)
     try:
         entries = A.tocoo()
     except ValueError as error:  # scipy found ids beyond the shape
         raise ValueError(
-            f"{function}: row and column ids must be within the shape of A, {(m, n)}; scipy reports: {error}. "
+            f"{function}: row and column ids must be within the shape of {name}, {(m, n)}; scipy reports: {error}. "
             "Number both from 0, or pass a larger shape."
         ) from None
     rows, columns = (np.asarray(index, dtype=np.intp) for index in (entries.row, entries.col))
     if len(rows) == 0:
         return rows, columns, np.empty(0), (m, n)
-    for index, size, name in ((rows, m, "row"), (columns, n, "column")):
+    for index, size, kind in ((rows, m, "row"), (columns, n, "column")):
         if index.min() < 0 or index.max() >= size:
             raise ValueError(
-                f"{function}: {name} ids must be between 0 and {size - 1}; got {index.min()} to {index.max()} for A of "
-                f"shape {(m, n)}. Number the {name}s from 0, or pass a larger shape."
+                f"{function}: {kind} ids must be between 0 and {size - 1}; got {index.min()} to {index.max()} for "
+                f"{name} of shape {(m, n)}. Number the {kind}s from 0, or pass a larger shape."
             )
     order = np.lexsort((columns, rows))
     rows, columns = rows[order], columns[order]
@@ -128,10 +156,11 @@ def _from_sparse(A: Any, function: str) -> tuple[Indices, Indices, Array, tuple[
     if repeated.any():
         k = int(repeated.argmax())
         raise ValueError(
-            f"{function}: A must have at most one observation for each entry; got {int(repeated.sum())} repeated, the "
-            f"first at ({rows[k]}, {columns[k]}). Keep one of them, or their mean; A.sum_duplicates() adds them up."
+            f"{function}: {name} must have at most one observation for each entry; got {int(repeated.sum())} repeated, "
+            f"the first at ({rows[k]}, {columns[k]}). Keep one of them, or their mean; "
+            f"{name}.sum_duplicates() adds them up."
         )
-    return rows, columns, _checks.vector(entries.data, function, "A.data")[order], (m, n)
+    return rows, columns, _checks.vector(entries.data, function, f"{name}.data")[order], (m, n)
 
 
 def determined(seen: Observations, rank: int, function: str, unknowns: int) -> None:
@@ -158,7 +187,7 @@ def ridge_rows(
     right: Array,
     penalty: Array,
     shared: Array | None = None,
-    limit: int = 1 << 22,
+    limit: int = 1 << 20,
 ) -> Array:
     """Solve (Σ_j s_ij f_j f_jᵀ + shared + penalty_i I) x_i = right_i for every row i at once.
 
@@ -176,7 +205,7 @@ def ridge_rows(
     return X
 
 
-def gram_rows(seen: Pattern, F: Array, limit: int = 1 << 22) -> Iterator[tuple[Indices, Array]]:
+def gram_rows(seen: Pattern, F: Array, limit: int = 1 << 20) -> Iterator[tuple[Indices, Array]]:
     """Yield places of rows and, for the rows i at these places, the k×k matrices Σ_j s_ij f_j f_jᵀ."""
     k = F.shape[1]
     if k > WIDE and not isinstance(seen, np.ndarray):
@@ -184,8 +213,8 @@ def gram_rows(seen: Pattern, F: Array, limit: int = 1 << 22) -> Iterator[tuple[I
         empty = np.nonzero(counts == 0)[0]
         if len(empty):
             yield empty, np.zeros((len(empty), k, k), dtype=F.dtype)
-        for rows, columns, weights, _ in rows_alike(seen, counts > 0, limit // (k * k)):
-            Fs = F[columns]
+        for rows, columns, weights, _ in rows_alike(seen, counts > 0, BLOCK, limit // (k * k)):
+            Fs = F.take(columns, axis=0)
             yield rows, (Fs * weights[:, :, None]).transpose(0, 2, 1) @ Fs
         return
     upper = np.triu_indices(k)
@@ -200,22 +229,22 @@ def gram_rows(seen: Pattern, F: Array, limit: int = 1 << 22) -> Iterator[tuple[I
 
 
 def rows_alike(
-    seen: Pattern, chosen: NDArray[np.bool_], most: int
+    seen: Pattern, chosen: NDArray[np.bool_], room: int, most: int = BLOCK
 ) -> Iterator[tuple[Indices, Indices, Array, NDArray[np.bool_]]]:
-    """Yield the chosen rows of a sparse pattern in batches of about as many entries each, and at most so many rows.
+    """Yield the chosen rows of a sparse pattern, the longest first, in batches with room for so many entries.
 
-    For each batch: the places of its rows, the columns and the values of their entries as matrices with a row for each,
-    and which of these are entries: a row with fewer of them is filled up with zeros, in column 0.
+    A batch has one row, or as many as find room, but not more than the most. For each: the places of its rows, the
+    columns and the values of their entries as matrices with a row for each, and which of these are entries: a row with
+    fewer of them than the first is filled up with zeros, in column 0.
     """
     counts = np.diff(seen.indptr)
-    width = 1
-    while width // 2 < counts.max(initial=0):
-        rows = np.nonzero(chosen & (counts > width // 2) & (counts <= width))[0]
-        step = max(1, min(most, BLOCK // width))
-        for start in range(0, len(rows), step):
-            part = rows[start : start + step]
-            inside = np.arange(width) < counts[part, None]
-            entries = np.where(inside, seen.indptr[part, None] + np.arange(width), 0)
-            columns, values = np.where(inside, seen.indices[entries], 0), np.where(inside, seen.data[entries], 0)
-            yield part, columns, values, inside
-        width *= 2
+    order = np.argsort(-counts, kind="stable")
+    order = order[chosen[order]]
+    start = 0
+    while start < len(order):
+        width = int(counts[order[start]])
+        rows = order[start : start + max(1, min(most, room // max(width, 1)))]
+        start += len(rows)
+        inside = np.arange(width) < counts[rows, None]
+        entries = np.where(inside, seen.indptr[rows, None] + np.arange(width), 0)
+        yield rows, np.where(inside, seen.indices[entries], 0), np.where(inside, seen.data[entries], 0), inside

@@ -7,10 +7,17 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from lowrank_helpers import _checks
+from lowrank_helpers import _bases, _checks
 from lowrank_helpers._checks import Array
-from lowrank_helpers.completion._observations import Observations, Pattern, determined, observations, ridge_rows
-from lowrank_helpers.completion.results import Completion, steps
+from lowrank_helpers.completion._observations import (
+    Observations,
+    Pattern,
+    determined,
+    observations,
+    ridge_rows,
+    with_room,
+)
+from lowrank_helpers.completion.results import Completion, completion, steps
 
 
 class _Side(NamedTuple):
@@ -83,8 +90,9 @@ def als_complete(
     Raises
     ------
     TypeError, ValueError
-        If A has no observations, repeated ones, ones that are not finite or out of its shape; if an option is out of
-        its range; if without penalty the observations do not determine the rank.
+        If A has no observations, repeated ones, ones that are not finite or out of its shape; if squares of its largest
+        entry leave the range of float64; if an option is out of its range; if without penalty the observations do not
+        determine the rank.
 
     Warns
     -----
@@ -93,7 +101,9 @@ def als_complete(
 
     Notes
     -----
-    Memory is about (m + n) r² / 2 numbers. `float32` stays `float32`.
+    Memory beside A is about 100 bytes an observation, or 60 an entry of the table where more than a tenth was seen,
+    50 r bytes a row and column, and up to 20 MB for the systems of a batch of rows. `float32` stays `float32`; it is
+    computed in `float64` where squares of its entries leave its range.
 
     References
     ----------
@@ -127,6 +137,7 @@ def als_complete(
         )
     if penalty == 0:
         determined(seen, r, "als_complete", r + biases)
+    seen = with_room(seen, "als_complete", penalty=penalty, implicit_features=omega)
     return _als(seen, r, penalty, biases, weighted, omega, max_iterations, tolerance, generator, progress)
 
 
@@ -146,7 +157,9 @@ def _als(
     centred = seen.values - seen.values.dtype.type(mean)
     by_row, by_column = _sides(seen, centred, penalty, weighted)
     rows, columns = _start(by_row, by_column, r, rng)
-    scale = float((centred.astype(np.float64) ** 2).sum())
+    scale = _square(centred)
+    if scale == 0 and omega == 0:  # factors 0 are best, and without a penalty nothing would determine others
+        return completion(seen, "als_complete", rows.factors, 0 * columns.factors, [0.0], True, mean=mean)
     floor = float(8 * np.finfo(centred.dtype).eps) ** 2 * scale  # below, the residual is rounding
     objective: list[float] = []
     converged, change = False, np.inf
@@ -178,8 +191,10 @@ def _als(
             f"als_complete: the observations of each row and column must determine its {r} factors; got a singular "
             "system. Lower the rank, or pass penalty > 0."
         ) from None
-    H = np.ascontiguousarray(columns.factors.T)
-    return Completion(rows.factors, H, rows.bias, columns.bias, mean, np.array(objective), converged)
+    offsets = rows.bias, columns.bias
+    return completion(
+        seen, "als_complete", rows.factors, columns.factors, objective, converged, biases=offsets, mean=mean
+    )
 
 
 def _sides(seen: Observations, centred: Array, penalty: float, weighted: bool) -> tuple[_Side, _Side]:
@@ -195,15 +210,23 @@ def transposed(pattern: Pattern) -> Pattern:
 
 
 def _start(by_row: _Side, by_column: _Side, r: int, rng: np.random.Generator) -> tuple[_State, _State]:
-    """Begin in the leading right singular space of the filled table, after four steps of subspace iteration."""
-    (m, n), dtype = by_row.values.shape, by_row.penalty.dtype
+    factors = leading_factors(by_row.values, by_column.values, r, rng)
+    m, n = by_row.values.shape
+    zeros = np.zeros((m, r), dtype=factors.dtype)
+    return _State(zeros, zeros[:, 0].copy(), zeros), _State(factors, np.zeros(n, factors.dtype), np.zeros_like(factors))
+
+
+def leading_factors(table: Pattern, turned: Pattern, r: int, rng: np.random.Generator) -> Array:
+    """Return V √s, n×r, of the leading singular triples of a table, nearly, after four steps of subspace iteration."""
+    (m, n), dtype = table.shape, table.dtype
     Y = rng.standard_normal((n, min(r + 5, m, n))).astype(dtype)
     for _ in range(4):
-        Y = np.linalg.qr(by_column.values @ (by_row.values @ np.linalg.qr(Y)[0]))[0].astype(dtype)
-    _, s, Vt = np.linalg.svd(by_row.values @ Y, full_matrices=False)
-    factors = np.ascontiguousarray((Y @ Vt.T)[:, :r] * np.sqrt(s[:r])).astype(dtype)
-    zero = np.zeros((m, r), dtype=dtype)
-    return _State(zero, zero[:, 0].copy(), zero), _State(factors, np.zeros(n, dtype=dtype), np.zeros_like(factors))
+        Y = turned @ (table @ Y)
+        Q = _bases.basis(Y, rough=True)
+        Y = Q if Q.shape == Y.shape else np.linalg.qr(Y)[0].astype(dtype)  # where columns depend, others complete them
+    T = (table @ Y).astype(np.float64)
+    squares, V = np.linalg.eigh(T.T @ T)
+    return np.ascontiguousarray((Y @ V[:, : -r - 1 : -1]) * np.maximum(squares[: -r - 1 : -1], 0) ** 0.25).astype(dtype)
 
 
 def _half(

@@ -166,33 +166,61 @@ def predict_interval(
             "bayesian_complete returned; other results have no intervals, use predict."
         )
     level = _checks.number(level, "predict_interval", "level", above=0.0, below=1.0)
-    i, j = places(rows, columns, (result.W.shape[1], result.H.shape[2]), "predict_interval")
-    mean, variance = np.zeros(i.size), np.zeros(i.size)
-    for count, (W, H, b, c) in enumerate(zip(result.W, result.H, result.row_bias, result.column_bias, strict=True), 1):
-        Ht = np.ascontiguousarray(H.T)
-        for start in range(0, i.size, BLOCK):
+    row, column = places(rows, columns, (result.W.shape[1], result.H.shape[2]), "predict_interval")
+    W, H, noise = result.W, result.H, result.noise.astype(np.float64)
+    k, j = _sizes(result)
+    mean, variance = np.zeros(row.size), np.zeros(row.size)
+    for count, (w, h, b, c) in enumerate(zip(W, H, result.row_bias, result.column_bias, strict=True), 1):
+        Ht = np.ascontiguousarray(h.T)
+        for start in range(0, row.size, BLOCK):
             part = slice(start, start + BLOCK)
-            p, q = i.reshape(-1)[part], j.reshape(-1)[part]
-            x = result.mean + b[p] + c[q] + np.einsum("ij,ij->i", W[p], Ht[q])
+            p, q = row.reshape(-1)[part], column.reshape(-1)[part]
+            x = np.einsum("ij,ij->i", _times(w[p], -j), _times(Ht[q], j - k))
+            x += _times(b[p], -k) + _times(c[q], -k) + np.ldexp(result.mean, -k)
             step = x - mean[part]  # Welford's running mean and sum of squares
             mean[part] += step / count
             variance[part] += step * (x - mean[part])
-    draws = len(result.W)
-    half = scipy.special.ndtri(0.5 + level / 2) * np.sqrt(variance / (draws - 1) + np.mean(result.noise**2))
-    dtype = result.W.dtype
-    centre: NDArray[F] = mean.reshape(i.shape).astype(dtype)
-    width: NDArray[F] = half.reshape(i.shape).astype(dtype)
-    return Interval(centre, centre - width, centre + width)
+    spread = np.sqrt(variance / (len(W) - 1) + np.mean(_times(noise, -k) ** 2))
+    half = scipy.special.ndtri(0.5 + level / 2) * spread
+    dtype = W.dtype
+    with np.errstate(over="ignore"):
+        bounds: list[NDArray[F]] = [
+            np.ldexp(x, k).reshape(row.shape).astype(dtype) for x in (mean, mean - half, mean + half)
+        ]
+    for bound in bounds:
+        _checks.in_range(bound, "predict_interval", "the interval")
+    centre, lower, upper = bounds
+    return Interval(centre, lower, upper)
+
+
+def _times(x: Array, k: int) -> NDArray[np.float64]:
+    """Return x · 2ᵏ in float64."""
+    scaled: NDArray[np.float64] = np.ldexp(x.astype(np.float64), k)
+    return scaled
+
+
+def _sizes(result: BayesianCompletion[Any]) -> tuple[int, int]:
+    """Return the k and j for which predictions divided by 2ᵏ, and W by 2ʲ, have a size near 1, and squares in range."""
+    parts = (np.array(result.mean), result.row_bias, result.column_bias, result.noise)
+    sizes = [_checks.exponent(part) for part in parts if part.any()]
+    j = _checks.exponent(result.W)
+    if result.W.any() and result.H.any():
+        sizes.append(j + _checks.exponent(result.H) + result.W.shape[2].bit_length())
+    return max(sizes, default=0), j
 
 
 def _gibbs(
     seen: Observations, r: int, draws: int, burn_in: int, rng: np.random.Generator, progress: bool | None
 ) -> BayesianCompletion[Any]:
     (m, n), dtype = seen.shape, seen.values.dtype
-    mean = float(seen.values.mean(dtype=np.float64))
-    centred = seen.values.astype(np.float64) - mean
-    unit = float(np.sqrt(np.mean(centred**2))) or 1.0
-    centred /= unit
+    k = _checks.exponent(seen.values)  # by a power of two to a size near 1, where no square is out of range
+    scaled = np.ldexp(seen.values.astype(np.float64), -k)
+    mean = float(scaled.mean())
+    centred = scaled - mean
+    deviation = max(float(np.sqrt(np.mean(centred**2))), float(np.finfo(np.float64).eps))  # 0 if all are equal
+    centred /= deviation
+    unit = float(np.ldexp(deviation, k))
+    units = np.append(np.full(r, np.sqrt(unit)), unit)  # of the factors, and of the biases
     ones, values = seen.pattern(np.ones_like(centred)), seen.pattern(centred)
     ones_t, values_t = transposed(ones), transposed(values)
     rows = np.hstack([0.1 * rng.standard_normal((m, r)), np.zeros((m, 1))])  # of each row (w_i, b_i)
@@ -212,24 +240,22 @@ def _gibbs(
             residual[sweep] = unit * np.sqrt(square / len(e))
             if sweep >= burn_in:
                 d = sweep - burn_in
-                kept_rows[d], kept_columns[d], noise[d] = (
-                    np.sqrt(unit) * rows,
-                    np.sqrt(unit) * columns,
-                    unit / np.sqrt(alpha),
-                )
-                kept_rows[d, :, r], kept_columns[d, :, r] = unit * rows[:, r], unit * columns[:, r]
+                with np.errstate(over="ignore", under="ignore"):
+                    kept_rows[d], kept_columns[d] = units * rows, units * columns
+                noise[d] = unit / np.sqrt(alpha)
             done = sweep + 1
     except KeyboardInterrupt:
         if done < burn_in + 2:
             raise
     kept = done - burn_in
-    H = kept_columns[:kept, :, :r].transpose(0, 2, 1)
+    for part in (kept_rows[:kept], kept_columns[:kept], noise[:kept].astype(dtype)):
+        _checks.in_range(part, "bayesian_complete", "the draws")
     return BayesianCompletion(
         kept_rows[:kept, :, :r],
-        H,
+        kept_columns[:kept, :, :r].transpose(0, 2, 1),
         kept_rows[:kept, :, r],
         kept_columns[:kept, :, r],
-        mean,
+        float(np.ldexp(mean, k)),
         noise[:kept].astype(dtype),
         residual[:done],
         kept == draws,

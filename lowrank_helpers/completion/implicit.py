@@ -3,22 +3,32 @@
 from __future__ import annotations
 
 import warnings
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
 from lowrank_helpers import _checks
 from lowrank_helpers._checks import Array
 from lowrank_helpers.completion._observations import (
-    BLOCK,
+    DENSE,
+    Indices,
     Observations,
     Pattern,
     observations,
-    ridge_rows,
     rows_alike,
+    with_room,
 )
-from lowrank_helpers.completion.als import transposed
-from lowrank_helpers.completion.results import Completion, steps
+from lowrank_helpers.completion.als import leading_factors, transposed
+from lowrank_helpers.completion.results import Completion, completion, steps
+
+STEPS = 3  # of conjugate gradients in each half of an iteration
+ROOM = 1 << 17  # numbers of the gathered factors of a batch of rows, so that they stay in the cache
+
+
+# Some rows of a table: their places, the columns of their entries (None: all columns for all rows), their confidences
+# beyond 1, and their preferences.
+Batch: TypeAlias = tuple[Any, Indices | None, Array, Array | NDArray[np.bool_]]
 
 
 def implicit_als(
@@ -35,8 +45,11 @@ def implicit_als(
     """Factorise a table of counts as preferences with confidences.
 
     The preference is p_ij = 1 where C_ij > 0, else 0, and every entry counts: the objective is
-    Σ_ij (1 + α C_ij) (p_ij − (WH)_ij)² + λ (‖W‖²_F + ‖H‖²_F). Rows and columns are solved for in turn. One Gram matrix
-    HHᵀ is shared by all rows, so that only entries with C_ij > 0 cost time.
+    Σ_ij (1 + α C_ij) (p_ij − (WH)_ij)² + λ (‖W‖²_F + ‖H‖²_F). Rows and columns take turns in lowering it, each by three
+    steps of conjugate gradients from where it was: the objective never rises, and where it no longer falls both are
+    the best for each other. One Gram matrix HHᵀ is shared by all rows, so that only entries with C_ij > 0 cost time,
+    and the coordinates are those in which HHᵀ + λI is the identity. The start is the leading right singular space of
+    the table p.
 
     Parameters
     ----------
@@ -54,7 +67,7 @@ def implicit_als(
         From 0 and below 1: stop when the objective falls by no more than this share of itself, and warn if it does not.
         By default all iterations are made, which counts as converged: rankings settle long before the objective does.
     rng : None, int or Generator
-        Of the start.
+        Of the random block that the start is computed from.
     progress : bool, optional
         Whether to show a bar; default: on a terminal.
 
@@ -67,7 +80,8 @@ def implicit_als(
     Raises
     ------
     TypeError, ValueError
-        If C has negative entries or none above 0, or is refused as in `als_complete`; if an option is out of range.
+        If C has negative entries or none above 0, or is refused as in `als_complete`; if an option is out of range,
+        or squares of confidence · C leave that of float64.
 
     Warns
     -----
@@ -76,7 +90,9 @@ def implicit_als(
 
     References
     ----------
-    Y. Hu, Y. Koren and C. Volinsky, Collaborative filtering for implicit feedback datasets, *ICDM* 2008, §4.
+    Y. Hu, Y. Koren and C. Volinsky, Collaborative filtering for implicit feedback datasets, *ICDM* 2008, §4;
+    G. Takács, I. Pilászy and D. Tikk, Applications of the conjugate gradient method for implicit feedback collaborative
+    filtering, *RecSys* 2011, doi:10.1145/2043932.2043987 (few steps from the last factors).
 
     Examples
     --------
@@ -87,7 +103,7 @@ def implicit_als(
     >>> bool(scores[1, 1] > scores[1, 2]), bool(scores[3, 2] > scores[3, 1])
     (True, True)
     """
-    seen = _positive(observations(C, "implicit_als"))
+    seen = _positive(observations(C, "implicit_als", "C"))
     r = _checks.rank(rank, seen.shape, "implicit_als", of="C")
     penalty = _checks.number(penalty, "implicit_als", "penalty", above=0.0, step="Without it the systems are singular.")
     confidence = _checks.number(confidence, "implicit_als", "confidence", least=0.0)
@@ -95,7 +111,8 @@ def implicit_als(
     if tolerance is not None:
         tolerance = _checks.number(tolerance, "implicit_als", "tolerance", least=0.0, below=1.0)
     generator = _checks.generator(rng, "implicit_als")
-    return _implicit(seen, r, penalty, confidence, max_iterations, tolerance, generator, progress)
+    seen = with_room(_confident(seen, confidence), "implicit_als", name="confidence · C", penalty=penalty)
+    return _implicit(seen, r, penalty, max_iterations, tolerance, generator, progress)
 
 
 def _positive(seen: Observations) -> Observations:
@@ -112,34 +129,37 @@ def _positive(seen: Observations) -> Observations:
             "implicit_als: C must have an entry above 0; got zeros only. Pass counts of what was observed."
         )
     m, n = seen.shape
-    dense = int(keep.sum()) >= 0.1 * m * n
-    return Observations(seen.shape, seen.rows[keep], seen.columns[keep], seen.values[keep], dense)
+    dense = int(keep.sum()) >= DENSE * m * n
+    return seen._replace(rows=seen.rows[keep], columns=seen.columns[keep], values=seen.values[keep], dense=dense)
+
+
+def _confident(seen: Observations, confidence: float) -> Observations:
+    """Put e = α C in the place of C; beside the confidence 1 that every entry has, what rounds away is 0."""
+    with np.errstate(over="ignore"):
+        extra = confidence * seen.values.astype(np.float64)
+        extra[extra < np.finfo(np.float64).eps ** 2] = 0
+        narrow = extra.astype(seen.dtype)
+    return seen._replace(values=narrow if np.isfinite(narrow).all() else np.minimum(extra, np.finfo(np.float64).max))
 
 
 def _implicit(
     seen: Observations,
     r: int,
     penalty: float,
-    confidence: float,
     max_iterations: int,
     tolerance: float | None,
     rng: np.random.Generator,
     progress: bool | None,
 ) -> Completion[Any]:
-    (m, n), dtype = seen.shape, seen.values.dtype
-    extra = dtype.type(confidence) * seen.values  # c − 1
-    sides = [(seen.pattern(extra), seen.pattern(1 + extra))]
-    sides.append((transposed(sides[0][0]), transposed(sides[0][1])))
-    factors = [np.zeros((m, r), dtype=dtype), (rng.standard_normal((n, r)) / r).astype(dtype)]
+    by_row, by_column, Ht = _begun(seen, r, rng)
+    W = np.zeros((seen.shape[0], r), dtype=Ht.dtype)
     objective: list[float] = []
     converged, change = False, np.inf
     try:
         for _ in steps(max_iterations, progress, "implicit_als"):
-            new = list(factors)
-            for side, (weights, right) in enumerate(sides):
-                new[side] = _half(weights, right, new[1 - side], penalty)
-            factors = new
-            now = _objective(seen, extra, factors, penalty)
+            new, _ = _half(by_row, Ht, W, penalty)
+            (Ht, observed), W = _half(by_column, new, Ht, penalty), new
+            now = observed + _elsewhere(W, Ht, penalty)
             change = 1.0 if not objective else (objective[-1] - now) / objective[-1]
             objective.append(now)
             if tolerance is not None and change <= tolerance:
@@ -156,39 +176,80 @@ def _implicit(
                 )
     except KeyboardInterrupt:
         pass
-    W, Ht = factors
-    zeros = np.zeros(m, dtype=dtype), np.zeros(n, dtype=dtype)
-    return Completion(W, np.ascontiguousarray(Ht.T), *zeros, 0.0, np.array(objective), converged)
+    return completion(seen, "implicit_als", W, Ht, objective, converged)
 
 
-def _half(extra: Pattern, right: Pattern, F: Array, penalty: float) -> Array:
-    """Solve (S + Σ_j e_ij f_j f_jᵀ) x_i = Σ_j (1 + e_ij) f_j for every row i, S = FᵀF + λI; e are the stored entries.
+def _begun(seen: Observations, r: int, rng: np.random.Generator) -> tuple[list[Batch], list[Batch], Array]:
+    """Return the batches of rows and of columns, and column factors to start from."""
+    ones, extra = seen.pattern(np.ones_like(seen.values)), seen.pattern(seen.values)
+    turned = transposed(ones)
+    Ht = leading_factors(ones, turned, r, rng)
+    return _batches(extra, ones, r), _batches(transposed(extra), turned, r), Ht
 
-    A row with few entries needs no system of its own of size k. With F_i of its t rows f_j and E_i = diag(e_ij),
-    x_i = S⁻¹ F_iᵀ a, where a solves the t×t system (I + E_i F_i S⁻¹ F_iᵀ) a = 1 + e_i.
-    """
-    k = F.shape[1]
-    gram = F.T @ F
-    ridge = np.full(extra.shape[0], penalty, dtype=F.dtype)
+
+def _batches(extra: Pattern, ones: Pattern, r: int) -> list[Batch]:
     if isinstance(extra, np.ndarray):
-        return ridge_rows(extra, F, right @ F, ridge, gram)
-    X = np.zeros((extra.shape[0], k), dtype=F.dtype)
-    counts = np.diff(extra.indptr)
-    many = np.nonzero(counts > k // 2)[0]
-    X[many] = ridge_rows(extra[many], F, right[many] @ F, ridge[many], gram)
-    G = F @ np.linalg.inv(gram + penalty * np.eye(k, dtype=F.dtype))  # rows S⁻¹ f_j
-    for rows, columns, e, inside in rows_alike(extra, counts <= k // 2, BLOCK):
-        Gs = G[columns]
-        systems = e[:, :, None] * (F[columns] @ Gs.transpose(0, 2, 1)) + np.eye(e.shape[1], dtype=F.dtype)
-        a = np.linalg.solve(systems, np.where(inside, 1 + e, 0)[:, :, None])
-        X[rows] = (a.transpose(0, 2, 1) @ Gs)[:, 0]
-    return X
+        return [(slice(None), None, extra, ones)]
+    return list(rows_alike(extra, np.diff(extra.indptr) > 0, ROOM // r))
 
 
-def _objective(seen: Observations, extra: Array, factors: list[Array], penalty: float) -> float:
-    """Sum over all entries as if the preference were 0 and the confidence 1, and correct the observed ones."""
-    W, Ht = (factor.astype(np.float64) for factor in factors)
-    x = seen.predictions(W, Ht)
-    everywhere = float(((W.T @ W) * (Ht.T @ Ht)).sum())
-    observed = float(((1 + extra) * (1 - x) ** 2 - x**2).sum())
-    return everywhere + observed + penalty * float((W**2).sum() + (Ht**2).sum())
+def _half(batches: list[Batch], F: Array, X: Array, penalty: float) -> tuple[Array, float]:
+    """Lower the objective over the rows x_i of X, given the other factors f_j, the rows of F.
+
+    The system of row i is (S + Σ_j e_ij f_j f_jᵀ) x_i = Σ_j (1 + e_ij) f_j, with S = FᵀF + λI and sums over what was
+    observed. In coordinates in which S, which all rows share, is I, it is (I + Σ_j e_ij g_j g_jᵀ) y_i = Σ_j (1 + e_ij)
+    g_j: conjugate gradients need one step for each different eigenvalue, so that few bring them close. Also returned is
+    what the objective has at the observed entries, beyond x² of them.
+    """
+    values, V = np.linalg.eigh((F.T @ F).astype(np.float64))
+    root = np.sqrt(np.maximum(values, 0) + penalty)
+    back = (V / root).astype(F.dtype)
+    G, Y = F @ back, X @ (V * root).astype(F.dtype)
+    new, observed = np.zeros_like(Y), 0.0
+    for rows, columns, e, ones in batches:
+        Gs = G if columns is None else G.take(columns, axis=0)  # several times faster than G[columns]
+        new[rows], part = _descended(Y[rows], Gs, e, ones)
+        observed += part
+    return new @ back.T, observed
+
+
+def _descended(Y: Array, G: Array, e: Array, ones: Array | NDArray[np.bool_]) -> tuple[Array, float]:
+    """Take STEPS steps of conjugate gradients from each row of Y at once.
+
+    G has the g_j as its rows or, for a batch, those of each row in a matrix; ones are the preferences, e the
+    confidences beyond 1.
+    """
+    whole, least = ones + e, np.finfo(Y.dtype).tiny
+    R = _summed(G, whole - e * _products(G, Y)) - Y
+    P, square = R, _dots(R, R)
+    for _ in range(STEPS):
+        Q = P + _summed(G, e * _products(G, P))
+        share = square / np.maximum(_dots(P, Q), least)
+        Y, R = Y + share * P, R - share * Q
+        before, square = square, _dots(R, R)
+        P = R + square / np.maximum(before, least) * P
+    x = _products(G, Y)
+    return Y, float((whole * (1 - x) ** 2 - ones * x**2).sum(dtype=np.float64))
+
+
+def _products(G: Array, P: Array) -> Array:
+    """Return the products g_jᵀ p_i."""
+    return P @ G.T if G.ndim == 2 else (G @ P[:, :, None])[:, :, 0]
+
+
+def _summed(G: Array, E: Array) -> Array:
+    """Return the sums Σ_j e_ij g_j."""
+    sums: Array = E @ G if G.ndim == 2 else (E[:, None] @ G)[:, 0]
+    return sums
+
+
+def _dots(P: Array, Q: Array) -> Array:
+    """Return the product of each row of P with that of Q, as a column."""
+    dots: Array = np.einsum("ij,ij->i", P, Q)[:, None]
+    return dots
+
+
+def _elsewhere(W: Array, Ht: Array, penalty: float) -> float:
+    """The objective as if all preferences were 0, with the confidence 1: Σ x² over the whole table, and the penalty."""
+    W, Ht = W.astype(np.float64), Ht.astype(np.float64)
+    return float(((W.T @ W) * (Ht.T @ Ht)).sum()) + penalty * float((W**2).sum() + (Ht**2).sum())

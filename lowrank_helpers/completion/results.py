@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Generic
+from typing import Any, Generic
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from lowrank_helpers import _checks
-from lowrank_helpers._checks import F
-from lowrank_helpers.completion._observations import BLOCK, Indices
+from lowrank_helpers._checks import Array, F
+from lowrank_helpers.completion._observations import BLOCK, Indices, Observations
 
 
 @dataclass(frozen=True)
@@ -41,6 +41,26 @@ class Completion(Generic[F]):
     mean: float
     objective: NDArray[np.float64]
     converged: bool
+
+
+def completion(
+    seen: Observations,
+    function: str,
+    W: Array,
+    Ht: Array,
+    objective: list[float],
+    converged: bool,
+    *,
+    biases: tuple[Array, Array] | None = None,
+    mean: float = 0.0,
+) -> Completion[Any]:
+    """Put the factors W and Hᵀ, and biases if there are any, together in the dtype of the table."""
+    m, n = seen.shape
+    rows, columns = biases or (np.zeros(m), np.zeros(n))
+    with np.errstate(over="ignore", under="ignore"):
+        parts = [part.astype(seen.dtype, copy=False) for part in (W, np.ascontiguousarray(Ht.T), rows, columns)]
+    W, H, rows, columns = (_checks.in_range(part, function, "the result") for part in parts)
+    return Completion(W, H, rows, columns, mean, np.array(objective), converged)
 
 
 def predict(result: Completion[F], rows: ArrayLike, columns: ArrayLike) -> NDArray[F]:

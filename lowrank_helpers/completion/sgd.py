@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from lowrank_helpers import _checks
-from lowrank_helpers.completion._observations import Observations, observations
-from lowrank_helpers.completion.results import Completion, steps
+from lowrank_helpers.completion._observations import Observations, observations, with_room
+from lowrank_helpers.completion.results import Completion, completion, steps
 
 
 def sgd_complete(
@@ -49,7 +49,8 @@ def sgd_complete(
     max_epochs : int, default 200
         At least 1.
     tolerance : float, default 1e-3
-        Stop when an epoch lowers the objective by no more than this share of itself, from 0 and below 1.
+        Stop when an epoch lowers the objective by no more than this share of itself, from 0 and below 1, and it is
+        not above that of factors 0, Σ a², where it starts if the entries are small.
     rng : None, int or Generator
         Of the start and of the order.
     progress : bool, optional
@@ -93,6 +94,7 @@ def sgd_complete(
     max_epochs = _checks.integer(max_epochs, 1, None, "sgd_complete", "max_epochs")
     tolerance = _checks.number(tolerance, "sgd_complete", "tolerance", least=0.0, below=1.0)
     generator = _checks.generator(rng, "sgd_complete")
+    seen = with_room(seen, "sgd_complete", penalty=penalty, learning_rate=learning_rate)
     return _sgd(seen, r, penalty, biases, learning_rate, batch_size, max_epochs, tolerance, generator, progress)
 
 
@@ -114,6 +116,7 @@ def _sgd(
     mean = float(seen.values.mean(dtype=np.float64)) if biases else 0.0
     centred = seen.values - dtype.type(mean)
     row_counts, column_counts = seen.counts()
+    nothing = float((seen.values.astype(np.float64) ** 2).sum())
     objective: list[float] = []
     converged, change = False, np.inf
     try:
@@ -141,16 +144,19 @@ def _sgd(
                     )
                 change = 1.0 if not objective or objective[-1] == 0 else (objective[-1] - now) / objective[-1]
                 objective.append(now)
-                if change <= tolerance or now == 0:
+                if (change <= tolerance and now <= (1 + tolerance) * nothing) or now == 0:
                     converged = True
                     break
             else:
+                step = "Raise max_epochs or tolerance."
+                if now > (1 + tolerance) * nothing:
+                    step = f"It is {now:.1e}, and {nothing:.1e} without factors: divide A by the size of its entries."
                 warnings.warn(
                     f"sgd_complete: not converged after {max_epochs} epochs; the last one lowered the objective by "
-                    f"{change:.1e} of itself, tolerance = {tolerance:.1e}. Raise max_epochs or tolerance.",
+                    f"{change:.1e} of itself, tolerance = {tolerance:.1e}. {step}",
                     RuntimeWarning,
                     stacklevel=3,
                 )
     except KeyboardInterrupt:
         pass
-    return Completion(W, np.ascontiguousarray(Ht.T), b, c, mean, np.array(objective), converged)
+    return completion(seen, "sgd_complete", W, Ht, objective, converged, biases=(b, c), mean=mean)

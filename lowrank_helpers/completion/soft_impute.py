@@ -8,13 +8,13 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-import scipy.sparse.linalg
+import scipy.linalg
 
 from lowrank_helpers import _checks
 from lowrank_helpers._checks import Array
-from lowrank_helpers.completion._observations import Observations, Pattern, observations
+from lowrank_helpers.completion._observations import Observations, Pattern, observations, with_room
 from lowrank_helpers.completion.als import transposed
-from lowrank_helpers.completion.results import Completion, steps
+from lowrank_helpers.completion.results import Completion, completion, steps
 
 
 class _Factors(NamedTuple):
@@ -81,7 +81,7 @@ def soft_impute(
     Notes
     -----
     The dual point is D = R min(1, λ/σ₁(R)), R the residual at the seen places; the gap is the objective minus that of
-    the dual, ⟨D, A⟩ − ½‖D‖², with σ₁ from ARPACK to rounding. No recovery is promised: X is biased towards 0.
+    the dual, ⟨D, A⟩ − ½‖D‖², with σ₁ by Lanczos to twelve digits. No recovery is promised: X is biased towards 0.
 
     References
     ----------
@@ -100,20 +100,7 @@ def soft_impute(
      [0. 0.]]
     """
     seen = observations(A, "soft_impute")
-    penalty = _checks.number(penalty, "soft_impute", "penalty", above=0.0, step="For no penalty use als_complete.")
-    max_iterations = _checks.integer(max_iterations, 1, None, "soft_impute", "max_iterations")
-    tolerance = _checks.number(tolerance, "soft_impute", "tolerance", above=0.0, below=1.0)
-    generator = _checks.generator(rng, "soft_impute")
-    if start is not None and not isinstance(start, Completion):
-        raise TypeError(
-            f"soft_impute: start must be a Completion; got {type(start).__name__}. Pass a result of soft_impute."
-        )
-    if start is not None and (len(start.W), start.H.shape[1]) != seen.shape:
-        shape = (len(start.W), start.H.shape[1])
-        raise ValueError(
-            f"soft_impute: start must have the shape of A, {seen.shape}; got {shape}. Pass a result for this A."
-        )
-    return _soft_impute(seen, penalty, start, max_iterations, tolerance, generator, progress)
+    return _checked(seen, penalty, start, max_iterations, tolerance, rng, progress, "soft_impute")
 
 
 def soft_impute_path(
@@ -155,21 +142,39 @@ def soft_impute_path(
     values = list(penalties)
     if not values:
         raise ValueError("soft_impute_path: penalties must not be empty; got none. Pass at least one number above 0.")
+    seen = observations(A, "soft_impute_path")
     results: list[Completion[Any]] = []
     for penalty in values:
         before = results[-1] if results else None
-        results.append(
-            soft_impute(
-                A,
-                penalty,
-                start=before,
-                max_iterations=max_iterations,
-                tolerance=tolerance,
-                rng=rng,
-                progress=progress,
-            )
-        )
+        results.append(_checked(seen, penalty, before, max_iterations, tolerance, rng, progress, "soft_impute_path"))
     return results
+
+
+def _checked(
+    seen: Observations,
+    penalty: float,
+    start: Completion[Any] | None,
+    max_iterations: int,
+    tolerance: float,
+    rng: int | np.random.Generator | None,
+    progress: bool | None,
+    function: str,
+) -> Completion[Any]:
+    penalty = _checks.number(penalty, function, "penalty", above=0.0, step="For no penalty use als_complete.")
+    max_iterations = _checks.integer(max_iterations, 1, None, function, "max_iterations")
+    tolerance = _checks.number(tolerance, function, "tolerance", above=0.0, below=1.0)
+    generator = _checks.generator(rng, function)
+    if start is not None and not isinstance(start, Completion):
+        raise TypeError(
+            f"{function}: start must be a Completion; got {type(start).__name__}. Pass a result of soft_impute."
+        )
+    if start is not None and (len(start.W), start.H.shape[1]) != seen.shape:
+        shape = (len(start.W), start.H.shape[1])
+        raise ValueError(
+            f"{function}: start must have the shape of A, {seen.shape}; got {shape}. Pass a result for this A."
+        )
+    seen = with_room(seen, function, penalty=penalty)
+    return _soft_impute(seen, penalty, start, max_iterations, tolerance, generator, progress, function)
 
 
 def _soft_impute(
@@ -180,6 +185,7 @@ def _soft_impute(
     tolerance: float,
     rng: np.random.Generator,
     progress: bool | None,
+    function: str,
 ) -> Completion[Any]:
     now = before = _zero(seen, rng) if start is None else _restart(seen, start, rng)
     if start is None:
@@ -188,7 +194,7 @@ def _soft_impute(
     objective: list[float] = []
     converged, t, gap = False, 1.0, math.inf
     try:
-        for iteration in steps(max_iterations, progress, "soft_impute"):
+        for iteration in steps(max_iterations, progress, function):
             following = (1 + math.sqrt(1 + 4 * t * t)) / 2
             new = _step(seen, now, before, (t - 1) / following, penalty, rng)
             value = _objective(seen, new, penalty)
@@ -205,18 +211,15 @@ def _soft_impute(
                     break
         else:
             warnings.warn(
-                f"soft_impute: not converged after {max_iterations} iterations; the duality gap is {gap / lowest:.1e} "
+                f"{function}: not converged after {max_iterations} iterations; the duality gap is {gap / lowest:.1e} "
                 f"of the objective, tolerance = {tolerance:.1e}. Raise max_iterations or tolerance.",
                 RuntimeWarning,
-                stacklevel=3,
+                stacklevel=4,
             )
     except KeyboardInterrupt:
         pass
     root, k = np.sqrt(now.s), len(now.s)
-    m, n = seen.shape
-    zeros = np.zeros(m, dtype=root.dtype), np.zeros(n, dtype=root.dtype)
-    H = np.ascontiguousarray((now.V[:, :k] * root).T)
-    return Completion(now.U * root, H, *zeros, 0.0, np.array(objective), converged)
+    return completion(seen, function, now.U * root, now.V[:, :k] * root, objective, converged)
 
 
 def _zero(seen: Observations, rng: np.random.Generator) -> _Factors:
@@ -259,6 +262,7 @@ def _step(
     while True:
         Q = np.linalg.qr(residual @ V + left @ (right.T @ V))[0].astype(dtype)
         V, s, Ut = np.linalg.svd(residual_t @ Q + right @ (left.T @ Q), full_matrices=False)
+        s = s.astype(np.float64)
         kept = int((s > penalty).sum())
         if kept + 3 <= len(s) or len(s) == most:
             break
@@ -283,14 +287,29 @@ def _gap(seen: Observations, X: _Factors, value: float, penalty: float, rng: np.
 
 
 def _largest(R: Pattern, rng: np.random.Generator) -> float:
-    """Return the largest singular value: by LAPACK if small, else by ARPACK, which knows no matrix of zeros."""
+    """Return the largest singular value to twelve digits: by LAPACK if small, else by the method of Lanczos for RᵀR.
+
+    Where the Krylov space closes, as for few different singular values, it is done: any random start has a part along
+    the first singular vector. ARPACK goes on from another start there, not the same one each time, or fails. The
+    vectors lose their orthogonality as others converge, which gives some values twice and none too large.
+    """
     if not (R if isinstance(R, np.ndarray) else R.data).any():
         return 0.0
     if min(R.shape) <= 30:
         return float(np.linalg.norm(R if isinstance(R, np.ndarray) else R.toarray(), 2))
-    v0 = rng.standard_normal(min(R.shape))
-    Rt = transposed(R)
-    operator = scipy.sparse.linalg.LinearOperator(
-        R.shape, matvec=lambda x: R @ x, rmatvec=lambda x: Rt @ x, dtype=np.float64
-    )
-    return float(scipy.sparse.linalg.svds(operator, k=1, v0=v0, return_singular_vectors=False)[0])
+    R, Rt = (R, transposed(R)) if R.shape[0] >= R.shape[1] else (transposed(R), R)
+    v = rng.standard_normal(R.shape[1])
+    v, before = v / np.linalg.norm(v), np.zeros_like(v)
+    diagonal: list[float] = []
+    beside = [0.0]
+    while True:
+        w = Rt @ (R @ v) - beside[-1] * before
+        diagonal.append(float(v @ w))
+        w -= diagonal[-1] * v
+        last = len(diagonal) - 1
+        theta, y = scipy.linalg.eigh_tridiagonal(diagonal, beside[1:], select="i", select_range=(last, last))
+        beside.append(float(np.linalg.norm(w)))
+        # an eigenvalue of RᵀR lies as near to theta as this product
+        if beside[-1] * abs(y[-1, 0]) <= 1e-12 * theta[0]:
+            return math.sqrt(theta[0])
+        v, before = w / beside[-1], v

@@ -97,7 +97,8 @@ def optimal_threshold(s: ArrayLike, shape: tuple[int, int], *, noise: float | No
     Raises
     ------
     TypeError, ValueError
-        If s is not a vector of singular values for this shape, or noise is not a number above 0.
+        If s is not a vector of singular values for this shape, or noise is not a number above 0; if τ is beyond the
+        range of float64.
 
     References
     ----------

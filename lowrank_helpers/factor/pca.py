@@ -281,8 +281,7 @@ def _data(X: ArrayLike, function: str) -> Array:
 
 
 def _variances_in_range(A: Array, function: str) -> None:
-    limits = np.finfo(A.dtype)
-    low, high = float(limits.tiny**0.5 / limits.eps), float(limits.max**0.5 * limits.eps)
+    low, high = _checks.square_limits(A.dtype)
     largest = float(np.abs(A).max())
     if largest > 0 and not low < largest < high:
         raise ValueError(

@@ -77,7 +77,8 @@ def singular_value_threshold(A: ArrayLike, level: float) -> NDArray[Any]:
     Raises
     ------
     TypeError, ValueError
-        If A is not a dense real matrix with finite entries, or level is not a number from 0.
+        If A is not a dense real matrix with finite entries, or level is not a number from 0; if an entry of the
+        result is beyond the range of the dtype.
 
     References
     ----------

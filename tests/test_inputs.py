@@ -78,7 +78,7 @@ ARRAYS = {
     "subclass": lambda x: x.view(Subclass),
 }
 WHOLE = ARRAYS | {"int32": lambda x: x.astype(np.int32), "uint8": lambda x: x.astype(np.uint8)}
-PIXELS = {key: ARRAYS[key] for key in ARRAYS.keys() - {"list", "DataFrame", "big-endian"}}
+PIXELS = {key: make for key, make in ARRAYS.items() if key not in ("list", "DataFrame", "big-endian")}
 TENSORS = {
     "column order": lambda x: x.clone().mT.contiguous().mT if x.ndim > 1 else x,
     "strided": lambda x: x.repeat_interleave(2, dim=-1)[..., ::2],

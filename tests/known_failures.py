@@ -22,7 +22,6 @@ KNOWN: dict[str, str] = {
             "scale: lsa; a, float32",
         ],
         "digits are lost far from 1": [
-            "scale: nmf; a, float64",
             "scale: nmf; a, float32",
             "scale: nmf, kullback-leibler; a, float64",
             "scale: nmf, kullback-leibler; a, float32",

@@ -12,6 +12,7 @@ not promised. `tests/test_determinism.py` asks all functions for the same bits a
 kind of array into every slot.
 """
 
+import atexit
 import copy
 import dataclasses
 import inspect
@@ -432,6 +433,7 @@ ARRAYS = [
 
 TEXT = b"to be or not to be, that is the question; "
 FOLDERS = tempfile.TemporaryDirectory()
+atexit.register(FOLDERS.cleanup)
 NUMBERS = itertools.count()
 LINEAR = torch.nn.Linear(4, 5)
 PLAIN = training.GPT(training.GPTConfig(context=8, width=16, heads=2, layers=1, hidden=24))

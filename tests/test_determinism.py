@@ -6,6 +6,7 @@ singular values tie, Krylov spaces run out, and libraries begin to draw random v
 
 import dataclasses
 import hashlib
+import itertools
 import json
 import os
 import subprocess
@@ -20,7 +21,7 @@ import pytest
 import scipy.sparse
 import torch
 
-from tests.functions import ROWS
+from tests.functions import ROWS, Row, matrix
 from tests.known_failures import case
 
 ROOT = Path(__file__).parent.parent
@@ -114,6 +115,20 @@ def elsewhere():
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, env=os.environ)
     assert done.returncode == 0, done.stderr[-3000:]
     return json.loads(done.stdout)
+
+
+def entropy(A):
+    return np.random.default_rng().random()
+
+
+def counting(A, calls=itertools.count()):  # noqa: B008
+    return next(calls)
+
+
+@pytest.mark.parametrize("function", [entropy, counting])
+def test_what_depends_on_chance_or_on_earlier_calls_is_found(function):
+    row = Row(function, None, {"A": matrix(np.eye(3))})
+    assert different(digests(row), digests(row))
 
 
 @pytest.mark.parametrize("row", CASES)

@@ -15,7 +15,7 @@ import scipy.sparse
 import torch
 
 from lowrank_helpers import datasets, svd
-from tests.functions import ROWS, Result, changed
+from tests.functions import ROWS, Result, Row, changed, matrix
 from tests.known_failures import case
 from tests.margins import close
 
@@ -259,6 +259,29 @@ def test_accepted_the_answer_is_that_of_the_plain_array(row, name, make):
             assert found[part].dtype == value.dtype, part
         if not isinstance(value, str):
             assert close(plain(found[part]), plain(value), atol=1e-8 * max(1.0, np.abs(plain(value)).max(initial=0)))
+
+
+def changing(A):
+    A[0, 0] += 1
+    return A.sum()
+
+
+def keeping(A):
+    return np.asarray(A)[:1]
+
+
+def guessing(A):
+    return np.asarray(A).ravel(order="K")  # the order of the memory
+
+
+@pytest.mark.parametrize(
+    ("function", "make"),
+    [(changing, np.copy), (keeping, np.copy), (keeping, Arraylike), (guessing, np.asfortranarray)],
+)
+def test_a_change_a_view_and_another_answer_are_found(function, make):
+    row = Row(function, None, {"A": matrix(np.arange(6.0).reshape(2, 3))})
+    with pytest.raises(AssertionError):
+        test_accepted_the_answer_is_that_of_the_plain_array(row, "A", make)
 
 
 @pytest.mark.parametrize(("row", "name", "make"), REFUSED)

@@ -22,11 +22,13 @@ from lowrank_helpers.completion import (
 from lowrank_helpers.factor.optimal import optimal_rank, optimal_threshold
 from lowrank_helpers.factor.robust import singular_value_threshold
 from lowrank_helpers.randomized import block_krylov_svd, randomized_svd
-from tests.functions import ROWS, Scalar, changed
+from tests.functions import ROWS, Row, Scalar, changed, matrix
 from tests.known_failures import case
 from tests.margins import close
 
 DTYPES = {"float64": np.float64, "float32": np.float32}
+RNG = np.random.default_rng(70)
+A, M = RNG.standard_normal((7, 4)), RNG.standard_normal((7, 2))
 STEPS = 15  # exponents between the smallest and the largest that the input has room for
 
 
@@ -110,7 +112,8 @@ def test_scaled_input_scaled_answer_or_one_clear_error(row, letter, dtype):
     least, most = range_of_exponents(row, letter, dtype)
     powers = [abs(degree(unit, letter)) for unit in [*(unit for _, unit in leaves(row)), *units(row).values()]]
     middle = np.finfo(dtype).maxexp // (4 * max(powers))
-    for k in np.unique(np.linspace(least, most, STEPS).astype(int)).tolist():
+    even = 2 * (np.linspace(least, most, STEPS) / 2).astype(int)  # some factors go with the root of the input
+    for k in np.unique([least, *even, most]).tolist():
         try:
             found = row.read(row.function(**scaled(row, letter, k, dtype)))
         except ValueError as error:
@@ -123,10 +126,26 @@ def test_scaled_input_scaled_answer_or_one_clear_error(row, letter, dtype):
                 assert same(found[part], expected[part], unit, letter, k, eps), (k, part, found[part])
 
 
-# --------------------------------------------------------------------------------------- cases that no unit describes
+def squared(A):
+    return float((A**2).sum())
 
-RNG = np.random.default_rng(70)
-A, M = RNG.standard_normal((7, 4)), RNG.standard_normal((7, 2))
+
+WRONG = {
+    "overflow": lambda A: np.sqrt(np.square(A).sum()),
+    "underflow": lambda A: min(squared(A / np.abs(A).max()), 1e300 * np.abs(A).max()) ** 0.5 * np.abs(A).max(),
+    "a size of its own": lambda A: np.abs(A).max() + 1e-9,
+    "another degree": squared,
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_a_norm_that_is_not_homogeneous_is_rejected(name):
+    row = Row(WRONG[name], "a", {"A": matrix(A, "a")})
+    with pytest.raises((AssertionError, RuntimeWarning)):
+        test_scaled_input_scaled_answer_or_one_clear_error(row, "a", np.float64)
+
+
+# --------------------------------------------------------------------------------------- cases that no unit describes
 
 
 @pytest.mark.parametrize("dtype", [np.float64, np.float32], ids=["float64", "float32"])

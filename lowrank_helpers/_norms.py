@@ -46,11 +46,12 @@ def vector_norm(x: ArrayLike, p: float = 2) -> float:
 
 
 def _p_norm(x: Array, p: float, function: str) -> float:
-    k = _checks.exponent(x)
-    size = np.ldexp(np.abs(x).ravel().astype(np.float64), -k)  # p may be above the range of float32
-    if p == math.inf or not size.any():
-        return _norm(float(size.max()), k, function)
-    return _norm(float(np.sum(size**p)) ** (1 / p), k, function)
+    size = np.abs(x).ravel().astype(np.float64)  # p may be above the range of float32
+    largest = float(size.max())
+    if largest == 0 or p == math.inf:
+        return largest
+    total = float(((size / largest) ** p).sum())
+    return _norm(largest * total ** (1 / p), 0, function)
 
 
 def frobenius_norm(A: ArrayLike) -> float:

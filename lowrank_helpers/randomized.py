@@ -200,15 +200,15 @@ def block_krylov_svd(
             f"block_krylov_svd: steps times block must be at least rank = {r}; got {t} · {b} = {t * b}. "
             f"Pass steps={math.ceil(r / b)} or more."
         )
-    return krylov_factors(products, r, b, t, _checks.generator(rng, "block_krylov_svd"))
+    return _krylov_factors(products, r, b, t, _checks.generator(rng, "block_krylov_svd"))
 
 
-def krylov_factors(A: Products, rank: int, block: int, steps: int, rng: np.random.Generator) -> SVDFactors[Any]:
+def _krylov_factors(A: Products, rank: int, block: int, steps: int, rng: np.random.Generator) -> SVDFactors[Any]:
     """Collect the orthonormal basis P of the Krylov space and T = Aᵀ P, block by block; the factors are T's."""
     m, n = A.shape
     if m > n:
         wide = Products((n, m), A.dtype, A.transposed_times, A.times)
-        U, s, Vt = krylov_factors(wide, rank, block, steps, rng)
+        U, s, Vt = _krylov_factors(wide, rank, block, steps, rng)
         return SVDFactors(np.ascontiguousarray(Vt.T), s, np.ascontiguousarray(U.T))
     room = min(steps * block, m + block)
     P, T = (np.empty((length, room), dtype=A.dtype, order="F") for length in (m, n))
@@ -296,8 +296,7 @@ def estimate_error(A: Matrix, Q: ArrayLike, *, probes: int = 10, power_iteration
             "Pass np.linalg.qr(Q)[0]."
         )
     X = generator.standard_normal((products.shape[1], count), dtype=products.dtype)
-    Y = products.times(X)
-    Y, lengths = _unit(Y - Q @ (Q.T @ Y))
+    Y, lengths = _residual(products, Q, X)
     size = lengths.max()
     if size == 0:
         return 0.0
@@ -305,12 +304,21 @@ def estimate_error(A: Matrix, Q: ArrayLike, *, probes: int = 10, power_iteration
     for _ in range(q):
         X, lengths = _unit(products.transposed_times(Y))
         grown *= lengths / size
-        Y = products.times(X)
-        Y, lengths = _unit(Y - Q @ (Q.T @ Y))
+        Y, lengths = _residual(products, Q, X)
         grown *= lengths / size
     with np.errstate(over="ignore"):
         bound = size * (10 * math.sqrt(2 / math.pi) * grown.max()) ** (1 / (2 * q + 1))
     return float(_checks.in_range(bound, "estimate_error", "the bound"))
+
+
+def _residual(A: Products, Q: Array, X: Array) -> tuple[Array, NDArray[np.float64]]:
+    """Return the columns of (I − Q Qᵀ) A X at length 1, or zeros, and their lengths."""
+    Y = A.times(X)
+    k = _checks.exponent(Y)
+    Y = np.ldexp(Y, -k)
+    Y, lengths = _unit(Y - Q @ (Q.T @ Y))
+    with np.errstate(over="ignore"):
+        return Y, np.ldexp(lengths, k)
 
 
 def _unit(Y: Array) -> tuple[Array, NDArray[np.float64]]:
@@ -319,8 +327,8 @@ def _unit(Y: Array) -> tuple[Array, NDArray[np.float64]]:
     Y = np.divide(Y, largest, out=np.zeros_like(Y), where=largest > 0)
     lengths = np.linalg.norm(Y, axis=0)
     with np.errstate(over="ignore"):
-        lengths_of_all = largest * lengths.astype(np.float64)
-    return np.divide(Y, lengths, out=Y, where=lengths > 0), lengths_of_all
+        whole = largest * lengths.astype(np.float64)
+    return np.divide(Y, lengths, out=Y, where=lengths > 0), whole
 
 
 def _factors(Q: Array, T: Array, rank: int, rng: np.random.Generator) -> SVDFactors[Any]:

@@ -121,7 +121,9 @@ def parts(answer) -> dict[str, Any]:
         return {"table": biases + answer.W @ answer.H, "objective": answer.objective, "converged": answer.converged}
     if isinstance(answer, completion.BayesianCompletion):
         biases = answer.mean + answer.row_bias[:, :, None] + answer.column_bias[:, None]
-        return {"tables": biases + answer.W @ answer.H, "noise": answer.noise, "residual": answer.residual}
+        with np.errstate(over="ignore"):  # a draw may lie above a table that ends at the range
+            tables = biases + answer.W @ answer.H
+        return {"tables": tables, "noise": answer.noise, "residual": answer.residual}
     if isinstance(answer, factor.NMFResult):
         return {"product": answer.W @ answer.H} | {
             name: getattr(answer, name) for name in ("objective", "stationarity", "converged")

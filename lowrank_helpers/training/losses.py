@@ -48,6 +48,12 @@ def chunked_cross_entropy(hidden: Tensor, weight: Tensor, targets: Tensor) -> Te
     >>> f"{chunked_cross_entropy(hidden, weight, targets):.4f}"  # log 256
     '5.5452'
     """
+    for name, value in (("hidden", hidden), ("weight", weight), ("targets", targets)):
+        if not isinstance(value, Tensor):
+            raise TypeError(
+                f"chunked_cross_entropy: {name} must be a tensor; got {type(value).__name__}. "
+                f"Pass torch.as_tensor({name})."
+            )
     if hidden.ndim != 2 or not len(hidden):
         raise ValueError(
             f"chunked_cross_entropy: hidden must be a matrix with at least one row; got shape {tuple(hidden.shape)}. "

@@ -142,3 +142,12 @@ def test_a_function_is_judged_by_the_claims_that_need_it():
     assert [label for label, _ in claims[13, "solve_rows"]] == ["thm-als-step"]
     assert [label for label, _ in claims[11, "quotient"]] == ["thm-mu-monotone"]  # by way of frobenius_step
     assert (6, "unfold") not in claims
+
+
+@pytest.mark.parametrize("key", mutate.EQUIVALENT, ids=str)
+def test_what_is_excused_exists(key):
+    chapter, name, *change = key
+    [function] = [s.node for s in definitions.functions(chapter) if s.node.name == name]
+    made = mutate.mutants(chapter, function)
+    assert made and set(change) <= {m.change for m in made}
+    assert mutate.EQUIVALENT[key]

@@ -224,7 +224,8 @@ def weyl(code, A, B):
     ]
     r = rank_of(B)
     low = [pad(c, i + r) - a[i - 1] for i in range(1, p + 1)]
-    if certified(A + B, (1 + 1e-9) * b[0]) > rank_of(A) or certified(A, 1e-9) != rank_of(A):
+    certain, all_of_it = certified(A + B, (1 + 1e-9) * b[0]), certified(A, 1e-9)
+    if certain > rank_of(A) or all_of_it != rank_of(A):
         return False
     return within([*two, *(np.abs(c - a) - b[0]), *low], slack)
 

@@ -70,7 +70,8 @@ def householder_qr(A: ArrayLike) -> QR[Any]:
     Raises
     ------
     TypeError, ValueError
-        If A is not a dense real matrix, or is empty, or has NaN or infinite entries.
+        If A is not a dense real matrix, or is empty, or has NaN or infinite entries, or R is above the range of its
+        dtype.
 
     References
     ----------
@@ -85,7 +86,10 @@ def householder_qr(A: ArrayLike) -> QR[Any]:
     [[5. 3.]
      [0. 1.]]
     """
-    Q, R, _ = _householder(_checks.matrix(A, "householder_qr"), pivoting=False)
+    A = _checks.matrix(A, "householder_qr")
+    with np.errstate(over="ignore", invalid="ignore"):
+        Q, R, _ = _householder(A, pivoting=False)
+    _checks.in_range(R, "householder_qr", "R")
     signs = np.where(np.diag(R) < 0, -1, 1).astype(R.dtype)
     return QR(Q * signs + 0, R * signs[:, None] + 0)  # + 0 turns −0 into 0
 
@@ -143,7 +147,8 @@ def lu(A: ArrayLike) -> LU[Any]:
     Raises
     ------
     TypeError, ValueError
-        If A is not a dense real square matrix, or is empty, or has NaN or infinite entries.
+        If A is not a dense real square matrix, or is empty, or has NaN or infinite entries, or U is above the range of
+        its dtype.
 
     References
     ----------
@@ -157,6 +162,13 @@ def lu(A: ArrayLike) -> LU[Any]:
     ([1, 0], [[4.0, 6.0], [0.0, 2.0]])
     """
     U = _checks.square(A, "lu").copy()
+    with np.errstate(over="ignore", invalid="ignore"):
+        L, perm = _eliminated(U)
+    return LU(perm, L, _checks.in_range(U, "lu", "U"))
+
+
+def _eliminated(U: Array) -> tuple[Array, NDArray[np.intp]]:
+    """Turn a square matrix into its U, in place; return L and perm."""
     n = len(U)
     L, perm = np.eye(n, dtype=U.dtype), np.arange(n)
     for k in range(n):
@@ -168,7 +180,7 @@ def lu(A: ArrayLike) -> LU[Any]:
             L[k + 1 :, k] = U[k + 1 :, k] / U[k, k]
             U[k + 1 :, k + 1 :] -= np.outer(L[k + 1 :, k], U[k, k + 1 :])
             U[k + 1 :, k] = 0
-    return LU(perm, L, U)
+    return L, perm
 
 
 @overload
@@ -212,7 +224,8 @@ def cholesky(A: ArrayLike) -> NDArray[Any]:
     A = _symmetric(A, "cholesky")
     L = np.zeros_like(A)
     for k in range(len(A)):
-        column = A[k:, k] - L[k:, :k] @ L[k, :k]
+        with np.errstate(over="ignore"):  # the pivot is then −∞
+            column = A[k:, k] - L[k:, :k] @ L[k, :k]
         pivot = column[0]
         if pivot <= 0:
             raise ValueError(
@@ -226,7 +239,8 @@ def cholesky(A: ArrayLike) -> NDArray[Any]:
 def _symmetric(A: ArrayLike, function: str) -> Array:
     """Read a square matrix that is symmetric to rounding."""
     A = _checks.square(A, function)
-    gap = np.abs(A - A.T)
+    with np.errstate(over="ignore"):
+        gap = np.abs(A - A.T)
     if gap.max() > 10 * len(A) * np.finfo(A.dtype).eps * np.abs(A).max():
         i, j = (int(k) for k in np.unravel_index(int(gap.argmax()), gap.shape))
         raise ValueError(

@@ -109,6 +109,7 @@ def truncated_svd(A: ArrayLike, rank: int) -> SVDFactors[Any]:
     A = _checks.matrix(A, "truncated_svd")
     r = _checks.rank(rank, A.shape, "truncated_svd")
     U, s, Vt = scipy.linalg.svd(A, full_matrices=False)
+    _checks.in_range(s, "truncated_svd", "s")
     return SVDFactors(U[:, :r].copy(), s[:r].copy(), Vt[:r].copy())
 
 

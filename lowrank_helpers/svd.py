@@ -91,7 +91,8 @@ def truncated_svd(A: ArrayLike, rank: int) -> SVDFactors[Any]:
     Raises
     ------
     TypeError, ValueError
-        If A is not a dense real matrix, or is empty, or has NaN or infinite entries, or rank is out of bounds.
+        If A is not a dense real matrix, or is empty, or has NaN or infinite entries, or rank is out of bounds, or a
+        singular value is above the range of the dtype of A.
 
     References
     ----------

@@ -229,6 +229,26 @@ def test_a_norm_may_be_above_the_range_of_the_entries(name):
         NORMS[name](np.full((5, 5), 1.7e308))
 
 
+TOP = {
+    "householder_qr": (factorizations.householder_qr, "R"),
+    "truncated_svd": (lambda A: svd.truncated_svd(A, 1), "s"),
+    "lu": (factorizations.lu, "U"),
+}
+
+
+@pytest.mark.parametrize("name", TOP)
+@pytest.mark.parametrize("entry", [3e38, 1.7e308])
+def test_factors_above_the_range_of_the_entries_say_so(name, entry):
+    """Each has an entry of √2 or 2 times the largest of the matrix; an eighth fits, with all that is on the way."""
+    function, factor = TOP[name]
+    largest = np.array([[entry, entry], [-entry, entry]], dtype=np.float32 if entry < 1e300 else np.float64)
+    with pytest.raises(ValueError, match=f"^{name}: {factor} must be within the range of {largest.dtype}"):
+        function(largest)
+    for found, unit in zip(function(largest / 8), function(largest / largest[0, 0]), strict=True):
+        size = np.abs(found).max() / np.abs(unit).max()
+        assert close(found / size, unit, atol=1e-5)
+
+
 def test_options_above_the_range_of_float32_mean_what_they_say():
     A32, s32 = A.astype(np.float32), np.array([3.0, 2.0, 1.0], dtype=np.float32)
     assert not singular_value_threshold(A32, 1e39).any() and not singular_value_threshold(1e-300 * A, 1e300).any()

@@ -401,7 +401,7 @@ def compress_kv(W_K: Tensor, W_V: Tensor, rank: int, *, X: Tensor | None = None)
     Raises
     ------
     TypeError, ValueError
-        The shapes do not fit, an entry is NaN or infinite, or the rank is out of bounds.
+        The shapes do not fit, the rank is out of bounds, an entry is not finite, or W_DKV is out of the dtype's range.
 
     Examples
     --------

@@ -1,8 +1,8 @@
 """QR, LU and Cholesky from scratch, and the triangular solves that put them to work.
 
 All functions take real, dense, finite arrays and leave them as they are. ``float32`` stays ``float32``; integers
-and booleans are computed in ``float64``. Nothing here calls LAPACK: for large matrices ``scipy.linalg`` does the
-same jobs many times faster.
+and booleans are computed in ``float64``; what the dtype of a result cannot hold is a ValueError. Nothing here calls
+LAPACK: for large matrices ``scipy.linalg`` does the same jobs many times faster.
 """
 
 from typing import Any, Generic, NamedTuple, overload

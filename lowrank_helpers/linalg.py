@@ -1,8 +1,9 @@
 """Norms, rank, the pseudo-inverse and least squares.
 
 All functions take real, dense, finite arrays and leave them as they are. ``float32`` stays ``float32``; integers
-and booleans are computed in ``float64``. Norms are Python floats. The norms that need singular values, and
-`numerical_rank`, take them from LAPACK through ``scipy.linalg.svdvals``; the rest is computed here from scratch.
+and booleans are computed in ``float64``; what the dtype of a result cannot hold is a ValueError. Norms are Python
+floats. The norms that need singular values, and `numerical_rank`, take them from LAPACK through
+``scipy.linalg.svdvals``; the rest is computed here from scratch.
 """
 
 import math

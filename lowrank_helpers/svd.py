@@ -1,8 +1,9 @@
 """The singular value decomposition: by hand, from scratch, truncated, and read.
 
 All functions take real, dense, finite arrays and leave them as they are. ``float32`` stays ``float32``; integers
-and booleans become ``float64``. Vt is Vᵀ: its first r *rows* belong to the first r singular values.
-`truncated_svd`, `schatten_norm` and `ky_fan_norm` call LAPACK through scipy; the rest is computed from scratch.
+and booleans become ``float64``; what the dtype of a result cannot hold is a ValueError. Vt is Vᵀ: its first r
+*rows* belong to the first r singular values. `truncated_svd`, `schatten_norm` and `ky_fan_norm` call LAPACK through
+scipy; the rest is computed from scratch.
 """
 
 import math

@@ -77,8 +77,8 @@ def singular_value_threshold(A: ArrayLike, level: float) -> NDArray[Any]:
     Raises
     ------
     TypeError, ValueError
-        If A is not a dense real matrix with finite entries, or level is not a number from 0; if an entry of the
-        result is beyond the range of the dtype.
+        If A is not a dense real matrix with finite entries, or level is not a number from 0, or the result is out of
+        the range of its dtype.
 
     References
     ----------
@@ -161,7 +161,8 @@ def robust_pca(
     Raises
     ------
     TypeError, ValueError
-        If A is not a dense real matrix with finite entries, or an option is out of bounds.
+        If A is not a dense real matrix with finite entries, or an option is out of bounds, or the result out of the
+        range of its dtype.
 
     Warns
     -----

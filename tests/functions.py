@@ -120,9 +120,12 @@ def parts(answer) -> dict[str, Any]:
         biases = answer.mean + answer.row_bias[:, None] + answer.column_bias
         return {"table": biases + answer.W @ answer.H, "objective": answer.objective, "converged": answer.converged}
     if isinstance(answer, completion.BayesianCompletion):
-        biases = answer.mean + answer.row_bias[:, :, None] + answer.column_bias[:, None]
-        with np.errstate(over="ignore"):  # a draw may lie above a table that ends at the range
-            tables = biases + answer.W @ answer.H
+        mean, row_bias, column_bias, W = (
+            part / 4 for part in (answer.mean, answer.row_bias, answer.column_bias, answer.W)
+        )
+        quarter = mean + row_bias[:, :, None] + column_bias[:, None] + W @ answer.H
+        with np.errstate(over="ignore"):  # a draw may lie above a table that ends at the range, and no part of its sum
+            tables = 4 * quarter
         return {"tables": tables, "noise": answer.noise, "residual": answer.residual}
     if isinstance(answer, factor.NMFResult):
         return {"product": answer.W @ answer.H} | {

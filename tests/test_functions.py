@@ -9,9 +9,7 @@ from pathlib import Path
 import pytest
 
 import lowrank_helpers
-from tests import test_determinism, test_inputs, test_scale
 from tests.functions import EXCEPTIONS, ROWS
-from tests.known_failures import KNOWN
 
 FOLDER = Path(lowrank_helpers.__file__).parent
 MODULES = sorted(
@@ -70,9 +68,3 @@ def test_the_call_is_right_and_every_part_of_the_answer_has_a_unit(row):
     if row.answer is not None:
         units = {"": row.answer} if isinstance(row.answer, str) else row.answer
         assert row.read(answer).keys() == units.keys()
-
-
-def test_every_known_failure_names_a_case():
-    lists = (test_scale.CASES, test_scale.OPTIONS, test_determinism.CASES, test_inputs.CASES)
-    cases = {case.id for cases in lists for case in cases}
-    assert KNOWN.keys() - cases == set()

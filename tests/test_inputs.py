@@ -16,7 +16,6 @@ import torch
 
 from lowrank_helpers import datasets, svd
 from tests.functions import ROWS, Result, Row, changed, matrix
-from tests.known_failures import case
 from tests.margins import close
 
 FORMATS = ("coo", "csr", "csc", "bsr", "dia", "lil", "dok")
@@ -219,12 +218,12 @@ def answer_of(row):
 
 SLOTS = [(row, name, slot) for row in ROWS for name, slot in row.slots]
 ACCEPTED = [
-    case(row, name, make, id=f"inputs: {row.id}; {name}, {kind}")
+    pytest.param(row, name, make, id=f"inputs: {row.id}; {name}, {kind}")
     for row, name, slot in SLOTS
     for kind, make in kinds(slot)[0].items()
 ]
 REFUSED = [
-    case(row, name, make, id=f"inputs: {row.id}; {name}, {kind}")
+    pytest.param(row, name, make, id=f"inputs: {row.id}; {name}, {kind}")
     for row, name, slot in SLOTS
     for kind, make in kinds(slot)[1].items()
 ]
@@ -234,9 +233,9 @@ OF_FLOATS = [
     if any(slot.rule not in ("places", "image", "tensor") for _, slot in row.slots)
     and row.function is not datasets.with_spectrum  # float64 always
 ]
-SINGLE = [case(row, id=f"inputs: {row.id}; float32") for row in OF_FLOATS]
+SINGLE = [pytest.param(row, id=f"inputs: {row.id}; float32") for row in OF_FLOATS]
 INTEGERS = [
-    case(row, dtype, id=f"inputs: {row.id}; {dtype.__name__}")
+    pytest.param(row, dtype, id=f"inputs: {row.id}; {dtype.__name__}")
     for row in OF_FLOATS
     for dtype in (np.int64, np.int8)
     if not any(slot.rule in ("orthonormal", "table") for _, slot in row.slots)  # NaN is no integer

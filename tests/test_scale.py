@@ -23,7 +23,6 @@ from lowrank_helpers.factor.optimal import optimal_rank, optimal_threshold
 from lowrank_helpers.factor.robust import singular_value_threshold
 from lowrank_helpers.randomized import block_krylov_svd, randomized_svd
 from tests.functions import ROWS, Row, Scalar, changed, matrix
-from tests.known_failures import case
 from tests.margins import close
 
 DTYPES = {"float64": np.float64, "float32": np.float32}
@@ -95,12 +94,12 @@ def same(found, expected, unit, letter, k, eps):
     kind = np.finfo(found.dtype) if found.dtype.kind == "f" else np.finfo(float)
     rounding = 200 * eps * np.abs(expected).max(initial=0) + 32 * np.ldexp(float(kind.smallest_subnormal), shift)
     with np.errstate(over="ignore"):  # what has to be infinite: draws above a table that ends at the range
-        expected = np.where(np.abs(np.ldexp(expected, -shift)) > kind.max, np.sign(expected) * np.inf, expected)
+        expected = np.where(np.abs(np.ldexp(expected, -shift)) > kind.max, np.copysign(np.inf, expected), expected)
     return close(np.ldexp(found.astype(float), shift), expected, atol=rounding)
 
 
 CASES = [
-    case(row, letter, DTYPES[name], id=f"scale: {row.id}; {letter}, {name}")
+    pytest.param(row, letter, DTYPES[name], id=f"scale: {row.id}; {letter}, {name}")
     for row in ROWS
     if row.answer is not None
     for letter in letters(row)
@@ -170,7 +169,7 @@ def test_tikhonov_far_beyond_the_range_of_float32_says_nothing_false():
 
 LARGE = 1e80  # no float32
 OPTIONS = [
-    case(row, id=f"option: {row.id}")
+    pytest.param(row, id=f"option: {row.id}")
     for row in ROWS
     if row.answer is not None and any(isinstance(argument, Scalar) for argument in row.arguments.values())
 ]

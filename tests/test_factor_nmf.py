@@ -273,7 +273,7 @@ def test_an_interruption_returns_what_there_is(monkeypatch):
     monkeypatch.setattr(module, "hals", interrupted)
     A = table()
     W, H = start(A, 3)
-    found = nmf(A, 3, init=(W, H))
+    found = nmf(A / (2 * A.max()), 3, init=(W, H))  # its entries are in [0, 1/2], where none is scaled
     assert not found.converged and found.objective.tolist() == [5, 4]
     assert close(found.W @ found.H, 2 * W @ H, rtol=1e-13)
 

@@ -58,7 +58,7 @@ MAY_IMPORT = {
     "factor.nmf": "_checks factor._nmf_hals factor._nmf_multiplicative factor._nmf_start",
     "factor._nmf_hals": "_checks",
     "factor._nmf_multiplicative": "_checks factor._nmf_hals",
-    "factor._nmf_start": "_checks",
+    "factor._nmf_start": "_checks randomized",
     "completion": "completion.*",
     "completion._observations": "_checks",
     "completion.results": "_checks completion._observations",

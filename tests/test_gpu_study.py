@@ -619,7 +619,7 @@ class Allocator(TorchDispatchMode):
         return made
 
     def count(self, storage):
-        if storage not in self.seen:
+        if storage.device.type != "meta" and storage not in self.seen:
             self.seen[storage] = size = storage.nbytes()
             self.held += size
             self.peak = max(self.peak, self.held)

@@ -23,6 +23,8 @@ import torch
 
 from tests.functions import ROWS, Row, matrix
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parent.parent
 
 

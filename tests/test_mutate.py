@@ -9,6 +9,8 @@ import pytest
 from tests.claims import Claim
 from tools import definitions, ledger, mutate
 
+pytestmark = pytest.mark.slow
+
 FUNCTION = """
 def f(A, b, k=1):
     x = A.T @ b - 2.5 * b[0]

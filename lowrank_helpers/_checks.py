@@ -7,9 +7,11 @@ and no argument is changed: what comes back is a plain ``float32`` or ``float64`
 
 import math
 import operator
+import os
 import sys
 from collections.abc import Sequence
 from numbers import Real
+from pathlib import Path
 from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
@@ -26,8 +28,8 @@ Float64: TypeAlias = _Exact | Sequence[_Exact] | Sequence[float] | Sequence[Sequ
 Seed: TypeAlias = int | np.random.Generator | None  # what `generator` reads
 
 
-def _real_array(value: object, function: str, name: str, *, empty: bool = False) -> Array:
-    """Read a finite real array of any dimension: dense, float32 or float64 in the end; ``empty`` allows no entry."""
+def array(value: object, function: str, name: str) -> NDArray[Any]:
+    """Read a dense array of any dimension and dtype."""
     if isinstance(value, np.ma.MaskedArray):
         raise TypeError(
             f"{function}: {name} must be a plain array; got a masked array, whose mask would be lost. "
@@ -43,7 +45,7 @@ def _real_array(value: object, function: str, name: str, *, empty: bool = False)
             f"{function}: {name} must be dense; got a sparse {type(value).__name__}. Pass {name}.toarray()."
         )
     try:
-        array: NDArray[Any] = np.asarray(value)
+        read: NDArray[Any] = np.asarray(value)
     except (TypeError, ValueError, RuntimeError) as error:
         if hasattr(value, "detach"):
             raise TypeError(
@@ -54,7 +56,12 @@ def _real_array(value: object, function: str, name: str, *, empty: bool = False)
             f"{function}: {name} must be a rectangular array of numbers; got a {type(value).__name__} that numpy "
             "cannot read as one. Make all rows equally long."
         ) from None
-    real = _real_dtype(array, function, name)
+    return read
+
+
+def real_array(value: object, function: str, name: str, *, empty: bool = False) -> Array:
+    """Read a finite real array of any dimension: dense, float32 or float64 in the end; ``empty`` allows no entry."""
+    real = _real_dtype(array(value, function, name), function, name)
     if real.size == 0 and not empty:
         raise ValueError(f"{function}: {name} must not be empty; got shape {real.shape}. Pass at least one entry.")
     _finite(real, function, name)
@@ -140,38 +147,37 @@ def in_range(array: NDArray[F], function: str, name: str) -> NDArray[F]:
 
 def matrix(value: object, function: str, name: str = "A", *, empty: bool = False) -> Array:
     """Read a finite real matrix: two dimensions, and unless ``empty`` at least one row and one column."""
-    array = _real_array(value, function, name, empty=empty)
-    if array.ndim != 2:
+    read = real_array(value, function, name, empty=empty)
+    if read.ndim != 2:
         step = {
             1: f"For one column pass np.reshape({name}, (-1, 1)), for one row np.reshape({name}, (1, -1)).",
             0: f"For one number pass [[{name}]].",
-        }.get(array.ndim, "Pass one matrix at a time.")
+        }.get(read.ndim, "Pass one matrix at a time.")
         raise ValueError(
-            f"{function}: {name} must be a matrix, with 2 dimensions; got {array.ndim} (shape {array.shape}). {step}"
+            f"{function}: {name} must be a matrix, with 2 dimensions; got {read.ndim} (shape {read.shape}). {step}"
         )
-    return array
+    return read
 
 
 def square(value: object, function: str, name: str = "A") -> Array:
     """Read a finite real square matrix."""
-    array = matrix(value, function, name)
-    if array.shape[0] != array.shape[1]:
+    A = matrix(value, function, name)
+    if A.shape[0] != A.shape[1]:
         raise ValueError(
-            f"{function}: {name} must be square; got shape {array.shape}. "
-            "For a system that is not square use linalg.lstsq."
+            f"{function}: {name} must be square; got shape {A.shape}. For a system that is not square use linalg.lstsq."
         )
-    return array
+    return A
 
 
 def vector(value: object, function: str, name: str = "x") -> Array:
     """Read a finite real vector: one dimension, at least one entry."""
-    array = _real_array(value, function, name)
-    if array.ndim != 1:
+    x = real_array(value, function, name)
+    if x.ndim != 1:
         raise ValueError(
-            f"{function}: {name} must be a vector, with 1 dimension; got {array.ndim} "
-            f"(shape {array.shape}). Pass np.ravel({name}) if its entries are one vector."
+            f"{function}: {name} must be a vector, with 1 dimension; got {x.ndim} "
+            f"(shape {x.shape}). Pass np.ravel({name}) if its entries are one vector."
         )
-    return array
+    return x
 
 
 def singular_values(value: object, function: str, name: str = "s") -> Array:
@@ -194,16 +200,34 @@ def singular_values(value: object, function: str, name: str = "s") -> Array:
 
 def right_hand_side(value: object, rows: int, function: str, name: str, of: str = "A") -> Array:
     """Read a vector of ``rows`` entries or a matrix of ``rows`` rows."""
-    array = _real_array(value, function, name)
-    if array.ndim not in (1, 2):
+    b = real_array(value, function, name)
+    if b.ndim not in (1, 2):
         raise ValueError(
-            f"{function}: {name} must be a vector or a matrix; got {array.ndim} dimensions "
-            f"(shape {array.shape}). Put several right-hand sides side by side as columns."
+            f"{function}: {name} must be a vector or a matrix; got {b.ndim} dimensions "
+            f"(shape {b.shape}). Put several right-hand sides side by side as columns."
         )
-    if array.shape[0] != rows:
-        step = f"Transpose {name}." if array.shape[-1] == rows else "Make their numbers of rows equal."
-        raise ValueError(f"{function}: {name} must have as many rows as {of}, {rows}; got shape {array.shape}. {step}")
-    return array
+    if b.shape[0] != rows:
+        step = f"Transpose {name}." if b.shape[-1] == rows else "Make their numbers of rows equal."
+        raise ValueError(f"{function}: {name} must have as many rows as {of}, {rows}; got shape {b.shape}. {step}")
+    return b
+
+
+def image(value: object, function: str, name: str = "image", *, color: bool = False) -> NDArray[np.uint8]:
+    """Read an 8-bit picture of shape (m, n, 3), or, unless it must be in ``color``, (m, n)."""
+    pixels = array(value, function, name)
+    if pixels.dtype != np.uint8:
+        raise TypeError(
+            f"{function}: {name} must be uint8, from 0 to 255; got {pixels.dtype}. "
+            f"Scale to 0 … 255, then np.clip(np.round({name}), 0, 255).astype(np.uint8)."
+        )
+    in_color = pixels.ndim == 3 and pixels.shape[2] == 3
+    if pixels.size == 0 or not (in_color or (pixels.ndim == 2 and not color)):
+        rule = "(m, n, 3), red, green, blue" if color else "(m, n) or (m, n, 3), and a pixel"
+        step = f"a picture that is grey already needs {name} / 255" if color else "leave out what is no colour"
+        raise ValueError(
+            f"{function}: {name} must have shape {rule}; got {pixels.shape}. Put the channels last; {step}."
+        )
+    return pixels
 
 
 def integer(
@@ -282,6 +306,22 @@ def choice(value: object, options: Sequence[str], function: str, name: str) -> s
         error = ValueError if isinstance(value, str) else TypeError
         raise error(f"{function}: {name} must be one of {listed}; got {value!r}. Write one of these words.")
     return value
+
+
+def text(value: object, function: str, name: str) -> str:
+    """Read a string."""
+    if not isinstance(value, str):
+        raise TypeError(
+            f"{function}: {name} must be a string; got {value!r} of type {type(value).__name__}. Put it in quotes."
+        )
+    return value
+
+
+def folder(value: object, function: str, name: str = "folder") -> Path:
+    """Read the path of a folder."""
+    if not isinstance(value, str | os.PathLike) or not os.fspath(value):
+        raise TypeError(f"{function}: {name} must be a path; got {value!r}. Pass a str such as 'runs/first'.")
+    return Path(value)
 
 
 def flag(value: object, function: str, name: str) -> bool:

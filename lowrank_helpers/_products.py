@@ -72,7 +72,8 @@ def _sparse(A: Any, function: str, name: str) -> Products:
     """Read a sparse matrix as a dense one; of formats other than CSR and CSC it makes a CSR copy."""
     if A.ndim != 2 or 0 in A.shape:
         raise ValueError(
-            f"{function}: {name} must be a matrix with at least one row and one column; got shape {A.shape}."
+            f"{function}: {name} must be a matrix with at least one row and one column; got shape {A.shape}. "
+            "Pass one of m rows and n columns."
         )
     stored = A if A.format in ("csr", "csc") else A.tocsr()
     if stored.dtype not in PLAIN:
@@ -106,7 +107,7 @@ def _operator(A: LinearOperator, function: str) -> Products:
         raise TypeError(f"{function}: A must be real; got an operator of dtype {dtype}. Pass its real part.")
     dtype = dtype if dtype == np.float32 else np.dtype(np.float64)
     if min(A.shape) == 0:
-        raise ValueError(f"{function}: A must have at least one row and one column; got shape {A.shape}.")
+        raise ValueError(f"{function}: A must have at least one row and one column; got shape {A.shape}. Give it both.")
 
     def product(name: str, X: Array, rows: int) -> Array:
         try:

@@ -289,6 +289,7 @@ def latent_cache(x: Tensor, weights: LatentWeights, *, before: LatentCache | Non
     torch.Size([6, 2])
     """
     _check_latent(x, weights, 1, "latent_cache")
+    _check_cache(before, "latent_cache", "before")
     start = 0 if before is None else before.c.shape[-2]
     c = x @ weights.W_DKV
     k_rope = x[..., :0] if weights.W_KR is None else rotate(x @ weights.W_KR, start=start)
@@ -352,6 +353,7 @@ def latent_attention(
     heads = _checks.integer(heads, 1, None, "latent_attention", "heads")
     _checks.choice(form, get_args(Form), "latent_attention", "form")
     _check_latent(x, weights, heads, "latent_attention")
+    _check_cache(cache, "latent_attention", "cache")
     c, k_rope = cache = latent_cache(x, weights) if cache is None else cache
     if c.shape[-2] < x.shape[-2]:
         raise ValueError(
@@ -592,6 +594,14 @@ def _check_weight(W: object, rows: int, heads: int, function: str, name: str) ->
         raise ValueError(
             f"{function}: the columns of {name} must split into {heads} heads; got shape {tuple(W.shape)}. "
             "Heads stand side by side, equally wide."
+        )
+
+
+def _check_cache(cache: object, function: str, name: str) -> None:
+    """Refuse what is neither a cache nor None."""
+    if cache is not None and not isinstance(cache, LatentCache):
+        raise TypeError(
+            f"{function}: {name} must be a LatentCache; got {type(cache).__name__}. Pass what latent_cache returned."
         )
 
 

@@ -195,6 +195,8 @@ def load(
     (178, 13)
     """
     _checks.choice(name, (*OFFLINE_ONLY, *SOURCES), "load", "name")
+    if base_url is not None:
+        _checks.text(base_url, "load", "base_url")
     if _checks.flag(online, "load", "online"):
         return _online(name, base_url)
     if base_url is not None:
@@ -401,24 +403,14 @@ def gray(image: NDArray[np.uint8]) -> FloatArray:
     TypeError
         If the entries are not uint8.
     ValueError
-        If the shape is not (m, n, 3).
+        If the shape is not (m, n, 3), or there is no pixel.
 
     Examples
     --------
     >>> gray(np.array([[[0, 0, 0], [255, 255, 255], [0, 255, 0]]], dtype=np.uint8))
     array([[0.    , 1.    , 0.7152]])
     """
-    image = np.asarray(image)
-    if image.dtype != np.uint8:
-        raise TypeError(
-            f"gray: image must be uint8, from 0 to 255; got {image.dtype}. "
-            "Scale to 0 … 255, then np.clip(np.round(image), 0, 255).astype(np.uint8)."
-        )
-    if image.ndim != 3 or image.shape[2] != 3:
-        raise ValueError(
-            f"gray: image must have shape (m, n, 3), red, green, blue; got {image.shape}. "
-            "Put the channels last; a picture that is grey already needs image / 255."
-        )
+    image = _checks.image(image, "gray", color=True)
     red, green, blue = np.moveaxis(image.astype(np.int64), 2, 0)
     luma: FloatArray = (2126 * red + 7152 * green + 722 * blue) / 2_550_000  # whole numbers: white is exactly 1
     return luma

@@ -421,7 +421,7 @@ def _lu_factors(factors: Any) -> LU[Any]:
     """Read the triple that `lu` returned."""
     if not isinstance(factors, tuple) or len(factors) != 3:
         raise TypeError(f"lu_solve: factors must be the triple (perm, L, U); got {type(factors).__name__}. Pass lu(A).")
-    perm = np.asarray(factors[0])
+    perm = _checks.array(factors[0], "lu_solve", "perm")
     L, U = _triangular(factors[1], "lu_solve", "L"), _triangular(factors[2], "lu_solve", "U")
     if L.shape != U.shape or perm.dtype.kind not in "iu" or sorted(perm.ravel().tolist()) != [*range(len(L))]:
         raise ValueError(

@@ -13,6 +13,8 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 from numpy.typing import ArrayLike
 
+from lowrank_helpers import _checks
+
 #: One colour per method through the whole book: the palette of Okabe and Ito, safe for colour-blind readers.
 COLORS = {
     "exact": "#000000",
@@ -97,8 +99,8 @@ def matrix_shapes(ax: Axes, parts: Sequence[Shape | str], *, gap: float = 0.08) 
 
     Raises
     ------
-    ValueError
-        If no part is a Shape, or a shape has a side below 1.
+    TypeError, ValueError
+        If no part is a Shape, or a shape has a side that is no whole number from 1 on, or gap is no number from 0 on.
 
     Examples
     --------
@@ -110,14 +112,9 @@ def matrix_shapes(ax: Axes, parts: Sequence[Shape | str], *, gap: float = 0.08) 
     [(40, 60), (5, 60), (40, 5)]
     >>> plt.close(fig)
     """
-    shapes = [part for part in parts if isinstance(part, Shape)]
-    if not shapes:
-        raise ValueError("matrix_shapes: parts must hold at least one Shape(name, rows, columns).")
-    for shape in shapes:
-        if min(shape.rows, shape.columns) < 1:
-            raise ValueError(
-                f"matrix_shapes: every side must be at least 1; got {shape.rows} x {shape.columns} for {shape.name!r}."
-            )
+    _check_axes(ax, "matrix_shapes")
+    gap = _checks.number(gap, "matrix_shapes", "gap", least=0.0)
+    shapes = _read_shapes(parts)
     side = max(max(shape.rows, shape.columns) for shape in shapes)
     tallest = max(shape.rows for shape in shapes)
     space, x = gap * side, 0.0
@@ -144,6 +141,34 @@ def matrix_shapes(ax: Axes, parts: Sequence[Shape | str], *, gap: float = 0.08) 
     return ax
 
 
+def _read_shapes(parts: object) -> list[Shape]:
+    """The shapes among the parts of a row, all checked."""
+    step = 'Pass a list such as [Shape("A", 60, 5), "=", …].'
+    if isinstance(parts, str | Shape) or not isinstance(parts, Sequence):
+        raise TypeError(f"matrix_shapes: parts must be a list of Shape and str; got {type(parts).__name__}. {step}")
+    for i, part in enumerate(parts):
+        if not isinstance(part, Shape | str):
+            raise TypeError(f"matrix_shapes: parts[{i}] must be a Shape or a str; got {type(part).__name__}. {step}")
+    shapes = [part for part in parts if isinstance(part, Shape)]
+    if not shapes:
+        raise ValueError(f"matrix_shapes: parts must hold at least one Shape; got {len(parts)} str. {step}")
+    for name, rows, columns, color in shapes:
+        _checks.text(name, "matrix_shapes", "the name of a Shape in parts")
+        _checks.text(color, "matrix_shapes", f"the color of {name!r} in parts")
+        for side, size in (("rows", rows), ("columns", columns)):
+            _checks.integer(size, 1, None, "matrix_shapes", f"{side} of {name!r} in parts")
+    return shapes
+
+
+def _check_axes(ax: object, function: str) -> None:
+    """Refuse what is no Axes."""
+    if not isinstance(ax, Axes):
+        raise TypeError(
+            f"{function}: ax must be an Axes of matplotlib; got {type(ax).__name__}. "
+            "Make one with fig, ax = plt.subplots()."
+        )
+
+
 def spectrum(
     ax: Axes,
     s: ArrayLike,
@@ -160,7 +185,8 @@ def spectrum(
     ax : Axes
         Where to draw.
     s : array_like, shape (p,)
-        Singular values, largest first; zeros cannot be shown on a logarithmic scale and are left out.
+        Singular values, or other sizes from 0 on, in any order; zeros cannot be shown on a logarithmic scale and are
+        left out.
     label : str, optional
         Name in the legend.
     color, marker, linestyle : str, optional
@@ -171,6 +197,11 @@ def spectrum(
     Axes
         The same axes.
 
+    Raises
+    ------
+    TypeError, ValueError
+        If s is no vector of finite numbers from 0 on, or an option no string.
+
     Examples
     --------
     >>> import matplotlib.pyplot as plt
@@ -179,10 +210,21 @@ def spectrum(
     'log'
     >>> plt.close(fig)
     """
-    values = np.asarray(s, dtype=float)
+    _check_axes(ax, "spectrum")
+    values = _checks.vector(s, "spectrum", "s").astype(float)
+    if (values < 0).any():
+        i = int(np.argmax(values < 0))
+        raise ValueError(
+            f"spectrum: s must be non-negative; got {values[i]:.6g} at {i}. "
+            "A logarithmic scale shows sizes: pass np.abs(s) if these are meant."
+        )
+    options: dict[str, Any] = {"label": label, "color": color, "marker": marker, "linestyle": linestyle}
+    for name, option in options.items():
+        if option is not None or name == "linestyle":
+            _checks.text(option, "spectrum", name)
     shown = values > 0
     index = np.arange(1, values.size + 1)
-    ax.plot(index[shown], values[shown], label=label, color=color, marker=marker, linestyle=linestyle)
+    ax.plot(index[shown], values[shown], **options)
     ax.set_yscale("log")
     ax.set_xlabel("index $i$")
     ax.set_ylabel(r"singular value $\sigma_i$")
@@ -219,8 +261,8 @@ def heatmap(
 
     Raises
     ------
-    ValueError
-        If A has no two dimensions, or ``numbers`` is none of the three words.
+    TypeError, ValueError
+        If A is no finite real matrix, or an option of the wrong kind or out of its range.
 
     Examples
     --------
@@ -230,14 +272,11 @@ def heatmap(
     (-2.0, 2.0)
     >>> plt.close(fig)
     """
-    values = np.asarray(A, dtype=float)
-    if values.ndim != 2:
-        raise ValueError(f"heatmap: A must have two dimensions; got shape {values.shape}.")
-    if numbers not in ("none", "integers", "decimals"):
-        raise ValueError(f'heatmap: numbers must be "none", "integers" or "decimals"; got {numbers!r}.')
-    top = float(np.abs(values).max()) if limit is None else float(limit)
-    if signed is None:
-        signed = bool((values < 0).any())
+    _check_axes(ax, "heatmap")
+    values = _checks.matrix(A, "heatmap").astype(float)
+    _checks.choice(numbers, ("none", "integers", "decimals"), "heatmap", "numbers")
+    top = float(np.abs(values).max()) if limit is None else _checks.number(limit, "heatmap", "limit", above=0.0)
+    signed = bool((values < 0).any()) if signed is None else _checks.flag(signed, "heatmap", "signed")
     cmap, low = ("RdBu_r", -top) if signed else ("viridis", 0.0)
     ax.imshow(values, cmap=cmap, vmin=low, vmax=top)
     ax.set_xticks([])
@@ -273,8 +312,8 @@ def image(ax: Axes, A: ArrayLike, *, title: str | None = None) -> Axes:
 
     Raises
     ------
-    ValueError
-        If the shape is none of the two.
+    TypeError, ValueError
+        If A is no finite real array of one of the two shapes, or title no string.
 
     Examples
     --------
@@ -284,10 +323,16 @@ def image(ax: Axes, A: ArrayLike, *, title: str | None = None) -> Axes:
     (0.0, 1.0)
     >>> plt.close(fig)
     """
-    values = np.asarray(A)
+    _check_axes(ax, "image")
+    if title is not None:
+        _checks.text(title, "image", "title")
+    values = _checks.real_array(A, "image", "A")
     if not (values.ndim == 2 or (values.ndim == 3 and values.shape[2] == 3)):
-        raise ValueError(f"image: A must have shape (m, n) or (m, n, 3); got {values.shape}.")
-    if values.dtype == np.uint8:
+        raise ValueError(
+            f"image: A must have shape (m, n) or (m, n, 3); got {values.shape}. "
+            "Put the channels last, and leave out what is no colour."
+        )
+    if np.asarray(A).dtype == np.uint8:
         values = values / 255.0
     ax.imshow(np.clip(values, 0.0, 1.0), cmap="gray", vmin=0.0, vmax=1.0)
     ax.set_xticks([])

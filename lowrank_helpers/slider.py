@@ -17,6 +17,8 @@ from importlib.resources import files
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from lowrank_helpers import _checks
+
 _STEPS = 32767  # a factor is stored as 16-bit integers times one scale: -32767 … 32767
 
 
@@ -76,6 +78,7 @@ class RankSlider:
 
     def figures(self, rank: int) -> tuple[str, str, str, str]:
         """The four readings under the picture: rank, relative error, PSNR, bytes."""
+        self._check_rank("figures", rank)
         psnr = self.psnr[rank]
         return (
             f"rank {rank} of {len(self.s)}",
@@ -112,8 +115,7 @@ class RankSlider:
         )
 
     def _check_rank(self, what: str, rank: int) -> None:
-        if not 0 <= rank <= self.max_rank:
-            raise ValueError(f"RankSlider.{what}: rank must be between 0 and {self.max_rank}; got {rank}.")
+        _checks.integer(rank, 0, self.max_rank, f"RankSlider.{what}", "rank")
 
 
 def rank_slider(
@@ -145,10 +147,9 @@ def rank_slider(
 
     Raises
     ------
-    TypeError
-        If the picture is not of dtype uint8.
-    ValueError
-        If its shape is not that of a picture, or a parameter is out of range.
+    TypeError, ValueError
+        If the picture is not of dtype uint8, or its shape not that of a picture, or a parameter of the wrong kind or
+        out of range.
 
     Examples
     --------
@@ -161,26 +162,14 @@ def rank_slider(
     >>> slider.bytes(2), bool((slider.picture(2) == ramp).all())
     (400, True)
     """
-    pixels = np.asarray(image)
-    if pixels.dtype != np.uint8:
-        raise TypeError(
-            f"rank_slider: the picture must have dtype uint8; got {pixels.dtype}. Round and clip to 0 … 255 first."
-        )
-    if pixels.size == 0 or not (pixels.ndim == 2 or (pixels.ndim == 3 and pixels.shape[2] == 3)):
-        raise ValueError(
-            f"rank_slider: the picture must have shape (rows, columns) or (rows, columns, 3); got {pixels.shape}."
-        )
-    if width < 1:
-        raise ValueError(f"rank_slider: width must be at least 1 pixel; got {width}.")
+    pixels = _checks.image(image, "rank_slider")
+    width = _checks.integer(width, 1, None, "rank_slider", "width")
+    alt = _checks.text(alt, "rank_slider", "alt")
     small = _average_blocks(pixels, -(-pixels.shape[1] // width))
     M = _unfold(small).astype(float)
-    if not 1 <= max_rank <= min(M.shape):
-        raise ValueError(
-            f"rank_slider: max_rank must be between 1 and {min(M.shape)}, the smaller side of the {M.shape[0]}×"
-            f"{M.shape[1]} matrix of the picture at width {small.shape[1]}; got {max_rank}."
-        )
-    if not 1 <= start <= max_rank:
-        raise ValueError(f"rank_slider: start must be between 1 and max_rank = {max_rank}; got {start}.")
+    got = f"for the {M.shape[0]}×{M.shape[1]} matrix of the picture at width {small.shape[1]}"
+    max_rank = _checks.integer(max_rank, 1, min(M.shape), "rank_slider", "max_rank", limit="its smaller side", got=got)
+    start = _checks.integer(start, 1, max_rank, "rank_slider", "start", limit="max_rank")
 
     U, s, Vt = np.linalg.svd(M, full_matrices=False)
     U, Vt = U[:, :max_rank], Vt[:max_rank]

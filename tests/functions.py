@@ -9,7 +9,8 @@ A is measured in a, and M in m, then lam, which is added to AᵀA, is in a², an
 times 4 has to give half of the answer, and M times 2 twice the answer: `tests/test_scale.py` asks for that over the
 whole range of numbers. An answer of several parts has a unit for each; None is a part, or an answer, of which that is
 not promised. `tests/test_determinism.py` asks all functions for the same bits again, `tests/test_inputs.py` puts every
-kind of array into every slot.
+kind of array into every slot, and `tests/test_misuse.py` garbage into every argument. What an option that is a number
+may be stands in `LIMITS` under its name, or in the row where it is another: limits={"rank": "[1, min(m, n) = 4]"}.
 """
 
 import atexit
@@ -17,13 +18,17 @@ import copy
 import dataclasses
 import inspect
 import itertools
+import pickle
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+import scipy.sparse
 import torch
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
 from lowrank_helpers import (
     attention,
@@ -35,6 +40,7 @@ from lowrank_helpers import (
     linalg,
     lora,
     memory,
+    plotting,
     randomized,
     slider,
     svd,
@@ -45,11 +51,12 @@ from lowrank_helpers import (
 class Slot(NamedTuple):
     """An argument that is an array.
 
-    ``rule`` is what the function asks for: a "matrix", "vector", "spectrum" (descending, not negative), "symmetric"
-    matrix (positive definite), "lower" or "upper" triangle, "orthonormal" columns, "counts" (not negative), a "table"
-    (with holes: NaN, or not stored), "places" (whole numbers), an "image" (bytes), a "tensor" of torch. ``sparse`` says
-    what a sparse matrix stands for in its place: "sums" of what is stored for an entry, "observations", of which an
-    entry has at most one, or nothing: it is refused.
+    ``rule`` is what the function asks for: a "matrix", "vector", "right side" (either, with as many rows as the
+    matrix), "square", "spectrum" (descending, not negative), "symmetric" matrix (positive definite), "lower" or "upper"
+    triangle, "orthonormal" columns, "counts" (not negative), a "table" (with holes: NaN, or not stored), "places"
+    (whole numbers), an "image" (bytes), a "picture" (shares of white), a "tensor" of torch. ``sparse`` says what a
+    sparse matrix stands for in its place: "sums" of what is stored for an entry, "observations", of which an entry has
+    at most one, or nothing: it is refused.
     """
 
     value: Any
@@ -142,12 +149,30 @@ def parts(answer) -> dict[str, Any]:
     return {"": answer}
 
 
+#: Between what an option of this name lies. A word before the equals sign is how messages call the upper end.
+LIMITS = dict.fromkeys(
+    """
+    m n rank k block heads kv_heads head_dim latent_dim elements layers width hidden tokens bits vocabulary bottleneck
+    steps max_iterations max_sweeps max_epochs batch_size accumulate evaluate_every save_every log_every keep length
+    probes max_rank
+    """.split(),
+    "[1, inf)",
+) | {
+    **dict.fromkeys("oversample power_iterations burn_in rope_dim start step warmup".split(), "[0, inf)"),
+    **dict.fromkeys("penalty noise weight_decay final_learning_rate temperature implicit_features".split(), "[0, inf)"),
+    **dict.fromkeys("learning_rate alpha clip scale".split(), "(0, inf)"),
+    **dict.fromkeys("rtol tolerance dropout".split(), "[0, 1)"),
+    "p": "[1, inf]",
+    "seed": "[0, 2⁶³ − 1 = 9223372036854775807]",
+}  # fmt: skip
+
+
 @dataclasses.dataclass(frozen=True, eq=False)
 class Row:
     """A function, the unit of its answer or of each part, and right arguments, by name.
 
     ``note`` tells rows of one function apart. ``large`` is a shape from which on the function computes its first slot
-    by other means. ``read`` turns the answer into parts.
+    by other means. ``read`` turns the answer into parts. ``limits`` are those of options that differ from `LIMITS`.
     """
 
     function: Callable[..., Any]
@@ -156,6 +181,7 @@ class Row:
     note: str = ""
     large: tuple[int, int] | None = None
     read: Callable[[Any], dict[str, Any]] = parts
+    limits: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -200,6 +226,26 @@ def _built(argument: Any, prepare: Callable[[Any], Any]) -> Any:
     return argument
 
 
+def snapshot(value: Any) -> Any:
+    """What was given, so that a change shows: of a sparse matrix what it stores, not what it notes about that."""
+    if isinstance(value, dict):
+        return {name: snapshot(part) for name, part in value.items()}
+    if isinstance(value, torch.nn.Module):
+        modules = [(name, id(module), type(module), module.training) for name, module in value.named_modules()]
+        parameters = [
+            (name, id(x), x.requires_grad, x.grad is None, None if x.is_meta else pickle.dumps(x.detach().numpy()))
+            for name, x in value.named_parameters()
+        ]
+        return modules, parameters
+    if isinstance(value, Axes):
+        return [repr(artist) for artist in value.get_children()], value.get_yscale(), value.axison
+    if isinstance(value, Path):
+        return [(path, path.read_bytes() if path.is_file() else None) for path in sorted(value.rglob("*"))]
+    if scipy.sparse.issparse(value) and value.format != "dok":
+        value = [getattr(value, name, None) for name in ("data", "indices", "indptr", "coords", "offsets", "rows")]
+    return repr(value) if inspect.ismodule(value) or inspect.isclass(value) else pickle.dumps(value)
+
+
 # ------------------------------------------------------------------------------------------------------- right values
 
 RNG = np.random.default_rng(70)
@@ -227,7 +273,7 @@ ROBUST = {
     "L": "a", "S": "a", "rank": "", "penalty": "", "objective": "a", "gap": "", "residual": "", "converged": "",
 }  # fmt: skip
 
-TRIPLE = svd.SVDFactors(matrix(ORTHONORMAL[:, :3]), spectrum(SPECTRUM[:3], "a"), matrix(np.eye(3)))
+TRIPLE = svd.SVDFactors(matrix(ORTHONORMAL[:, :3]), vector(SPECTRUM[:3], "a"), matrix(np.eye(3)))
 PERM, L, U = factorizations.lu(SQUARE)
 FACTORS = factorizations.LU(places(*PERM), matrix(L, rule="lower"), matrix(U, "a", "upper"))
 FITTED = completion.als_complete(TABLE, 1, penalty=0.1, tolerance=1e-4)
@@ -241,6 +287,20 @@ DRAWS = Result(
      "converged": ""},
 )  # fmt: skip
 
+
+def axes():
+    return Figure().subplots()
+
+
+def drawn(ax: Axes) -> dict[str, Any]:
+    """What stands on axes: the points of lines, the pixels of images, the corners of boxes."""
+    return {
+        "lines": [line.get_xydata().tolist() for line in ax.lines],
+        "images": [np.asarray(image.get_array()).tolist() for image in ax.images],
+        "boxes": [box.get_bbox().bounds for box in ax.patches],
+    }
+
+
 # -------------------------------------------------------------------------------------------- the functions of arrays
 
 ARRAYS = [
@@ -252,28 +312,35 @@ ARRAYS = [
     Row(linalg.numerical_rank, "", {"A": matrix(TALL, "a")}),
     Row(linalg.rank_factorization, {"C": "a", "R": ""}, {"A": matrix(TALL, "a")}),
     Row(linalg.pinv, "/a", {"A": matrix(TALL, "a")}),
-    Row(linalg.lstsq, "m/a", {"A": matrix(TALL, "a"), "M": matrix(RIGHT, "m")}),
-    Row(linalg.tikhonov, "m/a", {"A": matrix(TALL, "a"), "M": matrix(RIGHT, "m"), "lam": scalar(0.1, "aa")}),
-    Row(linalg.factor_parameters, "", {"m": 5, "n": 4, "rank": 2}),
+    Row(linalg.lstsq, "m/a", {"A": matrix(TALL, "a"), "M": matrix(RIGHT, "m", "right side")}),
+    Row(
+        linalg.tikhonov,
+        "m/a",
+        {"A": matrix(TALL, "a"), "M": matrix(RIGHT, "m", "right side"), "lam": scalar(0.1, "aa")},
+        limits={"lam": "(0, inf)"},
+    ),
+    Row(linalg.factor_parameters, "", {"m": 5, "n": 4, "rank": 2}, limits={"rank": "[0, inf)"}),
     Row(linalg.break_even_rank, "", {"m": 5, "n": 4}),
-    Row(linalg.degrees_of_freedom, "", {"m": 5, "n": 4, "rank": 2}),
+    Row(linalg.degrees_of_freedom, "", {"m": 5, "n": 4, "rank": 2}, limits={"rank": "[0, min(m, n) = 4]"}),
     Row(factorizations.householder_qr, {"Q": "", "R": "a"}, {"A": matrix(TALL, "a")}),
-    Row(factorizations.lu, {"perm": "", "L": "", "U": "a"}, {"A": matrix(SQUARE, "a")}),
+    Row(factorizations.lu, {"perm": "", "L": "", "U": "a"}, {"A": matrix(SQUARE, "a", "square")}),
     Row(factorizations.cholesky, "a", {"A": matrix(DEFINITE, "aa", "symmetric")}),
-    Row(factorizations.solve_lower, "m/a", {"L": matrix(LOWER, "a", "lower"), "b": matrix(SQUARE, "m")}),
-    Row(factorizations.solve_upper, "m/a", {"U": matrix(LOWER.T, "a", "upper"), "b": matrix(SQUARE, "m")}),
-    Row(factorizations.lu_solve, "m/a", {"factors": FACTORS, "b": matrix(SQUARE, "m")}),
-    Row(svd.truncated_svd, SVD, {"A": matrix(TALL, "a"), "rank": 2}),
+    Row(factorizations.solve_lower, "m/a", {"L": matrix(LOWER, "a", "lower"), "b": matrix(SQUARE, "m", "right side")}),
+    Row(
+        factorizations.solve_upper, "m/a", {"U": matrix(LOWER.T, "a", "upper"), "b": matrix(SQUARE, "m", "right side")}
+    ),
+    Row(factorizations.lu_solve, "m/a", {"factors": FACTORS, "b": matrix(SQUARE, "m", "right side")}),
+    Row(svd.truncated_svd, SVD, {"A": matrix(TALL, "a"), "rank": 2}, limits={"rank": "[1, min(m, n) = 4]"}),
     Row(svd.reconstruct, "a", {"factors": TRIPLE}),
     Row(svd.fix_signs, SVD, {"factors": TRIPLE}),
-    Row(svd.jacobi_svd, SVD, {"A": matrix(TALL, "a")}),
+    Row(svd.jacobi_svd, SVD, {"A": matrix(TALL, "a")}, limits={"tol": "(0, 1)"}),
     Row(
         svd.worked_svd,
         {"gram": "aa", "eigenvalues": "aa", "V": "", "s": "a", "U": ""},
         {"A": matrix(RIGHT, "a")},
     ),
     Row(svd.energy, "", {"s": spectrum(SPECTRUM, "a")}),
-    Row(svd.tail_error, "a", {"s": spectrum(SPECTRUM, "a"), "rank": 1}),
+    Row(svd.tail_error, "a", {"s": spectrum(SPECTRUM, "a"), "rank": 1}, limits={"rank": "[0, len(s) = 4]"}),
     Row(svd.tail_error, "a", {"s": spectrum(SPECTRUM, "a"), "rank": 1, "norm": "nuclear"}, "nuclear"),
     Row(svd.rank_for_error, "", {"s": spectrum(SPECTRUM, "a"), "tolerance": 0.4}),
     Row(
@@ -283,15 +350,25 @@ ARRAYS = [
         "absolute",
     ),
     Row(svd.schatten_norm, "a", {"A": matrix(TALL, "a"), "p": 3}),
-    Row(svd.ky_fan_norm, "a", {"A": matrix(TALL, "a"), "k": 2}),
-    Row(randomized.randomized_svd, PROJECTED, {"A": matrix(TALL, "a", sparse="sums"), "rank": 2, "oversample": 1}),
-    Row(randomized.block_krylov_svd, PROJECTED, {"A": matrix(TALL, "a", sparse="sums"), "rank": 2, "block": 2}),
+    Row(svd.ky_fan_norm, "a", {"A": matrix(TALL, "a"), "k": 2}, limits={"k": "[1, min(m, n) = 4]"}),
+    Row(
+        randomized.randomized_svd,
+        PROJECTED,
+        {"A": matrix(TALL, "a", sparse="sums"), "rank": 2, "oversample": 1},
+        limits={"rank": "[1, min(m, n) = 4]"},
+    ),
+    Row(
+        randomized.block_krylov_svd,
+        PROJECTED,
+        {"A": matrix(TALL, "a", sparse="sums"), "rank": 2, "block": 2},
+        limits={"rank": "[1, min(m, n) = 4]", "block": "[1, min(m, n) = 4]"},
+    ),
     Row(
         randomized.estimate_error,
         "a",
         {"A": matrix(TALL, "a", sparse="sums"), "Q": matrix(ORTHONORMAL[:, :2], rule="orthonormal")},
     ),
-    Row(factor.pca, PCA, {"X": matrix(TALL, "a"), "rank": 2}),
+    Row(factor.pca, PCA, {"X": matrix(TALL, "a"), "rank": 2}, limits={"rank": "[1, min(m − 1, n) = 4]"}),
     Row(
         factor.pca,
         PCA | {"scores": "", "variances": "", "scale": "a"},
@@ -300,29 +377,45 @@ ARRAYS = [
     ),
     Row(factor.project, "a", {"result": Result(factor.pca(TALL, 2), PCA), "X": matrix(INPUTS, "a")}),
     Row(factor.reconstruct, "a", {"result": Result(factor.pca(TALL, 2), PCA), "scores": matrix(RIGHT, "a")}),
-    Row(factor.lsa, LATENT, {"X": matrix(TALL, "a", sparse="sums"), "rank": 2}),
+    Row(
+        factor.lsa,
+        LATENT,
+        {"X": matrix(TALL, "a", sparse="sums"), "rank": 2},
+        limits={"rank": "[1, min(m, n) = 4]", "steps": "[8, inf)"},
+    ),
     Row(
         factor.fold_in,
         "a",
         {"space": Result(factor.lsa(TALL, 2, rng=0), LATENT), "X": matrix(INPUTS, "a", sparse="sums")},
     ),
-    Row(factor.optimal_rank, "", {"s": spectrum(SPECTRUM, "a"), "shape": (4, 9)}),
+    Row(factor.optimal_rank, "", {"s": spectrum(SPECTRUM, "a"), "shape": (4, 9)}, limits={"noise": "(0, inf)"}),
     Row(factor.optimal_rank, "", {"s": spectrum(SPECTRUM, "a"), "shape": (4, 9), "noise": scalar(0.2, "a")}, "noise"),
-    Row(factor.optimal_threshold, "a", {"s": spectrum(SPECTRUM, "a"), "shape": (4, 9)}),
+    Row(factor.optimal_threshold, "a", {"s": spectrum(SPECTRUM, "a"), "shape": (4, 9)}, limits={"noise": "(0, inf)"}),
     Row(
         factor.optimal_threshold,
         "a",
         {"s": spectrum(SPECTRUM, "a"), "shape": (4, 9), "noise": scalar(0.2, "a")},
         "noise",
     ),
-    Row(factor.marchenko_pastur_median, "", {"beta": 0.5}),
-    Row(factor.robust_pca, ROBUST, {"A": matrix(TALL, "a"), "tolerance": 1e-4}),
-    Row(factor.singular_value_threshold, "a", {"A": matrix(TALL, "a"), "level": scalar(0.7, "a")}),
+    Row(factor.marchenko_pastur_median, "", {"beta": 0.5}, limits={"beta": "(0, 1]"}),
+    Row(
+        factor.robust_pca,
+        ROBUST,
+        {"A": matrix(TALL, "a"), "tolerance": 1e-4},
+        limits={"penalty": "(0, inf)", "tolerance": "[1e-10, 1)"},
+    ),
+    Row(
+        factor.singular_value_threshold,
+        "a",
+        {"A": matrix(TALL, "a"), "level": scalar(0.7, "a")},
+        limits={"level": "[0, inf)"},
+    ),
     Row(
         factor.nmf,
         FACTORED,
         {"A": matrix(POSITIVE, "a", "counts", sparse="sums"), "rank": 2},
         large=(320, 310),
+        limits={"rank": "[1, min(m, n) = 6]"},
     ),
     Row(
         factor.nmf,
@@ -361,6 +454,7 @@ ARRAYS = [
             "penalty": scalar(0.1, "a"),
             "tolerance": 1e-4,
         },
+        limits={"rank": "[1, min(m, n) = 9]"},
     ),
     Row(
         completion.als_complete,
@@ -385,38 +479,45 @@ ARRAYS = [
         completion.sgd_complete,
         None,  # its start and its learning rate are for entries of the size of stars
         {"A": SEEN, "rank": 1, "penalty": 0.1, "max_epochs": 300},
+        limits={"rank": "[1, min(m, n) = 9]"},
     ),
     Row(
         completion.soft_impute,
         COMPLETED,
         {"A": SEEN, "penalty": scalar(0.5, "a"), "tolerance": 1e-2},
         large=(40, 36),
+        limits={"penalty": "(0, inf)", "tolerance": "(0, 1)"},
     ),
     Row(
         completion.soft_impute_path,
         {f"{part} {i}": unit for i in range(2) for part, unit in COMPLETED.items()},
         {"A": SEEN, "penalties": scalar([2.0, 0.5], "a"), "tolerance": 1e-2},
+        limits={"tolerance": "(0, 1)"},
     ),
     Row(
         completion.implicit_als,
         {"table": "", "objective": "", "converged": ""},
         {"C": matrix(COUNTS, "a", "counts", sparse="observations"), "rank": 2, "confidence": scalar(2.0, "/a")},
+        limits={"rank": "[1, min(m, n) = 6]", "penalty": "(0, inf)", "confidence": "[0, inf)"},
     ),
     Row(
         completion.bayesian_complete,
         {"tables": "a", "noise": "a", "residual": "a"},
         {"A": SEEN, "rank": 1, "draws": 4, "burn_in": 2},
+        limits={"rank": "[1, min(m, n) = 9]", "draws": "[2, inf)"},
     ),
     Row(completion.predict, "wh", {"result": FIT, "rows": places(3, 1, 4), "columns": places(5, 1, 2)}),
     Row(
         completion.predict_interval,
         {"mean": "wh", "lower": "wh", "upper": "wh"},
         {"result": DRAWS, "rows": places(3, 1, 4), "columns": places(5, 1, 2)},
+        limits={"level": "(0, 1)"},
     ),
     Row(
         compression.activation_aware_factor,
         {"A": "", "B": "w", "s": "wx"},
         {"W": matrix(SQUARE[:, :4], "w"), "rank": 2, "inputs": matrix(INPUTS, "x")},
+        limits={"rank": "[1, min(m, n) = 4]"},
     ),
     Row(
         compression.activation_aware_factor,
@@ -426,11 +527,26 @@ ARRAYS = [
     ),
     Row(compression.layer_cost, {"flops": "", "bytes": "", "intensity": ""}, {"m": 5, "n": 4, "rank": 2}),
     Row(datasets.load, None, {"name": "karate"}),
-    Row(datasets.low_rank, None, {"m": 6, "n": 5, "rank": 2, "noise": 0.1}),
+    Row(datasets.low_rank, None, {"m": 6, "n": 5, "rank": 2, "noise": 0.1}, limits={"rank": "[0, min(m, n) = 5]"}),
     Row(datasets.with_spectrum, "a", {"s": spectrum(SPECTRUM, "a"), "m": 6, "n": 5}),
     Row(datasets.gray, None, {"image": Slot(np.stack([PICTURE] * 3, axis=2), "", "image")}),
-    Row(slider.rank_slider, None, {"image": Slot(PICTURE, "", "image"), "max_rank": 4, "start": 2}),
-    Row(memory.training_memory, None, {"layers": 2, "width": 8, "hidden": 12}),
+    Row(
+        slider.rank_slider,
+        None,
+        {"image": Slot(PICTURE, "", "image"), "max_rank": 4, "start": 2},
+        limits={"max_rank": "[1, its smaller side = 16]", "start": "[1, max_rank = 4]"},
+    ),
+    Row(
+        plotting.matrix_shapes,
+        None,
+        {"ax": Made(axes), "parts": [plotting.Shape("M", 6, 4), "=", plotting.Shape("A", 6, 2)]},
+        read=drawn,
+        limits={"gap": "[0, inf)"},
+    ),
+    Row(plotting.spectrum, None, {"ax": Made(axes), "s": vector(SPECTRUM)}, read=drawn),
+    Row(plotting.heatmap, None, {"ax": Made(axes), "A": matrix(TALL)}, read=drawn, limits={"limit": "(0, inf)"}),
+    Row(plotting.image, None, {"ax": Made(axes), "A": matrix(POSITIVE, rule="picture")}, read=drawn),
+    Row(memory.training_memory, None, {"layers": 2, "width": 8, "hidden": 12}, limits={"frozen_bytes": "(0, inf)"}),
     Row(memory.memory_calculator, None, {"preset": "1 B"}),
 ]
 
@@ -483,6 +599,9 @@ LATENT_WEIGHTS = attention.LatentWeights(
 )
 TRAINING = {"corpus": TEXT, "steps": 3, "batch_size": 2, "learning_rate": 1e-2}
 
+STEPS = {"context": "[1, config.context = 8]", "warmup": "[0, steps = 3]"}
+ADAPTERS = {"rank": "[1, min(m, n) = 16]", "prompt_tokens": "[1, the vocabulary = 256]"}
+
 NETWORKS = [
     # What is beyond the range of a network's tensors is infinite, as anywhere in torch: units only where none can be.
     Row(
@@ -503,6 +622,7 @@ NETWORKS = [
             "kv_heads": 2,
             "rotary": True,
         },
+        limits={"kv_heads": "[1, heads = 4]"},
     ),
     Row(attention.rotate, None, {"x": TOKENS, "start": 2}),
     Row(attention.latent_cache, None, {"x": TOKENS, "weights": LATENT_WEIGHTS}),
@@ -522,6 +642,7 @@ NETWORKS = [
             "rank": 2,
             "X": tensor(INPUTS, "x"),
         },
+        limits={"rank": "[1, min(width, keys + values, rows of X) = 4]"},
     ),
     Row(attention.kv_cache_elements, None, {"kv_heads": 2, "head_dim": 4}),
     Row(attention.latent_cache_elements, None, {"latent_dim": 3, "rope_dim": 2}),
@@ -530,9 +651,15 @@ NETWORKS = [
         compression.factor_linear,
         None,
         {"layer": Made(linear), "rank": 2, "inputs": matrix(INPUTS)},
+        limits={"rank": "[1, min(m, n) = 4]"},
         read=lambda pair: {name: weight.detach().numpy() for name, weight in pair.state_dict().items()},
     ),
-    Row(lora.add_lora, None, {"model": Made(gpt), "rank": 2, "alpha": 4, "targets": ["q_proj", "head"]}),
+    Row(
+        lora.add_lora,
+        None,
+        {"model": Made(gpt), "rank": 2, "alpha": 4, "targets": ["q_proj", "head"]},
+        limits={"rank": "[1, min(m, n) = 16]"},
+    ),
     Row(
         lora.add_lora,
         None,
@@ -554,16 +681,28 @@ NETWORKS = [
             "targets": tensor([0, 4, 1, 2, 0, 3]),
         },
     ),
-    Row(training.pretrain, None, {"model": Made(gpt), **TRAINING}),
+    Row(training.pretrain, None, {"model": Made(gpt), **TRAINING}, limits=STEPS),
     Row(
         training.finetune,
         None,
         {"model": Made(gpt), "method": "lora", "rank": 2, "dropout": 0.3, "targets": ["q_proj", "head"], **TRAINING},
+        limits=STEPS | ADAPTERS,
     ),
-    Row(training.prepare, None, {"model": Made(gpt), "method": "adapters"}),
-    Row(training.evaluate, None, {"model": Made(gpt), "corpus": TEXT}),
-    Row(training.generate, None, {"model": Made(gpt), "prompt": b"to be", "length": 5}),
-    Row(training.learning_rate_at, None, {"step": 2, "steps": 6, "peak": 1.0, "warmup": 1, "final": 0.1}),
+    Row(training.prepare, None, {"model": Made(gpt), "method": "lora"}, limits=ADAPTERS),
+    Row(training.prepare, None, {"model": Made(gpt), "method": "adapters"}, "adapters", limits=ADAPTERS),
+    Row(training.evaluate, None, {"model": Made(gpt), "corpus": TEXT}, limits={"context": STEPS["context"]}),
+    Row(
+        training.generate,
+        None,
+        {"model": Made(gpt), "prompt": b"to be", "length": 5},
+        limits={"rng": LIMITS["seed"]},
+    ),
+    Row(
+        training.learning_rate_at,
+        None,
+        {"step": 2, "steps": 6, "peak": 1.0, "warmup": 1, "final": 0.1},
+        limits={"step": "[1, steps = 6]", "warmup": "[0, steps = 6]", "peak": "(0, inf)", "final": "[0, inf)"},
+    ),
     Row(training.load_base_model, None, {}),
     Row(training.base_model_record, None, {}),
     Row(training.load_corpus, None, {"name": "tkinter", "split": "validation"}),
@@ -580,7 +719,7 @@ ROWS = ARRAYS + NETWORKS
 #: Public callables without a row, or whole modules of such, and why.
 EXCEPTIONS = {
     "exercises": "its functions take a reader's answer, right or wrong, and say which (tests/test_exercises.py)",
-    "plotting": "its functions draw on axes and return them (tests/test_plotting.py)",
+    "plotting.use_book_style": "it changes the settings of the whole process (tests/test_plotting.py)",
     "lora.disable_lora": "a context, not an answer (tests/test_lora.py)",
     "training.standard_library": "seconds a call: it reads all of Python's library (tests/test_training_corpus.py)",
     "lora.LoRALinear": "a layer of a network, made by add_lora",

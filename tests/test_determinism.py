@@ -41,10 +41,13 @@ def structured(m, n):
     }
 
 
+MATRICES = ("matrix", "square", "right side", "counts", "table")
+
+
 def inputs(row):
     """Replacements of the first matrix of a call, by name: none, and structured ones, also large and sparse."""
     yield "as in the table", None
-    matrices = [slot for _, slot in row.slots if slot.rule in ("matrix", "counts", "table")]
+    matrices = [slot for _, slot in row.slots if slot.rule in MATRICES]
     if matrices:
         for name, value in structured(*matrices[0].value.shape).items():
             yield name, value
@@ -78,7 +81,7 @@ def frozen(value):
 
 def digest(row, value):
     """What a call gives with its first matrix replaced by this value, and what it makes of models, as one number."""
-    first = next((slot for _, slot in row.slots if slot.rule in ("matrix", "counts", "table")), None)
+    first = next((slot for _, slot in row.slots if slot.rule in MATRICES), None)
     arguments = row.built(lambda leaf: value if value is not None and leaf is first else leaf.value)
     try:
         answer = row.function(**arguments)

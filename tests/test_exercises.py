@@ -2,6 +2,7 @@
 
 import importlib
 
+import numpy as np
 import pytest
 
 from lowrank_helpers import exercises
@@ -15,7 +16,12 @@ CHECKERS = [
     for function in vars(getattr(exercises, name)).values()
     if getattr(function, "__module__", "") == f"lowrank_helpers.exercises.{name}" and function.__name__[0] != "_"
 ]
-GARBAGE = [None, "three", float("nan"), float("inf"), [], [[1], [2, 3]], object(), lambda *_: "x", lambda: 1]
+GARBAGE = [
+    None, "three", "", b"x", {"a": 1}, float("nan"), float("inf"), 1j, 10**400, [], [[1], [2, 3]], object(), list,
+    np.full((2, 2), np.nan), np.full((2, 2), 1j),
+    lambda: 1, lambda *_: None, lambda *_: "x", lambda *_: 1j, lambda *_: 10**400, lambda *_: [[1], [2, 3]],
+    lambda *_: object(), lambda *_: 1 // 0,
+]  # fmt: skip
 
 
 def name(value):

@@ -4,7 +4,6 @@ What is accepted and what is refused is written down here, so that neither comes
 """
 
 import functools
-import pickle
 import re
 import tempfile
 
@@ -15,7 +14,7 @@ import scipy.sparse
 import torch
 
 from lowrank_helpers import datasets, svd
-from tests.functions import ROWS, Result, Row, changed, matrix
+from tests.functions import ROWS, Result, Row, changed, matrix, snapshot
 from tests.margins import close
 
 FORMATS = ("coo", "csr", "csc", "bsr", "dia", "lil", "dok")
@@ -196,13 +195,6 @@ def leaves(answer):
 def memory(value):
     """The array that a kind of array is made of, or nothing."""
     return value if isinstance(value, np.ndarray) else value.array if isinstance(value, Arraylike) else np.empty(0)
-
-
-def snapshot(value):
-    """The bytes of what was given: of a sparse matrix what it stores, not what it notes about that."""
-    if scipy.sparse.issparse(value) and value.format != "dok":
-        value = [getattr(value, name, None) for name in ("data", "indices", "indptr", "coords", "offsets", "rows")]
-    return pickle.dumps(value)
 
 
 def plain(value):

@@ -47,7 +47,7 @@ def test_shapes_are_to_scale(ax):
 
 @pytest.mark.parametrize(
     ("parts", "message"),
-    [(["="], "at least one Shape"), ([plotting.Shape("A", 0, 3)], "every side must be at least 1; got 0 x 3 for 'A'")],
+    [(["="], "at least one Shape"), ([plotting.Shape("A", 0, 3)], "rows of 'A' in parts must be at least 1; got 0")],
 )
 def test_shapes_refused(ax, parts, message):
     with pytest.raises(ValueError, match=message):
@@ -59,6 +59,14 @@ def test_spectrum_leaves_zeros_out_and_keeps_the_index(ax):
     (line,) = ax.lines
     assert line.get_xdata().tolist() == [1, 3] and line.get_ydata().tolist() == [3.0, 1.0]
     assert ax.get_yscale() == "log" and line.get_color() == "#123456"
+
+
+def test_spectrum_drops_nothing_in_silence(ax):
+    with pytest.raises(ValueError, match=r"^spectrum: s must be non-negative; got -1 at 1\. A logarithmic scale"):
+        plotting.spectrum(ax, [3.0, -1.0])
+    with pytest.raises(ValueError, match=r"^spectrum: s has 1 NaN entry, at 2\. Fill"):
+        plotting.spectrum(ax, [3.0, 1.0, np.nan])
+    assert not ax.lines
 
 
 def test_heatmap_chooses_the_map_by_sign(ax):
@@ -77,12 +85,12 @@ def test_heatmap_writes_numbers_without_minus_zero(ax):
 
 @pytest.mark.parametrize("A", [np.ones(3), np.ones((2, 2, 2))])
 def test_heatmap_refuses_other_dimensions(ax, A):
-    with pytest.raises(ValueError, match="two dimensions; got shape"):
+    with pytest.raises(ValueError, match="A must be a matrix, with 2 dimensions; got"):
         plotting.heatmap(ax, A)
 
 
 def test_heatmap_lists_its_words(ax):
-    with pytest.raises(ValueError, match='"none", "integers" or "decimals"; got \'digits\''):
+    with pytest.raises(ValueError, match="'none', 'integers', 'decimals'; got 'digits'"):
         plotting.heatmap(ax, np.eye(2), numbers="digits")
 
 

@@ -91,12 +91,12 @@ MAY_IMPORT = {
     "training.loop": "_checks _disk lora training.checkpoints training.corpus training.model training.optimiser"
     " training.records training.schedule",
     "training.losses": "training.schedule",
-    "training.methods": "_checks _normal lora lora.start training.model",
+    "training.methods": "_checks _normal lora lora.model lora.start training.model",
     "training.model": "_checks _normal attention training.losses training.schedule",
     "training.optimiser": "_checks",
     "training.records": "_checks",
     "training.schedule": "_checks",
-    "training.trainer": "_checks lora training.arguments training.loop training.methods training.model"
+    "training.trainer": "_checks lora lora.start training.arguments training.loop training.methods training.model"
     " training.records training.schedule",
 }
 # Networks need torch; nothing else may, not even inside a function.

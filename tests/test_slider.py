@@ -72,13 +72,15 @@ def test_flat_pictures_are_exact_at_rank_one(picture):
 @pytest.mark.parametrize(
     ("picture", "options", "error", "words"),
     [
-        (np.zeros((4, 4)), {}, TypeError, "dtype uint8; got float64"),
+        (np.zeros((4, 4)), {}, TypeError, "image must be uint8.*; got float64"),
         (np.zeros((4, 4, 4), np.uint8), {}, ValueError, r"got \(4, 4, 4\)"),
         (np.zeros((0, 4), np.uint8), {}, ValueError, r"got \(0, 4\)"),
-        (np.zeros((4, 6), np.uint8), {"max_rank": 5}, ValueError, "between 1 and 4"),
+        (np.zeros((4, 6), np.uint8), {"max_rank": 5}, ValueError, "its smaller side = 4; got 5 for the 4×6 matrix"),
         (np.zeros((4, 6), np.uint8), {"max_rank": 0}, ValueError, "got 0"),
+        (np.zeros((4, 6), np.uint8), {"max_rank": True}, TypeError, "max_rank must be an integer; got True"),
+        (np.zeros((4, 6), np.uint8), {"max_rank": 3, "start": 1.5}, TypeError, "start must be an integer; got 1.5"),
         (np.zeros((4, 6), np.uint8), {"max_rank": 3, "start": 4}, ValueError, "max_rank = 3; got 4"),
-        (np.zeros((4, 6), np.uint8), {"max_rank": 3, "width": 0}, ValueError, "at least 1 pixel; got 0"),
+        (np.zeros((4, 6), np.uint8), {"max_rank": 3, "width": 0}, ValueError, "width must be at least 1; got 0"),
     ],
 )
 def test_misuse_is_refused(picture, options, error, words):
@@ -87,9 +89,11 @@ def test_misuse_is_refused(picture, options, error, words):
 
 
 def test_a_rank_off_the_slider_is_refused(slider):
-    for ask in (slider.picture, slider.relative_error, slider.bytes):
-        with pytest.raises(ValueError, match="between 0 and 64; got 65"):
+    for ask in (slider.picture, slider.relative_error, slider.bytes, slider.figures):
+        with pytest.raises(ValueError, match=rf"^RankSlider\.{ask.__name__}: rank must be between 0 and 64; got 65"):
             ask(65)
+        with pytest.raises(TypeError, match=r"rank must be an integer; got 1\.5"):
+            ask(1.5)
 
 
 def test_page_is_small_the_same_each_time_and_has_no_ids(slider):

@@ -128,7 +128,7 @@ def places(rows: ArrayLike, columns: ArrayLike, shape: tuple[int, int], function
 
 
 def _ids(value: ArrayLike, size: int, function: str, name: str) -> Indices:
-    ids = np.asarray(value)
+    ids = _checks.array(value, function, name)
     if ids.dtype.kind not in "iu" and ids.size:
         raise TypeError(f"{function}: {name} must be whole numbers; got dtype {ids.dtype}. Pass ids counted from 0.")
     if ids.size and (ids.min() < 0 or ids.max() >= size):

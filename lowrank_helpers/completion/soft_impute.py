@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -99,6 +99,7 @@ def soft_impute(
     [[1. 0.]
      [0. 0.]]
     """
+    penalty = _penalty(penalty, "soft_impute", "penalty")
     seen = observations(A, "soft_impute")
     return _checked(seen, penalty, start, max_iterations, tolerance, rng, progress, "soft_impute")
 
@@ -139,7 +140,12 @@ def soft_impute_path(
     >>> [len(result.H) for result in soft_impute_path([[3, 0], [0, 1]], [4, 2, 0.5])]
     [0, 1, 2]
     """
-    values = list(penalties)
+    if isinstance(penalties, str | bytes) or not isinstance(penalties, Iterable) or getattr(penalties, "ndim", 1) != 1:
+        raise TypeError(
+            f"soft_impute_path: penalties must be a sequence of numbers; got {type(penalties).__name__}. "
+            "Pass a list such as [4.0, 2.0, 1.0]."
+        )
+    values = [_penalty(penalty, "soft_impute_path", f"penalties[{i}]") for i, penalty in enumerate(penalties)]
     if not values:
         raise ValueError("soft_impute_path: penalties must not be empty; got none. Pass at least one number above 0.")
     seen = observations(A, "soft_impute_path")
@@ -148,6 +154,10 @@ def soft_impute_path(
         before = results[-1] if results else None
         results.append(_checked(seen, penalty, before, max_iterations, tolerance, rng, progress, "soft_impute_path"))
     return results
+
+
+def _penalty(value: object, function: str, name: str) -> float:
+    return _checks.number(value, function, name, above=0.0, step="For no penalty use als_complete.")
 
 
 def _checked(
@@ -160,7 +170,6 @@ def _checked(
     progress: bool | None,
     function: str,
 ) -> Completion[Any]:
-    penalty = _checks.number(penalty, function, "penalty", above=0.0, step="For no penalty use als_complete.")
     max_iterations = _checks.integer(max_iterations, 1, None, function, "max_iterations")
     tolerance = _checks.number(tolerance, function, "tolerance", above=0.0, below=1.0)
     generator = _checks.generator(rng, function)

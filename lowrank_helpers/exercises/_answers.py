@@ -22,12 +22,31 @@ def not_yet(reason: str) -> str:
     return f"Not yet: {reason}"
 
 
+def _real(answer: object, rule: str) -> NDArray[np.float64]:
+    """Read real numbers of any shape; anything else raises NotYet with the rule."""
+    try:
+        read = np.asarray(answer)
+        if read.dtype.kind == "c":  # as floats they would lose their imaginary parts
+            raise NotYet(f"{rule}, and a real one, but {read.dtype} came.")
+        return read.astype(np.float64)
+    except (TypeError, ValueError, OverflowError):
+        raise NotYet(f"{rule}, but a {type(answer).__name__} came.") from None
+
+
+def shape_of(answer: object) -> tuple[int, ...]:
+    """The shape of an answer that is real numbers; () for anything else, which `array` then refuses."""
+    try:
+        return _real(answer, "").shape
+    except NotYet:
+        return ()
+
+
 def number(answer: object) -> float:
     """Read an answer that should be one finite real number; anything else raises NotYet."""
-    try:
-        value = float(np.asarray(answer, dtype=float).reshape(()))
-    except (TypeError, ValueError):
-        raise NotYet(f"the answer should be one number, but a {type(answer).__name__} came.") from None
+    read = _real(answer, "the answer should be one number")
+    if read.size != 1:
+        raise NotYet(f"the answer should be one number, but a {type(answer).__name__} came.")
+    value = float(read.reshape(()))
     if not math.isfinite(value):
         raise NotYet(f"the answer should be a finite number, but {value} came.")
     return value
@@ -49,10 +68,7 @@ def call(function: object, *arguments: Any) -> Any:
 
 def array(answer: object, shape: tuple[int, ...], name: str = "the result") -> NDArray[np.float64]:
     """Read an answer that should be a finite real array of this shape; anything else raises NotYet."""
-    try:
-        value = np.asarray(answer, dtype=float)
-    except (TypeError, ValueError):
-        raise NotYet(f"{name} should be an array of numbers, but a {type(answer).__name__} came.") from None
+    value = _real(answer, f"{name} should be an array of numbers")
     if value.shape != shape:
         raise NotYet(f"{name} should have shape {shape}, but has shape {value.shape}.")
     if not np.isfinite(value).all():

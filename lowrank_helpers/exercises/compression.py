@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ._answers import array, call, checker, not_yet, number, right
+from ._answers import array, call, checker, not_yet, number, right, shape_of
 
 
 @checker
@@ -53,7 +53,7 @@ def factor(answer: object) -> str:
         pair = call(answer, weight, H, r)
         if not isinstance(pair, tuple | list) or len(pair) != 2:
             return not_yet("return two matrices, first and second.")
-        if np.shape(pair[0]) == (m, r) and np.shape(pair[1]) == (r, n) and (m, r) != (r, n):
+        if shape_of(pair[0]) == (m, r) and shape_of(pair[1]) == (r, n) and (m, r) != (r, n):
             return not_yet("the two came in the other order; first is what meets the inputs, (r, in).")
         first, second = array(pair[0], (r, n), "first"), array(pair[1], (m, r), "second")
         s = np.linalg.svd(H @ weight.T, compute_uv=False)

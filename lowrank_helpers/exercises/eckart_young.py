@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from ._answers import NotYet, array, call, checker, not_yet, number, right
+from ._answers import NotYet, array, call, checker, not_yet, number, right, shape_of
 
 Array = NDArray[np.float64]
 
@@ -91,7 +91,7 @@ def als_step(answer: object) -> str:
     for m, n, r in ((6, 4, 2), (3, 5, 1), (5, 5, 4)):
         A, M = rng.standard_normal((m, r)), rng.standard_normal((m, n))
         result = call(answer, A, M)
-        if isinstance(result, tuple) and len(result) == 2 and np.shape(result[0]) == (r, n) != (m, r):
+        if isinstance(result, tuple) and len(result) == 2 and shape_of(result[0]) == (r, n) != (m, r):
             return not_yet("return the new A first and B second.")
         new, B = _pair(result, (m, r), (r, n), "A and B")
         if np.allclose(B, A.T @ M):

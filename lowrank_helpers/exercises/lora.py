@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from ._answers import array, call, checker, not_yet, number, right
+from ._answers import array, call, checker, not_yet, number, right, shape_of
 
 Array = NDArray[np.float64]
 
@@ -55,7 +55,7 @@ def combine(answer: object) -> str:
         if not isinstance(result, tuple | list) or len(result) != 2:
             return not_yet("return two matrices, B and A, in this order.")
         rank = r1 + r2
-        if np.shape(result[0]) == (m, r1) and r1 == r2:
+        if shape_of(result[0]) == (m, r1) and r1 == r2:
             return not_yet("the factors cannot be added or averaged; put them side by side.")
         B, A = array(result[0], (m, rank), "B"), array(result[1], (rank, n), "A")
         wanted = 0.5 * B1 @ A1 + 3.0 * B2 @ A2

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ._answers import array, call, checker, not_yet, number, right
+from ._answers import array, call, checker, not_yet, number, right, shape_of
 
 
 @checker
@@ -30,7 +30,7 @@ def as_lora(answer: object) -> str:
         result = call(answer, B, A, B0, A0)
         if not isinstance(result, tuple | list) or len(result) != 2:
             return not_yet("return two matrices, the tall one and the wide one, in this order.")
-        if np.shape(result[0]) == (m, r):
+        if shape_of(result[0]) == (m, r):
             return not_yet("rank r is too small: the difference of two products has rank up to 2r.")
         left, wide = array(result[0], (m, 2 * r), "the tall factor"), array(result[1], (2 * r, n), "the wide factor")
         product = left @ wide

@@ -42,7 +42,7 @@ def weights(answer: object) -> str:
             result = call(answer, C)
         try:
             finite = bool(np.isfinite(np.asarray(result, dtype=float)).all())
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             finite = True
         if not finite:
             return not_yet("a text without words gives NaN, or log 0 is used; its row should be zeros.")

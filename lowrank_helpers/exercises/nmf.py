@@ -5,7 +5,7 @@ import warnings
 import numpy as np
 from numpy.typing import NDArray
 
-from ._answers import array, call, checker, not_yet, number, right
+from ._answers import array, call, checker, not_yet, number, right, shape_of
 
 Array = NDArray[np.float64]
 
@@ -42,7 +42,7 @@ def kl_update(answer: object) -> str:
             warnings.simplefilter("ignore")
             result = call(answer, A, W, H)
         expected = _kl(A, W, H)
-        got = np.asarray(result, dtype=float) if np.shape(result) == (3, 5) else array(result, (3, 5), "H")
+        got = np.asarray(result, dtype=float) if shape_of(result) == (3, 5) else array(result, (3, 5), "H")
         if zeros and not np.isfinite(got).all():
             return not_yet("right without zeros; with them an entry is not finite. Where do you divide 0 by 0?")
         got = array(got, (3, 5), "H")

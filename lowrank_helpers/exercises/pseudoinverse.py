@@ -5,21 +5,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ._answers import NotYet, array, call, checker, not_yet, number, right
-
-
-def _shape(answer: Any) -> tuple[int, ...]:
-    try:
-        return np.asarray(answer, dtype=float).shape
-    except (TypeError, ValueError):
-        return ()
+from ._answers import NotYet, array, call, checker, not_yet, number, right, shape_of
 
 
 @checker
 def rank_one(answer: object) -> str:
     """Check the pseudo-inverse of [[1, 2], [1, 2], [1, 2]]."""
     A = np.array([[1.0, 2.0], [1.0, 2.0], [1.0, 2.0]])
-    if _shape(answer) == (3, 2):
+    if shape_of(answer) == (3, 2):
         return not_yet("AX must be defined in both orders: the pseudo-inverse of a 3×2 matrix is 2×3.")
     X = array(answer, (2, 3), "the pseudo-inverse")
     exact = np.linalg.pinv(A)
@@ -64,9 +57,9 @@ def leverages(answer: object) -> str:
     A = np.array([[1.0, 0.0], [1.0, 1.0], [1.0, 2.0], [1.0, 5.0]])
     exact = np.diag(A @ np.linalg.pinv(A))
     value = call(answer, A)
-    if _shape(value) == (4, 4):
+    if shape_of(value) == (4, 4):
         return not_yet("that is the whole projector; only its diagonal is asked for, and it should never be formed.")
-    if _shape(value) == (2,):
+    if shape_of(value) == (2,):
         return not_yet("two numbers for a matrix of four rows: is that the diagonal of A⁺A? It belongs to the columns.")
     h = array(value, (4,), "the vector of leverages")
     if np.allclose(h, (A**2).sum(axis=1)):

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ._answers import NotYet, array, call, checker, not_yet, number, right
+from ._answers import NotYet, array, call, checker, not_yet, number, right, shape_of
 
 Array = NDArray[np.float64]
 
@@ -67,7 +67,7 @@ def adaptive(answer: object) -> str:
     }
     for where, (A, tol) in cases.items():
         result = call(answer, A, tol, np.random.default_rng(6))
-        shape = np.shape(result)
+        shape = shape_of(result)
         if len(shape) != 2 or shape[0] != len(A):
             return not_yet(f"Q should have {len(A)} rows, as A has, but your result has the shape {shape}.")
         Q = array(result, shape, "Q")

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from ._answers import NotYet, array, call, checker, not_yet, number, right
+from ._answers import NotYet, array, call, checker, not_yet, number, right, shape_of
 
 BY_HAND = np.array([[2.0, 6.0], [7.0, 6.0], [10.0, 0.0]])
 
@@ -14,9 +14,9 @@ def by_hand(answer: object) -> str:
     """Check a full singular value decomposition (U, s, Vt) of [[2, 6], [7, 6], [10, 0]]."""
     if not isinstance(answer, tuple | list) or len(answer) != 3:
         return not_yet("pass one triple (U, s, Vt).")
-    if np.shape(answer[0]) == (3, 2):
+    if shape_of(answer[0]) == (3, 2):
         return not_yet("U has two columns only; the full decomposition also needs the third.")
-    if np.shape(answer[1]) in ((3, 2), (2, 2)):
+    if shape_of(answer[1]) in ((3, 2), (2, 2)):
         return not_yet("give the singular values as a list of two numbers, not as a matrix.")
     U, s, Vt = array(answer[0], (3, 3), "U"), array(answer[1], (2,), "s"), array(answer[2], (2, 2), "Vt")
     true = np.linalg.svd(BY_HAND, compute_uv=False)
@@ -46,9 +46,9 @@ def product(answer: object) -> str:
     """Check a function (A, B) that returns the r largest singular values of A B, without forming A B."""
     rng = np.random.default_rng(5)
     A, B = rng.standard_normal((8, 3)), rng.standard_normal((3, 6))
-    value = np.asarray(call(answer, A, B))
-    if value.ndim == 1 and value.shape[0] in (6, 8):
-        return not_yet(f"{value.shape[0]} values came for r = 3: they belong to the product itself, or to zeros.")
+    value = call(answer, A, B)
+    if shape_of(value) in ((6,), (8,)):
+        return not_yet(f"{len(value)} values came for r = 3: they belong to the product itself, or to zeros.")
     s = array(value, (3,), "the vector of singular values")
     true = np.linalg.svd(A @ B, compute_uv=False)[:3]
     sigma_A, sigma_B = np.linalg.svd(A, compute_uv=False), np.linalg.svd(B, compute_uv=False)
@@ -110,8 +110,8 @@ def ridge_path(answer: object) -> str:
         return np.stack([np.linalg.solve(gram + lam * np.eye(len(gram)), A.T @ b) for lam in lams], axis=1)
 
     U, s, Vt = np.linalg.svd(A)
-    value = np.asarray(call(answer, U, s, Vt, b, lams))
-    if value.shape == (3, 4):
+    value = call(answer, U, s, Vt, b, lams)
+    if shape_of(value) == (3, 4):
         return not_yet("the solutions should be the columns of the result, one for each penalty.")
     X = array(value, (4, 3), "the matrix of solutions")
     beta, grid = (U.T @ b)[:, None], s[:, None]

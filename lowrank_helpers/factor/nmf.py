@@ -219,8 +219,10 @@ def _non_negative(value: Any) -> Any:
         A = _checks.matrix(value, "nmf")
         entries = A
     else:
-        if 0 in value.shape:
-            raise ValueError(f"nmf: A must not be empty; got shape {value.shape}. Pass at least one entry.")
+        if value.ndim != 2 or 0 in value.shape:
+            raise ValueError(
+                f"nmf: A must be a matrix and not empty; got shape {value.shape}. Pass one of m rows and n columns."
+            )
         A = scipy.sparse.csr_array(value, copy=True)
         A.sum_duplicates()
         A.eliminate_zeros()

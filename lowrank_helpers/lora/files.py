@@ -88,6 +88,7 @@ def write_adapter(folder: str | os.PathLike[str], saved: SavedAdapter, function:
     between the two files, the settings beside it are the old ones, the new ones wait in a part, and `_read` goes by
     the tensors' own.
     """
+    place = _checks.folder(folder, function)
     tensors: dict[str, Tensor] = {}
     for path, layer in saved.layers.items():
         tensors[f"base_model.model.{path}.lora_A.weight"] = layer.A
@@ -102,7 +103,7 @@ def write_adapter(folder: str | os.PathLike[str], saved: SavedAdapter, function:
         TENSORS: _packed(tensors, {"format": "pt", OURS: ours}),
         CONFIG: (json.dumps(config, indent=2) + "\n").encode(),
     }
-    return _write(Path(os.path.realpath(folder)), files, function)
+    return _write(Path(os.path.realpath(place)), files, function)
 
 
 def _packed(tensors: dict[str, Tensor], metadata: dict[str, str]) -> bytes:
@@ -210,7 +211,7 @@ def _write(folder: Path, files: dict[str, bytes], function: str) -> Path:
 
 def read_adapter(folder: str | os.PathLike[str], function: str) -> SavedAdapter:
     """Read an adapter, and check all that can be checked without a model."""
-    config, tensors, base = _read(Path(folder), function)
+    config, tensors, base = _read(_checks.folder(folder, function), function)
     parts: dict[str, dict[str, Tensor]] = {}
     for key, tensor in tensors.items():
         known = KEY.fullmatch(key)

@@ -93,15 +93,21 @@ def add_lora(
     check_model(model, "add_lora")
     given = start.settings("add_lora", rank, alpha, dropout, scaling, init, dora)
     start.check_name(name, "add_lora")
-    places, owners = _targeted(model, targets, "add_lora"), owners_of(model)
+    attach_new("add_lora", model, given, targets, name, start.generator(rng, "add_lora"))
+    return model
+
+
+def attach_new(
+    function: str, model: nn.Module, given: Settings, targets: Sequence[str], name: str, drawn: torch.Generator
+) -> None:
+    """Do what `add_lora` says, for a function whose name errors are to have."""
+    places, owners = _targeted(model, targets, function), owners_of(model)
     for place in places:
-        check_place(place, given, "add_lora", owners)
-    check_free(model, name, "add_lora")
-    drawn = start.generator(rng, "add_lora")
+        check_place(place, given, function, owners)
+    check_free(model, name, function)
     modules = dict.fromkeys(place.module for place in places)  # each once, though it may hang at two places
     adapters = {module: Adapter(base_of(module).weight, given, drawn) for module in modules}
     _attach(model, places, adapters, name)
-    return model
 
 
 def _targeted(model: nn.Module, targets: object, function: str) -> list[Place]:

@@ -6,7 +6,6 @@ from typing import Any, cast, get_args
 from torch import Tensor
 
 from lowrank_helpers import _checks
-from lowrank_helpers.training.checkpoints import folder_path
 from lowrank_helpers.training.corpus import tokens_of
 from lowrank_helpers.training.loop import Habits, Plan
 from lowrank_helpers.training.model import GPT, check_model
@@ -78,7 +77,7 @@ def read_plan(function: str, model: GPT, corpus: object, **given: Any) -> tuple[
     habits = Habits(
         validation=None if validation is None else read_corpus(function, model, validation, context, "validation")[1],
         evaluate_every=_every(function, "evaluate_every", given["evaluate_every"]),
-        folder=None if folder is None else folder_path(folder, function),
+        folder=None if folder is None else _checks.folder(folder, function),
         save_every=_every(function, "save_every", given["save_every"]),
         log_every=_checks.integer(given["log_every"], 1, None, function, "log_every"),
         compile=_checks.flag(given["compile"], function, "compile"),

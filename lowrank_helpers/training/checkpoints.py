@@ -116,7 +116,7 @@ def save_checkpoint(
     step-00000030 ['step-00000020', 'step-00000030']
     {'weight': tensor([30, 30])}
     """
-    folder = folder_path(folder, "save_checkpoint")
+    folder = _checks.folder(folder, "save_checkpoint")
     step = _checks.integer(step, 0, None, "save_checkpoint", "step")
     keep = _checks.integer(keep, 1, None, "save_checkpoint", "keep")
     content = safetensors.torch.save(_separate(tensors))
@@ -190,7 +190,7 @@ def latest_checkpoint(folder: str | os.PathLike[str]) -> Checkpoint | None:
     None
     {'position': 1280}
     """
-    folder = folder_path(folder, "latest_checkpoint")
+    folder = _checks.folder(folder, "latest_checkpoint")
     if folder.exists() and not folder.is_dir():
         raise NotADirectoryError(
             f"latest_checkpoint: folder must be a directory; got the file {folder}. "
@@ -206,13 +206,6 @@ def latest_checkpoint(folder: str | os.PathLike[str]) -> Checkpoint | None:
         assert newest is not None
         warnings.warn(f"latest_checkpoint: skipped {wrong}. Using {newest.path} instead.", UserWarning, stacklevel=2)
     return newest
-
-
-def folder_path(folder: object, function: str) -> Path:
-    """Read the folder that a run's checkpoints lie in."""
-    if not isinstance(folder, str | os.PathLike) or not os.fspath(folder):
-        raise TypeError(f"{function}: folder must be a path; got {folder!r}. Pass a str such as 'runs/first'.")
-    return Path(folder)
 
 
 def _separate(tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:

@@ -38,6 +38,11 @@ def chunked_cross_entropy(hidden: Tensor, weight: Tensor, targets: Tensor) -> Te
     Tensor
         A float32 scalar, in nats (float64 for float64 input); NaN if all targets are left out.
 
+    Raises
+    ------
+    TypeError, ValueError
+        An argument is no tensor of its dtype, or the shapes do not fit.
+
     References
     ----------
     The idea of taking the gradient in the forward pass: Hsu et al. 2024, "Liger Kernel", arXiv:2410.10989, section 3.2.
@@ -54,10 +59,21 @@ def chunked_cross_entropy(hidden: Tensor, weight: Tensor, targets: Tensor) -> Te
                 f"chunked_cross_entropy: {name} must be a tensor; got {type(value).__name__}. "
                 f"Pass torch.as_tensor({name})."
             )
+        kind, cast = ("int64", "long") if name == "targets" else ("floats", "float")
+        if not (value.dtype == torch.int64 if name == "targets" else value.is_floating_point()):
+            raise TypeError(
+                f"chunked_cross_entropy: {name} must be a tensor of {kind}; got a tensor of {value.dtype}. "
+                f"Pass {name}.{cast}()."
+            )
     if hidden.ndim != 2 or not len(hidden):
         raise ValueError(
             f"chunked_cross_entropy: hidden must be a matrix with at least one row; got shape {tuple(hidden.shape)}. "
             "Pass hidden.flatten(0, -2)."
+        )
+    if weight.ndim != 2 or weight.shape[1] != hidden.shape[1]:
+        raise ValueError(
+            f"chunked_cross_entropy: weight must have {hidden.shape[1]} columns, as hidden has; "
+            f"got shape {tuple(weight.shape)}. Pass the weight of the output head, (vocabulary, width)."
         )
     if targets.shape != hidden.shape[:1]:
         raise ValueError(

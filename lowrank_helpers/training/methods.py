@@ -10,8 +10,9 @@ from torch import Tensor, nn
 
 from lowrank_helpers import _checks
 from lowrank_helpers._normal import normal
-from lowrank_helpers.lora import Init, Scaling, add_lora
-from lowrank_helpers.lora.start import settings
+from lowrank_helpers.lora import Init, Scaling
+from lowrank_helpers.lora.model import attach_new
+from lowrank_helpers.lora.start import Settings, settings
 from lowrank_helpers.training.model import GPT, check_model
 
 Method = Literal["full", "last block", "adapters", "prompt", "lora", "trainable"]
@@ -82,22 +83,33 @@ def prepare(
     >>> [name for name, parameter in model.named_parameters() if parameter.requires_grad]
     ['prompt']
     """
-    check_model(model, "finetune")
-    _checks.choice(method, get_args(Method), "finetune", "method")
-    settings("finetune", rank, alpha, dropout, scaling, init, dora)
-    _checks.integer(bottleneck, 1, None, "finetune", "bottleneck")
-    _checks.integer(prompt_tokens, 1, model.config.vocabulary, "finetune", "prompt_tokens", limit="the vocabulary")
-    generator = torch.Generator().manual_seed(_checks.integer(seed, 0, 2**63 - 1, "finetune", "seed", limit="2⁶³ − 1"))
+    given = settings("prepare", rank, alpha, dropout, scaling, init, dora)
+    put_in("prepare", model, method, given, targets, bottleneck, prompt_tokens, seed)
+
+
+def put_in(
+    function: str,
+    model: GPT,
+    method: Method,
+    given: Settings,
+    targets: Sequence[str],
+    bottleneck: int,
+    prompt_tokens: int,
+    seed: int,
+) -> None:
+    """Do what `prepare` says, for a function whose name errors are to have; ``given`` are the settings of LoRA."""
+    check_model(model, function)
+    _checks.choice(method, get_args(Method), function, "method")
+    _checks.integer(bottleneck, 1, None, function, "bottleneck")
+    _checks.integer(prompt_tokens, 1, model.config.vocabulary, function, "prompt_tokens", limit="the vocabulary")
+    generator = torch.Generator().manual_seed(_checks.integer(seed, 0, 2**63 - 1, function, "seed", limit="2⁶³ − 1"))
     if method == "lora":
-        add_lora(
-            model, rank, alpha=alpha, targets=targets, dropout=dropout, scaling=scaling, init=init, dora=dora,
-            rng=generator,
-        )  # fmt: skip
+        attach_new(function, model, given, targets, "default", generator)
     elif method == "adapters":
-        _add_adapters(model, bottleneck, generator)
+        _add_adapters(function, model, bottleneck, generator)
     elif method == "prompt":
         if model.prompt is not None:
-            raise ValueError("finetune: model must have no prompt yet; it has one. Take a fresh model.")
+            raise ValueError(f"{function}: model must have no prompt yet; it has one. Take a fresh model.")
         model.requires_grad_(False)
         drawn = torch.randperm(model.config.vocabulary, generator=generator)[:prompt_tokens]
         model.prompt = nn.Parameter(model.embed.weight[drawn.to(model.embed.weight.device)].detach().float())
@@ -109,19 +121,19 @@ def prepare(
         model.requires_grad_(True)
     elif not any(parameter.requires_grad for parameter in model.parameters()):
         raise ValueError(
-            "finetune: a parameter must require a gradient for method 'trainable'; none of the model's does. "
+            f"{function}: a parameter must require a gradient for method 'trainable'; none of the model's does. "
             "Call requires_grad_(True) on what is to be trained."
         )
 
 
-def _add_adapters(model: GPT, bottleneck: int, generator: torch.Generator) -> None:
+def _add_adapters(function: str, model: GPT, bottleneck: int, generator: torch.Generator) -> None:
     places = [(block.attention, "o_proj") for block in model.blocks] + [
         (block.mlp, "down_proj") for block in model.blocks
     ]
     for parent, name in places:
         if type(getattr(parent, name)) is not nn.Linear:
             kind = type(getattr(parent, name)).__name__
-            raise ValueError(f"finetune: adapters go behind linear layers; {name} is a {kind}. Take a fresh model.")
+            raise ValueError(f"{function}: adapters go behind linear layers; {name} is a {kind}. Take a fresh model.")
     model.requires_grad_(False)
     for parent, name in places:
         setattr(parent, name, BottleneckAdapter(getattr(parent, name), bottleneck, generator))

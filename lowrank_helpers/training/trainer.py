@@ -8,9 +8,10 @@ from torch import Tensor
 
 from lowrank_helpers import _checks
 from lowrank_helpers.lora import Init, Scaling
+from lowrank_helpers.lora.start import settings
 from lowrank_helpers.training.arguments import read_corpus, read_plan, read_precision, read_seed
 from lowrank_helpers.training.loop import in_mode, mean_loss, run
-from lowrank_helpers.training.methods import ALL_LINEAR, Method, prepare, undone_on_error
+from lowrank_helpers.training.methods import ALL_LINEAR, Method, put_in, undone_on_error
 from lowrank_helpers.training.model import GPT, check_model
 from lowrank_helpers.training.records import TrainingResult
 from lowrank_helpers.training.schedule import Precision, dtype_on
@@ -212,11 +213,9 @@ validation, evaluate_every, folder, save_every, log_every, progress
         accumulate=accumulate, precision=precision, compile=compile, seed=seed, validation=validation,
         evaluate_every=evaluate_every, folder=folder, save_every=save_every, log_every=log_every, progress=progress,
     )  # fmt: skip
-    with undone_on_error(model, weights=method == "lora" and init in ("pissa", "olora")):
-        prepare(
-            model, method, rank=rank, alpha=alpha, targets=targets, dropout=dropout, scaling=scaling, init=init,
-            dora=dora, bottleneck=bottleneck, prompt_tokens=prompt_tokens, seed=seed,
-        )  # fmt: skip
+    given = settings("finetune", rank, alpha, dropout, scaling, init, dora)
+    with undone_on_error(model, weights=method == "lora" and given.takes_from_base):
+        put_in("finetune", model, method, given, targets, bottleneck, prompt_tokens, seed)
         about = {
             "method": method, "alpha": float(alpha), "scaling": scaling, "dropout": float(dropout), "init": init,
             "dora": bool(dora),

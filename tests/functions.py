@@ -36,6 +36,7 @@ from lowrank_helpers import (
     lora,
     memory,
     randomized,
+    results,
     slider,
     svd,
     training,
@@ -164,7 +165,7 @@ class Row:
     @property
     def id(self) -> str:
         """The function's name with its module, where two have one name, and the note."""
-        module = "pca." if self.function is factor.reconstruct else ""
+        module = {factor.reconstruct: "pca.", results.load: "results."}.get(self.function, "")
         return module + self.name + (f", {self.note}" if self.note else "")
 
     @property
@@ -429,6 +430,8 @@ ARRAYS = [
     Row(datasets.low_rank, None, {"m": 6, "n": 5, "rank": 2, "noise": 0.1}),
     Row(datasets.with_spectrum, "a", {"s": spectrum(SPECTRUM, "a"), "m": 6, "n": 5}),
     Row(datasets.gray, None, {"image": Slot(np.stack([PICTURE] * 3, axis=2), "", "image")}),
+    Row(results.names, None, {}),
+    Row(results.load, None, {"name": "nmf"}),
     Row(slider.rank_slider, None, {"image": Slot(PICTURE, "", "image"), "max_rank": 4, "start": 2}),
     Row(memory.training_memory, None, {"layers": 2, "width": 8, "hidden": 12}),
     Row(memory.memory_calculator, None, {"preset": "1 B"}),

@@ -4,7 +4,7 @@
 
 Peers take part if they are installed, and are named as missing if not. In an environment of their own:
 ``pip install fancyimpute scikit-surprise implicit cmfrec pandas "scikit-learn<1.8"``. The result goes into
-lowrank_helpers/data/completion_benchmark.json if it is of MovieLens and has all peers but cmfrec, which does not build
+lowrank_helpers/data/results/completion.json if it is of MovieLens and has all peers but cmfrec, which does not build
 everywhere; else into _build/.
 
 - synthetic: 500×500 of rank 5, 30 % seen, without noise and with 10 %: relative error where unseen, and seconds,
@@ -45,7 +45,8 @@ from lowrank_helpers.completion import (
 from lowrank_helpers.datasets import load, low_rank
 from lowrank_helpers.randomized import block_krylov_svd
 
-RESULT = pathlib.Path(__file__).resolve().parent.parent / "lowrank_helpers" / "data" / "completion_benchmark.json"
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+RESULT = ROOT / "lowrank_helpers" / "data" / "results" / "completion.json"
 PARTS = ("synthetic", "synthetic, 10 % noise", "implicit", "ratings")
 PEERS = ("fancyimpute", "cmfrec", "surprise", "implicit")
 ALS_GRID = [(r, p, 0.0) for r in (1, 2, 4, 8) for p in (5.0, 10.0)]
@@ -286,7 +287,7 @@ def main() -> None:
     options = parser.parse_args()
     if options.output is None:  # the book's figures are of MovieLens and have the peers that install everywhere
         complete = options.data == "ratings" and all(installed(name) for name in PEERS if name != "cmfrec")
-        options.output = RESULT if complete else RESULT.parents[2] / "_build" / RESULT.name
+        options.output = RESULT if complete else ROOT / "_build" / RESULT.name
         options.output.parent.mkdir(exist_ok=True)
     ratings = load("ratings") if options.data == "generated" else load(options.data, online=True)
     kept = json.loads(options.output.read_text("utf-8")) if options.output.exists() else {}

@@ -11,7 +11,7 @@ block, float32, AdamW. Three contenders, in turns:
 
 Each starts from the same weights and adapters and sees the same batches; their losses must agree. Memory is by how much
 the process's peak grows over the model, each contender in a process of its own. The result is written into
-lowrank_helpers/data/lora_cpu.json.
+lowrank_helpers/data/results/lora.json.
 """
 
 import argparse
@@ -34,7 +34,7 @@ from lowrank_helpers.lora import LoRALinear, add_lora
 from lowrank_helpers.training import ALL_LINEAR, GPT, GPTConfig, finetune, losses
 from lowrank_helpers.training.corpus import Batches
 
-RESULT = pathlib.Path(__file__).resolve().parent.parent / "lowrank_helpers" / "data" / "lora_cpu.json"
+RESULT = pathlib.Path(__file__).resolve().parent.parent / "lowrank_helpers" / "data" / "results" / "lora.json"
 SHAPE = GPTConfig(vocabulary=50257, context=128, width=384, heads=6, layers=6, hidden=1024, tied=True)
 RATE, BATCH, RANK, ALPHA = 1e-3, 4, 8, 16
 Losses = list[float]

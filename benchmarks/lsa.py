@@ -5,7 +5,7 @@
 Contenders run in turns, with the threads that the environment grants (OMP_NUM_THREADS=2 for the book's table); the
 median of the rounds counts, after one that warms up. The energy lost is ‖X − U diag(s) Vᵀ‖_F² over the least possible
 at that rank, less 1, from X's norm and that of the projection X V. gensim takes part if it is installed. The result
-goes into lowrank_helpers/data/lsa_benchmark.json.
+goes into lowrank_helpers/data/results/lsa.json.
 """
 
 import argparse
@@ -30,7 +30,7 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from lowrank_helpers.datasets import load
 from lowrank_helpers.factor import lsa
 
-RESULT = pathlib.Path(__file__).resolve().parent.parent / "lowrank_helpers" / "data" / "lsa_benchmark.json"
+RESULT = pathlib.Path(__file__).resolve().parent.parent / "lowrank_helpers" / "data" / "results" / "lsa.json"
 
 
 def gensim_lsi(X: Any, rank: int) -> Any:

@@ -9,7 +9,7 @@ methods take turns. scikit-learn's updates are called one by one and its loss is
 for theirs. The best loss is the least that any of the two reached from any start. A time is the median over the starts
 that reached the target, each the median of the rounds. Since starts end in different minima, the table also has, for
 each start, how long ours takes to the loss that the peer ends with. The result is written into
-lowrank_helpers/data/nmf_benchmark.json.
+lowrank_helpers/data/results/nmf.json.
 """
 
 import argparse
@@ -36,7 +36,7 @@ from lowrank_helpers.factor import _nmf_multiplicative as updates
 from lowrank_helpers.factor._nmf_hals import hals
 from lowrank_helpers.factor._nmf_start import random_start
 
-RESULT = pathlib.Path(__file__).resolve().parent.parent / "lowrank_helpers" / "data" / "nmf_benchmark.json"
+RESULT = pathlib.Path(__file__).resolve().parent.parent / "lowrank_helpers" / "data" / "results" / "nmf.json"
 TARGETS = (0.01, 0.001)
 ITERATIONS = {
     ("digits", "frobenius"): 300,

@@ -9,7 +9,7 @@ grants (OMP_NUM_THREADS=2 for the book's table), and the median of the rounds co
   and taken from its source where it does not;
 - excess: ‖A − X‖_F over that of a best approximation, less 1; spectral: ‖A − X‖₂ over σ_{r+1}.
 
-The result goes into lowrank_helpers/data/svd_benchmark.json; cases that were not run keep the figures that are there.
+The result goes into lowrank_helpers/data/results/svd.json; cases that were not run keep the figures that are there.
 """
 
 import argparse
@@ -40,7 +40,7 @@ try:
 except ImportError:
     torch = None  # type: ignore[assignment]
 
-RESULT = pathlib.Path(__file__).resolve().parent.parent / "lowrank_helpers" / "data" / "svd_benchmark.json"
+RESULT = pathlib.Path(__file__).resolve().parent.parent / "lowrank_helpers" / "data" / "results" / "svd.json"
 OVERSAMPLE = 10
 PAUSE = 0.3  # seconds before each run: threads of the last contender's BLAS go on spinning for a while
 Low = tuple[Any, Any]  # factors L (m, r) and Vt (r, n) of the approximation, the rows of Vt orthonormal

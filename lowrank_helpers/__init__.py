@@ -8,6 +8,7 @@ factor          PCA, LSA, how many components, low rank plus sparse, NMF
 completion      tables with holes: least squares, gradients, nuclear norm, sampling
 compression     low-rank factors in the place of a trained weight, and what they cost
 datasets        the book's data behind one function, and matrices of known rank or spectrum
+results         what the book measured, each study with its provenance
 plotting        figures: matrices drawn to scale, spectra, heat maps, photographs
 slider          a picture whose rank the reader drags
 memory          what a training step needs in memory
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from lowrank_helpers import memory as memory
     from lowrank_helpers import plotting as plotting
     from lowrank_helpers import randomized as randomized
+    from lowrank_helpers import results as results
     from lowrank_helpers import slider as slider
     from lowrank_helpers import svd as svd
     from lowrank_helpers import training as training

@@ -60,6 +60,6 @@ def usage() -> Usage:
 
 
 def _read(name: str) -> dict[str, Any]:
-    packed = resources.files("lowrank_helpers").joinpath(f"data/{name}.xz").read_bytes()
+    packed = resources.files("lowrank_helpers").joinpath(f"data/tables/{name}.xz").read_bytes()
     table: dict[str, Any] = json.loads(lzma.decompress(packed))
     return table

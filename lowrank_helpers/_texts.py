@@ -41,7 +41,7 @@ class Intents(NamedTuple):
 
 def clinc150(content: bytes) -> Intents:
     """Read CLINC150's data_full.json."""
-    names = resources.files("lowrank_helpers").joinpath("data/clinc150_domains.json").read_text("utf-8")
+    names = resources.files("lowrank_helpers").joinpath("data/tables/clinc150_domains.json").read_text("utf-8")
     domain_of = {label: domain for domain, labels in json.loads(names).items() for label in labels}
     domain_of["oos"] = "oos"
     rows = [

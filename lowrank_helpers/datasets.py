@@ -267,7 +267,7 @@ def _table(name: str) -> Table:
 
 
 def _elnino() -> Table:
-    text = resources.files("lowrank_helpers").joinpath("data/elnino.csv").read_text("utf-8")
+    text = resources.files("lowrank_helpers").joinpath("data/tables/elnino.csv").read_text("utf-8")
     names, *rows = [line.split(",") for line in text.split()]
     values = np.array(rows, dtype=np.float64)
     return Table(values[:, 1:], values[:, 0].astype(np.int64), tuple(name.strip('"') for name in names[1:]), ())

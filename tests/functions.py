@@ -42,6 +42,7 @@ from lowrank_helpers import (
     memory,
     plotting,
     randomized,
+    results,
     slider,
     svd,
     training,
@@ -190,7 +191,7 @@ class Row:
     @property
     def id(self) -> str:
         """The function's name with its module, where two have one name, and the note."""
-        module = "pca." if self.function is factor.reconstruct else ""
+        module = {factor.reconstruct: "pca.", results.load: "results."}.get(self.function, "")
         return module + self.name + (f", {self.note}" if self.note else "")
 
     @property
@@ -530,6 +531,8 @@ ARRAYS = [
     Row(datasets.low_rank, None, {"m": 6, "n": 5, "rank": 2, "noise": 0.1}, limits={"rank": "[0, min(m, n) = 5]"}),
     Row(datasets.with_spectrum, "a", {"s": spectrum(SPECTRUM, "a"), "m": 6, "n": 5}),
     Row(datasets.gray, None, {"image": Slot(np.stack([PICTURE] * 3, axis=2), "", "image")}),
+    Row(results.names, None, {}),
+    Row(results.load, None, {"name": "nmf"}),
     Row(
         slider.rank_slider,
         None,

@@ -211,6 +211,13 @@ def switches_nbval_by_tags_alone(notebook: NotebookNode) -> list[str]:
     return [f"cell {i} has an NBVAL comment" for i, cell in cells(notebook, "code") if "NBVAL_" in cell.source]
 
 
+@rule
+def reads_the_package_by_its_functions(notebook: NotebookNode) -> list[str]:
+    """Results by `results.load`, data by `datasets.load`: where their files lie is for the package to know."""
+    own = re.compile(r"\bimportlib\b.*\bresources\b|lowrank_helpers.*__file__")
+    return [f"cell {i} looks for the package's files" for i, cell in cells(notebook, "code") if own.search(cell.source)]
+
+
 # Figures
 
 

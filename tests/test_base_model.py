@@ -14,12 +14,12 @@ from tests.margins import close
 
 pytestmark = pytest.mark.slow
 
-DATA = Path(str(resources.files("lowrank_helpers"))) / "data"
+MODELS = Path(str(resources.files("lowrank_helpers"))) / "data" / "models"
 RECORD = base.base_model_record()
 
 
 def test_it_is_small_frozen_and_the_record_says_so():
-    files = [DATA / f"{name}.safetensors" for name in RECORD["sha256"]]
+    files = [MODELS / f"{name}.safetensors" for name in RECORD["sha256"]]
     assert sum(path.stat().st_size for path in files) <= 8_000_000
     assert [hashlib.sha256(path.read_bytes()).hexdigest() for path in files] == list(RECORD["sha256"].values())
     assert GPTConfig(**RECORD["config"]) == GPTConfig()
@@ -49,13 +49,13 @@ def test_it_learned_something_and_the_initial_weights_nothing():
 
 
 def test_another_file_is_refused(tmp_path, monkeypatch):
-    package = tmp_path / "lowrank_helpers"
-    (package / "data").mkdir(parents=True)
+    models = tmp_path / "lowrank_helpers" / "data" / "models"
+    models.mkdir(parents=True)
     for name in ("base_model.safetensors", "base_model.json"):
-        shutil.copy(DATA / name, package / "data")
-    content = bytearray((package / "data" / "base_model.safetensors").read_bytes())
+        shutil.copy(MODELS / name, models)
+    content = bytearray((models / "base_model.safetensors").read_bytes())
     content[-1] ^= 1
-    (package / "data" / "base_model.safetensors").write_bytes(content)
+    (models / "base_model.safetensors").write_bytes(content)
     monkeypatch.setattr(base.resources, "files", lambda name: tmp_path / name)
     with pytest.raises(ValueError, match=r"load_base_model: base_model.safetensors must have the SHA-256 \w{16}…; got"):
         load_base_model()

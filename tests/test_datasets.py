@@ -300,7 +300,7 @@ def test_intents(published):
 
 
 def test_domains_have_fifteen_intents_each():
-    names = json.loads((ROOT / "lowrank_helpers" / "data" / "clinc150_domains.json").read_text("utf-8"))
+    names = json.loads((ROOT / "lowrank_helpers" / "data" / "tables" / "clinc150_domains.json").read_text("utf-8"))
     assert len(names) == 10 and all(len(set(labels)) == 15 for labels in names.values())
     assert len(set().union(*names.values())) == 150
 

@@ -16,7 +16,6 @@ import weakref
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
-from typing import NamedTuple
 
 import matplotlib.pyplot as plt
 import pytest
@@ -36,7 +35,7 @@ from benchmarks.gpu import grid, places, plan, pretrain, relatives, shapes, stud
 from benchmarks.gpu.__main__ import PARTS, main
 from benchmarks.gpu.__main__ import SMALL as SMALL_PARTS
 from benchmarks.gpu.steps import optimiser_of, training_steps
-from lowrank_helpers import training
+from lowrank_helpers import results, training
 from lowrank_helpers.lora import LoRALinear, add_lora
 from lowrank_helpers.training import ALL_LINEAR, GPT, GPTConfig, finetune, load_corpus, prepare
 from lowrank_helpers.training import losses as loss_functions
@@ -1203,7 +1202,7 @@ def test_intervals_are_students():
 
 
 def stored_studies():
-    return sorted((ROOT / "lowrank_helpers" / "data").glob("[cg]pu_*.json"))
+    return [name for name in results.names() if name.startswith(("cpu_", "gpu_"))]
 
 
 def expected_runs(name, extent):
@@ -1217,13 +1216,13 @@ def expected_runs(name, extent):
 
 
 def test_the_small_study_is_there():
-    assert {path.name for path in stored_studies()} >= {f"cpu_{name}.json" for name in SMALL_PARTS}
+    assert set(stored_studies()) >= {f"cpu_{name}" for name in SMALL_PARTS}
 
 
-@pytest.mark.parametrize("path", stored_studies(), ids=lambda path: path.stem)
-def test_what_is_stored_is_whole_and_of_this_study(path):
-    kind, name = path.stem.split("_", 1)
-    document = json.loads(path.read_text("utf-8"))
+@pytest.mark.parametrize("stored", stored_studies())
+def test_what_is_stored_is_whole_and_of_this_study(stored):
+    kind, name = stored.split("_", 1)
+    document = results.load(stored)
     assert document["variant"] == {"cpu": "small", "gpu": "large"}[kind]
     assert document["questions"] == list(PARTS[name].QUESTIONS) and document["seeds"] == list(PARTS[name].SEEDS)
     runs = document["measurements"]
@@ -1237,7 +1236,7 @@ def test_what_is_stored_is_whole_and_of_this_study(path):
 
 @pytest.mark.parametrize("name", ["grid", "relatives", "places"])
 def test_every_stored_rate_has_worse_neighbours_and_three_further_seeds(name):
-    document = json.loads((ROOT / "lowrank_helpers" / "data" / f"cpu_{name}.json").read_text("utf-8"))
+    document = results.load(f"cpu_{name}")
     extent, runs = grid.EXTENTS["small"], document["measurements"]
     for target, of in expected_runs(name, extent):
         here = [run for run in runs if {"target": target, **of}.items() <= run["of"].items()]
@@ -1256,25 +1255,15 @@ def test_every_stored_rate_has_worse_neighbours_and_three_further_seeds(name):
 # ------------------------------------------------------------------------------------------------ chapters 17 and 18
 
 
-class Files(NamedTuple):
-    """In the place of importlib.resources, for a chapter that reads results."""
-
-    root: Path
-
-    def files(self, package):
-        assert package == "lowrank_helpers"
-        return self.root
-
-
-def data_with_gpu(done, root):
-    """A folder like the package's with the stored results, and a tiny study's as if they came from a GPU."""
-    shutil.copytree(ROOT / "lowrank_helpers" / "data", root / "data", ignore=shutil.ignore_patterns("gpu_*"))
+def results_with_gpu(done, folder):
+    """A folder with the stored results, and a tiny study's as if they came from a GPU."""
+    shutil.copytree(command.STORED, folder, ignore=shutil.ignore_patterns("gpu_*"))
     for name, document in documents(done[0]).items():
         for result in document["measurements"]:
             if "memory" in result:
                 result["memory"]["peak"] = 5 * 10**9  # which a CPU does not know
-        (root / "data" / f"gpu_{name}.json").write_text(json.dumps(document), "utf-8")
-    return Files(root)
+        (folder / f"gpu_{name}.json").write_text(json.dumps(document), "utf-8")
+    return folder
 
 
 def cells_of(stem, changes):
@@ -1290,7 +1279,7 @@ def cells_of(stem, changes):
 
 
 def test_chapter_17_runs_in_its_large_size_and_shows_what_a_gpu_measured(done, tmp_path, monkeypatch, capsys):
-    files = data_with_gpu(done, tmp_path)
+    monkeypatch.setattr(results, "_FOLDER", results_with_gpu(done, tmp_path / "results"))
     short = {"steps": 2, "batch_size": 2, "context": 32}
     pretrain_whole = training.pretrain
     monkeypatch.setattr(
@@ -1305,7 +1294,6 @@ def test_chapter_17_runs_in_its_large_size_and_shows_what_a_gpu_measured(done, t
     monkeypatch.setattr(training, "standard_library", lambda split: load_corpus("source", "validation"))
     for code in cells_of("17_lora_training", changes):
         exec(compile(code, "chapter 17", "exec"), here)
-        here["resources"] = files
         if here.get("SHAPE") == shapes.LARGER:  # the base of the study, which a CPU cannot train
             here["SHAPE"] = GPTConfig(context=128, width=32, heads=2, layers=2, hidden=64)
     shown = capsys.readouterr().out

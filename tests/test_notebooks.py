@@ -106,6 +106,11 @@ def value() -> NotebookNode:
     return nbformat.v4.new_output("execute_result", {"text/plain": "3"}, execution_count=2)
 
 
+def code(source: str) -> Break:
+    """A cell with other code."""
+    return lambda notebook: code_cell(notebook).update(source=source)
+
+
 def ignored(source: str) -> Break:
     """A cell whose output nbval does not compare."""
     return lambda notebook: code_cell(notebook).update(source=source, metadata={"tags": ["nbval-ignore-output"]})
@@ -155,6 +160,9 @@ BROKEN: list[tuple[rules.Rule, str, Break]] = [
     (R.asserts_where_outputs_are_not_compared, "no assert", ignored("print(1)")),
     (R.asserts_where_outputs_are_not_compared, "an assert in a comment", ignored("print(1)  # assert True")),
     (R.switches_nbval_by_tags_alone, "a comment", lambda nb: code_cell(nb).update(source="# NBVAL_SKIP\npass")),
+    (R.reads_the_package_by_its_functions, "resources", code("from importlib import resources")),
+    (R.reads_the_package_by_its_functions, "files", code("from importlib.resources import files")),
+    (R.reads_the_package_by_its_functions, "a path", code("Path(lowrank_helpers.__file__).parent")),
     (R.draws_what_it_shows, "no picture", without_picture),
     (R.draws_what_it_shows, "a picture of few bytes", tiny_picture),
     (R.draws_what_it_shows, "no plt.show()", lambda nb: figure(nb).update(source="fig, ax = plt.subplots()")),

@@ -198,7 +198,7 @@ def test_every_file_of_data_has_a_licence_and_the_wheel_names_them_all(wheel):
     rows = r"^   (\S+) {2,}(\S+(?: \S+)*)(?: {2,}(\S+))?$"
     table = re.findall(rows, (ROOT / "LICENSE").read_text(encoding="utf-8"), re.MULTILINE)
     data = {name.partition("/data/")[2] for name in names(wheel) if name.startswith("lowrank_helpers/data/")}
-    texts = {name for name in data if name.startswith("LICENSE-")}
+    texts = {name for name in data if "/LICENSE-" in name}
     for file in data - texts:
         assert sum(fnmatch(file, pattern) for pattern, _, _ in table) == 1, file
     for pattern, licence, text in table:
@@ -212,7 +212,7 @@ def test_every_file_of_data_has_a_licence_and_the_wheel_names_them_all(wheel):
     shipped = {name.partition(".dist-info/licenses/")[2] for name in names(wheel)}
     assert set(about.get_all("License-File")) <= shipped
     page = (ROOT / "data.md").read_text(encoding="utf-8")
-    assert texts == set(re.findall(r"`data/(LICENSE-\S+)`", page))
+    assert texts == set(re.findall(r"`data/(\S+/LICENSE-\S+)`", page))
 
 
 def test_the_description_has_no_link_that_breaks(wheel):

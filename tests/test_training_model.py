@@ -264,7 +264,7 @@ def test_a_seed_means_the_same_weights():
 
 
 def test_initial_weights_are_those_that_the_base_model_started_from():
-    file = Path(lowrank_helpers.__file__).parent / "data" / "base_model_initial.safetensors"
+    file = Path(lowrank_helpers.__file__).parent / "data" / "models" / "base_model_initial.safetensors"
     frozen, made = safetensors.torch.load_file(file), GPT(GPTConfig(), seed=0).state_dict()
     assert frozen.keys() == made.keys()
     for name, weight in made.items():

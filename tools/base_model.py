@@ -20,7 +20,7 @@ import torch
 
 from lowrank_helpers.training import GPT, GPTConfig, evaluate, load_corpus, pretrain, standard_library
 
-DATA = pathlib.Path(__file__).resolve().parent.parent / "lowrank_helpers" / "data"
+MODELS = pathlib.Path(__file__).resolve().parent.parent / "lowrank_helpers" / "data" / "models"
 SETTINGS = {
     "steps": 3600,
     "batch_size": 16,
@@ -34,7 +34,7 @@ SETTINGS = {
 
 def save(model: GPT, name: str) -> str:
     """Write the weights into the package; return the file's SHA-256."""
-    path = DATA / f"{name}.safetensors"
+    path = MODELS / f"{name}.safetensors"
     safetensors.torch.save_file(model.state_dict(), path)
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
@@ -77,7 +77,7 @@ def main() -> None:
         ],
         "sha256": sums,
     }
-    (DATA / "base_model.json").write_text(json.dumps(record, indent=1) + "\n", "utf-8")
+    (MODELS / "base_model.json").write_text(json.dumps(record, indent=1) + "\n", "utf-8")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Freeze the samples of text that the base model is measured on and adapted to, into lowrank_helpers/data/.
+"""Freeze the samples of text that the base model is measured on and adapted to, into data/corpora/ of the package.
 
     python -m tools.corpora
 
@@ -21,7 +21,7 @@ CHAPTERS = ("01_norms", "02_rank", "03_pseudoinverse", "04_factorizations", "05_
 
 def freeze(name: str, content: bytes) -> None:
     """Write a sample, packed."""
-    path = ROOT / "lowrank_helpers" / "data" / f"corpus_{name}.xz"
+    path = ROOT / "lowrank_helpers" / "data" / "corpora" / f"{name}.xz"
     path.write_bytes(lzma.compress(content, preset=9 | lzma.PRESET_EXTREME))
     print(f"{path.name:32s}{len(content):9d} bytes, packed {path.stat().st_size:7d}")
 

@@ -2,23 +2,18 @@
 
     python -m tools.measured [--check]
 
-The figures come from the JSON files in lowrank_helpers/data/; the part of README.md between two comments is theirs.
+The figures are those of lowrank_helpers.results; the part of README.md between two comments is theirs.
 """
 
 import argparse
-import json
 import pathlib
-from typing import Any
+
+from lowrank_helpers import results
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 BEGIN, END = "<!-- measured: begin -->\n", "<!-- measured: end -->\n"
 SVD_PEERS = ("scikit-learn, 4", "scikit-learn, auto", "torch, 2", "torch, 4", "ARPACK", "PROPACK")
 ROUNDING = {"float64": 1e-12, "float32": 1e-10}  # an excess below this is no difference
-
-
-def read(name: str) -> Any:
-    """Return the results of a benchmark."""
-    return json.loads((ROOT / "lowrank_helpers" / "data" / f"{name}_benchmark.json").read_text("utf-8"))
 
 
 def ratio(ours: float, theirs: float) -> str:
@@ -29,7 +24,7 @@ def ratio(ours: float, theirs: float) -> str:
 def svd_table() -> list[str]:
     """For each matrix and peer: the fastest of ours whose error is not larger, over the peer."""
     rows = ["| truncated SVD, rank 50 | " + " | ".join(SVD_PEERS) + " |", "|---" * (len(SVD_PEERS) + 1) + "|"]
-    for case, result in read("svd")["cases"].items():
+    for case, result in results.load("svd")["cases"].items():
         contenders, cells = result["contenders"], []
         for peer in SVD_PEERS:
             limit = max(contenders[peer]["excess"], ROUNDING[result["dtype"]])
@@ -42,7 +37,7 @@ def svd_table() -> list[str]:
 def nmf_table() -> list[str]:
     """For each matrix and loss: seconds to two targets, and from how many of five starts."""
     rows = ["| NMF, five starts | to 1 % | to 0.1 % | starts that get there, ours / theirs |", "|---|---|---|---|"]
-    for case, result in read("nmf")["cases"].items():
+    for case, result in results.load("nmf")["cases"].items():
         mine, peer = result["methods"].values()
         cells, starts = [], []
         for target in ("1.0%", "0.1%"):
@@ -55,7 +50,7 @@ def nmf_table() -> list[str]:
 
 def lsa_lines() -> list[str]:
     """Seconds, and the energy lost beyond what every method must lose."""
-    result = read("lsa")
+    result = results.load("lsa")
     size = " × ".join(map(str, result["shape"]))
     rows = [f"| LSA, {size}, rank {result['rank']} | seconds | energy lost beyond the least |", "|---|---|---|"]
     for name, row in result["methods"].items():
@@ -65,7 +60,7 @@ def lsa_lines() -> list[str]:
 
 def completion_tables() -> list[str]:
     """Synthetic, ratings, implicit: seconds beside what was reached."""
-    result = read("completion")
+    result = results.load("completion")
     rows = ["| completion, 500 × 500, rank 5, 30 % seen | seconds | relative error |", "|---|---|---|"]
     for part, note in (("synthetic", ""), ("synthetic, 10 % noise", ", 10 % noise")):
         for name, row in result[part].items():
@@ -96,7 +91,7 @@ def main(arguments: list[str] | None = None) -> None:
     start, end = text.index(BEGIN) + len(BEGIN), text.index(END)
     if options.check:
         if text[start:end] != section():
-            raise SystemExit("README.md has other figures than lowrank_helpers/data; run python -m tools.measured.")
+            raise SystemExit("README.md has other figures than lowrank_helpers.results; run python -m tools.measured.")
         return
     path.write_text(text[:start] + section() + text[end:], "utf-8")
 

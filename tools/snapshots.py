@@ -1,4 +1,4 @@
-"""Freeze two real tables of the scientific Python stack into lowrank_helpers/data/: docstrings.xz and usage.xz.
+"""Freeze two real tables of the scientific Python stack into data/tables/ of the package.
 
     python -m tools.snapshots
 
@@ -43,7 +43,7 @@ FEWEST = 5  # functions of a file, files of a function
 def freeze(name: str, table: dict) -> None:
     """Write a table, packed."""
     content = json.dumps(table, ensure_ascii=True, separators=(",", ":")).encode()
-    path = ROOT / "lowrank_helpers" / "data" / f"{name}.xz"
+    path = ROOT / "lowrank_helpers" / "data" / "tables" / f"{name}.xz"
     path.write_bytes(lzma.compress(content, preset=9 | lzma.PRESET_EXTREME))
     print(f"{path.name:20s}{len(content):9d} bytes, packed {path.stat().st_size:7d}")
 

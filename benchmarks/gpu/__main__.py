@@ -31,7 +31,7 @@ PARTS = {  # the first three need no base model, the last four the one that pret
     "merge": merge,
 }
 SMALL = ("grid", "relatives", "places", "merge")  # the parts that a CPU can do with the base model of the book
-PACKAGE_DATA = Path(__file__).resolve().parents[2] / "lowrank_helpers" / "data"
+STORED = Path(__file__).resolve().parents[2] / "lowrank_helpers" / "data" / "results"
 MORE_TO_DO = 3
 LEAVING = 3.0  # seconds for giving back memory and leaving Python
 
@@ -54,7 +54,7 @@ def _read(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--out", type=Path, required=True, help="where results go; a second call goes on from them")
     parser.add_argument("--part", nargs="+", choices=PARTS, default=list(PARTS), help="these parts alone")
     parser.add_argument("--minutes", type=float, default=9.0, help="the call has ended by then (default: 9)")
-    parser.add_argument("--results", type=Path, default=PACKAGE_DATA, help="committed results, not measured again")
+    parser.add_argument("--results", type=Path, default=STORED, help="committed results, not measured again")
     parser.add_argument("--weights", type=Path, help="weights of an earlier call (default: those in OUT/weights)")
     parser.add_argument("--files", type=int, default=8, help="no part starts that would leave more in OUT (default: 8)")
     smaller = parser.add_mutually_exclusive_group()

@@ -39,7 +39,7 @@ def load_base_model(*, initial: bool = False) -> GPT:
     """
     name = "base_model_initial" if _checks.flag(initial, "load_base_model", "initial") else "base_model"
     record = base_model_record()
-    content = resources.files("lowrank_helpers").joinpath(f"data/{name}.safetensors").read_bytes()
+    content = resources.files("lowrank_helpers").joinpath(f"data/models/{name}.safetensors").read_bytes()
     digest = hashlib.sha256(content).hexdigest()
     if digest != record["sha256"][name]:
         raise ValueError(
@@ -59,6 +59,6 @@ def base_model_record() -> dict[str, Any]:
     >>> base_model_record()["config"]["width"]
     128
     """
-    text = resources.files("lowrank_helpers").joinpath("data/base_model.json").read_text("utf-8")
+    text = resources.files("lowrank_helpers").joinpath("data/models/base_model.json").read_text("utf-8")
     record: dict[str, Any] = json.loads(text)
     return record

@@ -101,7 +101,7 @@ def load_corpus(name: Sample, split: Split) -> Tensor:
             "load_corpus: split must be 'validation' for 'source'; got 'train'. "
             'Pass standard_library("train") for text to train on.'
         )
-    packed = resources.files("lowrank_helpers").joinpath(f"data/corpus_{name}_{split}.xz")
+    packed = resources.files("lowrank_helpers").joinpath(f"data/corpora/{name}_{split}.xz")
     return _bytes(lzma.decompress(packed.read_bytes()))
 
 

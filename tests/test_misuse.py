@@ -28,6 +28,7 @@ from lowrank_helpers import (
     memory,
     plotting,
     randomized,
+    results,
     svd,
     training,
 )
@@ -512,6 +513,7 @@ BY_NAME: dict[str, Callable[[Row, str], Wrong]] = {
 WORDS = {
     (datasets.load, "name"): (*datasets.OFFLINE_ONLY, *datasets.SOURCES),
     (memory.memory_calculator, "preset"): tuple(memory.PRESETS),
+    (results.load, "name"): results.names(),
 }
 #: Arguments that name an adapter of the model.
 OF_ADAPTERS = [(lora.set_adapter, "name"), (lora.save_lora, "name")]

@@ -16,7 +16,7 @@ HTML := _build/html
 BUILT := $(HTML)/index.html
 TESTED := .venv/.test
 # How long the tests take on two cores, as measured; the README says the same.
-TIME := 14 minutes on two cores: helpers 6, claims 2, notebooks 4, pages 2
+TIME := 19 minutes on two cores: helpers 6, claims 2, notebooks 4, pages 7
 QUICK_TIME := 2 minutes
 INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint requirements.txt
 # What the pages are made from: the ledger page reads the tests of the claims, the extension in tools/ draws it.

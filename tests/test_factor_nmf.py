@@ -372,7 +372,7 @@ ONES = np.ones((3, 2))
         (ValueError, (scipy.sparse.csr_array(-ONES), 1), {}, "nmf: A must have no negative entries; got 6"),
         (ValueError, (ONES * np.nan, 1), {}, "nmf: A has 6 NaN entries"),
         (ValueError, (scipy.sparse.csr_array(ONES * np.inf), 1), {}, r"nmf: A.data has 6 infinite entries"),
-        (ValueError, (scipy.sparse.csr_array((0, 2)), 1), {}, "nmf: A must not be empty"),
+        (ValueError, (scipy.sparse.csr_array((0, 2)), 1), {}, "nmf: A must be a matrix and not empty; got"),
         (ValueError, (ONES * 1e200, 1), {}, "nmf: squares of A must neither overflow nor underflow; got 1.0e[+]200"),
         (TypeError, (scipy.sparse.csr_array(ONES * 1j), 1), {}, "nmf: A.data must be real"),
         (ValueError, (ONES[0], 1), {}, "nmf: A must be a matrix"),

@@ -293,7 +293,7 @@ def _start(A: Any, rank: int, init: object, method: str, generator: np.random.Ge
 
 
 def _given(A: Any, rank: int, init: tuple[Any, ...]) -> tuple[Array, Array]:
-    """Read a start: two non-negative matrices of the right shapes, copied."""
+    """Read a start: two non-negative matrices of the right shapes, possibly the caller's own."""
     if len(init) != 2:
         raise ValueError(f"nmf: init as a tuple must be the pair (W, H); got {len(init)} items. Pass two matrices.")
     m, n = A.shape
@@ -318,7 +318,7 @@ def _given(A: Any, rank: int, init: tuple[Any, ...]) -> tuple[Array, Array]:
                 f"nmf: squares of init's {name} must neither overflow nor underflow; got {largest:.1e} as the largest "
                 f"entry of dtype {A.dtype}. Scale W and H so that the entries of W H are about as large as those of A."
             )
-    return W.astype(A.dtype, copy=True), H.astype(A.dtype, copy=True)
+    return W.astype(A.dtype, copy=False), H.astype(A.dtype, copy=False)
 
 
 def _balanced(W: Array, H: Array) -> tuple[Array, Array]:

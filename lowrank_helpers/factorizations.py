@@ -5,6 +5,7 @@ and booleans are computed in ``float64``; what the dtype of a result cannot hold
 LAPACK: for large matrices ``scipy.linalg`` does the same jobs many times faster.
 """
 
+from collections.abc import Callable
 from typing import Any, Generic, NamedTuple, overload
 
 import numpy as np
@@ -284,10 +285,15 @@ def solve_lower(L: ArrayLike, b: ArrayLike) -> NDArray[Any]:
     """
     L = _triangular(L, "solve_lower", "L")
     b = _checks.right_hand_side(b, len(L), "solve_lower", "b", of="L")
-    k, j = _checks.excess(L), _checks.excess(b)
+    return _solved(_forward, L, b, "solve_lower")
+
+
+def _solved(solve: Callable[[Array, Array], Array], T: Array, b: Array, function: str) -> Array:
+    """Solve with T and b brought to where products have room, and put their powers of two back into x."""
+    k, j = _checks.excess(T), _checks.excess(b)
     with np.errstate(over="ignore", invalid="ignore"):
-        x = _forward(np.ldexp(L, -k), np.ldexp(b, -j))
-    return _checks.times_power(x, j - k, "solve_lower", "x")
+        x = solve(np.ldexp(T, -k), np.ldexp(b, -j))
+    return _checks.times_power(x, j - k, function, "x")
 
 
 def _forward(L: Array, b: Array) -> Array:
@@ -337,10 +343,7 @@ def solve_upper(U: ArrayLike, b: ArrayLike) -> NDArray[Any]:
     """
     U = _triangular(U, "solve_upper", "U")
     b = _checks.right_hand_side(b, len(U), "solve_upper", "b", of="U")
-    k, j = _checks.excess(U), _checks.excess(b)
-    with np.errstate(over="ignore", invalid="ignore"):
-        x = _back(np.ldexp(U, -k), np.ldexp(b, -j))
-    return _checks.times_power(x, j - k, "solve_upper", "x")
+    return _solved(_back, U, b, "solve_upper")
 
 
 def _back(U: Array, b: Array) -> Array:
@@ -411,10 +414,7 @@ def lu_solve(factors: LU[Any], b: ArrayLike) -> NDArray[Any]:
     """
     perm, L, U = _lu_factors(factors)
     b = _checks.right_hand_side(b, len(L), "lu_solve", "b", of="the factors")
-    k, j = _checks.excess(U), _checks.excess(b)
-    with np.errstate(over="ignore", invalid="ignore"):
-        x = _back(np.ldexp(U, -k), _forward(L, np.ldexp(b[perm], -j)))
-    return _checks.times_power(x, j - k, "lu_solve", "x")
+    return _solved(lambda U, b: _back(U, _forward(L, b[perm])), U, b, "lu_solve")
 
 
 def _lu_factors(factors: Any) -> LU[Any]:

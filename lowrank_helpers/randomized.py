@@ -255,8 +255,8 @@ def estimate_error(A: Matrix, Q: ArrayLike, *, probes: int = 10, power_iteration
     probes : int, default 10
         Number of random vectors, at least 1.
     power_iterations : int, default 0
-        q, at least 0. For singular values 1/j, rank 20 and medians over 19 seeds, the bound was 28 to 41 times the error
-        at 0, and 1.7 to 1.8 times at 2.
+        q, at least 0. For singular values 1/j, rank 20 and medians over 19 seeds, the bound was 28 to 41 times the
+        error at 0, and 1.7 to 1.8 times at 2.
     rng : None, int or numpy.random.Generator, optional
         Source of the ωᵢ; not the seed that Q was made with.
 

@@ -19,9 +19,9 @@ TESTED := .venv/.test
 TIME := 19 minutes on two cores: helpers 6, claims 2, notebooks 4, pages 7
 QUICK_TIME := 2 minutes
 INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint requirements.txt
-# What the pages are made from: the ledger page reads the tests of the claims, the extension in tools/ draws it.
+# What the pages are made from, listed here alone: chapters and pages, what reads them, and the helpers' docstrings.
 SOURCES := _config.yml _toc.yml references.bib \
-	$(wildcard *.md chapters/*.ipynb _static/* tools/*.py tests/claims/*.py lowrank_helpers/*.py lowrank_helpers/*/*.py)
+	$(wildcard *.md chapters/*.ipynb _static/* book/*.py book/claims/*.py lowrank_helpers/*.py lowrank_helpers/*/*.py lowrank_helpers/*/*.html lowrank_helpers/*/*.js)
 
 # Empty where $(PYTHON) will do, else one sentence that says what is wrong.
 python_problem = $(shell \
@@ -48,19 +48,19 @@ notebooks: $(BUILT)  ## make the chapters' notebooks for Colab and Jupyter, full
 	rm -rf _build/notebooks
 	cp -R $(HTML)/notebooks _build/notebooks
 
-test: $(TESTED) browser $(BUILT)  ## run all tests: helpers, claims, notebooks, pages (TESTS=tests/test_svd.py: those alone)
+test: $(TESTED) browser $(BUILT)  ## run all tests: helpers, claims, notebooks, pages (TESTS=tests/package/svd: those alone)
 	$(if $(TESTS),,@echo "All tests take about $(TIME).")
 	$(BIN)/python -m pytest $(TESTS)
 
 quick: $(TESTED)  ## run the fast tests of helpers and claims: no notebooks, no pages, no long training
 	@echo "These tests take about $(QUICK_TIME) on two cores."
-	$(BIN)/python -m pytest -m "not slow" lowrank_helpers tests
+	$(BIN)/python -m pytest -m "not slow" lowrank_helpers tests/package tests/book/test_ledger.py
 
 browser: $(TESTED)  ## name the browser that the pages are tested in; get one where there is none
 	@$(BIN)/python -m tools.browser
 
 execute: $(TESTED)  ## run chapters in fresh kernels and store their outputs (NB=chapters/01_norms.ipynb; all without)
-	$(BIN)/python tools/execute.py $(NB)
+	$(BIN)/python -m tools.execute $(NB)
 
 lint: $(TESTED)  ## ruff (rules and format) and mypy
 	$(BIN)/ruff check .
@@ -69,9 +69,9 @@ lint: $(TESTED)  ## ruff (rules and format) and mypy
 
 bench: export OMP_NUM_THREADS ?= 2
 bench: $(TESTED)  ## run benchmarks/, put their figures into the README, print each chapter's time, memory and size
-	$(foreach script,$(filter-out %/__init__.py,$(sort $(wildcard benchmarks/*.py))),$(BIN)/python $(script) && ) true
-	$(BIN)/python -m tools.measured
-	$(BIN)/python -m tools.bench $(NB)
+	$(foreach study,svd nmf lsa completion lora,$(BIN)/python -m benchmarks.peers.$(study) && ) true
+	$(BIN)/python -m tools.readme_figures
+	$(BIN)/python -m tools.time_chapters $(NB)
 
 publish: .venv/.book  ## write address and version where readers meet them (REPO=owner/name; else as in _config.yml)
 	$(BIN)/python -m tools.publish $(REPO)
@@ -89,7 +89,7 @@ test-portable: $(TESTED)  ## run the tests and notebooks as other processors (OP
 	$(BIN)/python -m tools.portable $(OPTIONS)
 
 test-colab: $(TESTED) $(BUILT)  ## run every chapter as Colab does: alone, helpers installed by its first cell
-	BOOK_COLAB=all $(BIN)/python -m pytest tests/test_colab.py
+	BOOK_COLAB=all $(BIN)/python -m pytest tests/book/test_colab.py
 
 clean:  ## remove the built book, the virtual environments and all caches
 	rm -rf _build .venv .venv-oldest .venv-newest .pytest_cache .ruff_cache .mypy_cache .hypothesis lowrank_helpers.egg-info

@@ -1,17 +1,15 @@
 """Low-rank factorisation, written to be read: the code of the book *Low Rank: from norms to LoRA*.
 
-linalg          norms, rank, rank factorisation, the pseudo-inverse, least squares
-factorizations  QR, LU and Cholesky from scratch, triangular solves
-svd             the singular value decomposition: by hand, from scratch, truncated, and read
-randomized      truncated SVDs of large dense, sparse and implicit matrices
-factor          PCA, LSA, how many components, low rank plus sparse, NMF
+linalg          norms, rank, the pseudo-inverse, least squares; QR, LU and Cholesky from scratch
+svd             the singular value decomposition: by hand, from scratch, truncated, read, and of large matrices
+decomposition   PCA, LSA, how many components, low rank plus sparse, NMF
 completion      tables with holes: least squares, gradients, nuclear norm, sampling
-compression     low-rank factors in the place of a trained weight, and what they cost
+compression     low-rank factors in the place of a trained weight
+costs           what low rank costs and saves: parameters, bytes, operations
 datasets        the book's data behind one function, and matrices of known rank or spectrum
 results         what the book measured, each study with its provenance
 plotting        figures: matrices drawn to scale, spectra, heat maps, photographs
-slider          a picture whose rank the reader drags
-memory          what a training step needs in memory
+widgets         what a reader moves: a picture's rank, the memory of a training step
 exercises       checkers for the book's exercises
 attention       multi-head, grouped-query and latent attention (extra: torch)
 lora            low-rank adapters for any torch model (extra: torch)
@@ -32,19 +30,17 @@ if TYPE_CHECKING:
     from lowrank_helpers import attention as attention
     from lowrank_helpers import completion as completion
     from lowrank_helpers import compression as compression
+    from lowrank_helpers import costs as costs
     from lowrank_helpers import datasets as datasets
+    from lowrank_helpers import decomposition as decomposition
     from lowrank_helpers import exercises as exercises
-    from lowrank_helpers import factor as factor
-    from lowrank_helpers import factorizations as factorizations
     from lowrank_helpers import linalg as linalg
     from lowrank_helpers import lora as lora
-    from lowrank_helpers import memory as memory
     from lowrank_helpers import plotting as plotting
-    from lowrank_helpers import randomized as randomized
     from lowrank_helpers import results as results
-    from lowrank_helpers import slider as slider
     from lowrank_helpers import svd as svd
     from lowrank_helpers import training as training
+    from lowrank_helpers import widgets as widgets
 else:  # a type checker would take any name for one of __getattr__'s
 
     def _modules():

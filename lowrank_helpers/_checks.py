@@ -1,17 +1,21 @@
 """The checks behind every public function: they read an argument, or say what is wrong with it.
 
-A message names the function, the rule, what came, and the next step. Nothing is clamped, nothing is guessed,
-and no argument is changed: what comes back is a plain ``float32`` or ``float64`` array (``float32`` stays
-``float32``; integers and booleans become ``float64``), possibly the caller's own, so copy it before writing.
+A message names the function that was called, which is looked up when something is wrong, the rule, what came, and the
+next step. Nothing is clamped, nothing is guessed, and no argument is changed: what comes back is a plain ``float32`` or
+``float64`` array (``float32`` stays ``float32``; integers and booleans become ``float64``), possibly the caller's own,
+so copy it before writing.
 """
 
 import math
 import operator
 import os
+import re
 import sys
-from collections.abc import Sequence
+import warnings
+from collections.abc import Iterator, Sequence
 from numbers import Real
 from pathlib import Path
+from types import FrameType
 from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
@@ -28,68 +32,111 @@ Float64: TypeAlias = _Exact | Sequence[_Exact] | Sequence[float] | Sequence[Sequ
 Seed: TypeAlias = int | np.random.Generator | None  # what `generator` reads
 
 
-def array(value: object, function: str, name: str) -> NDArray[Any]:
+def _frames() -> Iterator[FrameType]:
+    """The calls that are running in this package, the innermost first, up to the one from outside of it.
+
+    Some come back to it by way of torch or of a with statement.
+    """
+    within = ("lowrank_helpers", "torch", "contextlib")
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None and frame.f_globals.get("__name__", "").split(".")[0] in within:
+        yield frame
+        frame = frame.f_back
+
+
+def caller() -> str:
+    """The name of the public function that was called from outside of the package: whose argument, or result, it is."""
+    found = ""
+    for frame in _frames():
+        name, this = frame.f_code.co_name, frame.f_locals.get("self")
+        if re.fullmatch(r"lowrank_helpers(\.[a-z]\w*)*", frame.f_globals["__name__"]) is None:
+            continue  # of a private module no function is public
+        if this is not None and name in ("__init__", "__post_init__"):
+            found = type(this).__name__
+        elif name[0] not in "_<":
+            found = name if this is None else f"{type(this).__name__}.{name}"
+    return found
+
+
+def named(message: str) -> str:
+    """A message with the name of the function that was called in front of it."""
+    name = caller()
+    return f"{name}: {message}" if name else message
+
+
+def invalid(message: str) -> ValueError:
+    """The error for a value that is wrong."""
+    return ValueError(named(message))
+
+
+def mistyped(message: str) -> TypeError:
+    """The error for a type that is wrong."""
+    return TypeError(named(message))
+
+
+def warn(message: str, category: type[Warning] = RuntimeWarning) -> None:
+    """Warn at the line that called into the package."""
+    warnings.warn(named(message), category, stacklevel=1 + len(list(_frames())))
+
+
+def array(value: object, name: str) -> NDArray[Any]:
     """Read a dense array of any dimension and dtype."""
     if isinstance(value, np.ma.MaskedArray):
-        raise TypeError(
-            f"{function}: {name} must be a plain array; got a masked array, whose mask would be lost. "
+        raise mistyped(
+            f"{name} must be a plain array; got a masked array, whose mask would be lost. "
             f"Fill the masked entries ({name}.filled(value)) or drop their rows first."
         )
     if isinstance(value, np.matrix):
-        raise TypeError(
-            f"{function}: {name} must be a plain array; got np.matrix, whose * is another product. "
-            f"Pass np.asarray({name})."
+        raise mistyped(
+            f"{name} must be a plain array; got np.matrix, whose * is another product. Pass np.asarray({name})."
         )
     if hasattr(value, "toarray"):
-        raise TypeError(
-            f"{function}: {name} must be dense; got a sparse {type(value).__name__}. Pass {name}.toarray()."
-        )
+        raise mistyped(f"{name} must be dense; got a sparse {type(value).__name__}. Pass {name}.toarray().")
     try:
         read: NDArray[Any] = np.asarray(value)
     except (TypeError, ValueError, RuntimeError) as error:
         if hasattr(value, "detach"):
-            raise TypeError(
-                f"{function}: {name} must be what numpy can read; got a {type(value).__name__}, of which it says: "
+            raise mistyped(
+                f"{name} must be what numpy can read; got a {type(value).__name__}, of which it says: "
                 f"{error} Pass {name}.detach().cpu().float().numpy()."
             ) from None
-        raise ValueError(
-            f"{function}: {name} must be a rectangular array of numbers; got a {type(value).__name__} that numpy "
+        raise invalid(
+            f"{name} must be a rectangular array of numbers; got a {type(value).__name__} that numpy "
             "cannot read as one. Make all rows equally long."
         ) from None
     return read
 
 
-def real_array(value: object, function: str, name: str, *, empty: bool = False) -> Array:
+def real_array(value: object, name: str, *, empty: bool = False) -> Array:
     """Read a finite real array of any dimension: dense, float32 or float64 in the end; ``empty`` allows no entry."""
-    real = _real_dtype(array(value, function, name), function, name)
+    real = _real_dtype(array(value, name), name)
     if real.size == 0 and not empty:
-        raise ValueError(f"{function}: {name} must not be empty; got shape {real.shape}. Pass at least one entry.")
-    _finite(real, function, name)
+        raise invalid(f"{name} must not be empty; got shape {real.shape}. Pass at least one entry.")
+    _finite(real, name)
     return real
 
 
-def _real_dtype(array: NDArray[Any], function: str, name: str) -> Array:
+def _real_dtype(array: NDArray[Any], name: str) -> Array:
     """Bring the dtype to float32 (kept) or float64 (float64, integers, bool); refuse every other."""
     kind, size = array.dtype.kind, array.dtype.itemsize
     if kind == "c":
-        raise TypeError(
-            f"{function}: {name} must be real; got dtype {array.dtype}. "
-            f"If the imaginary part is zero, pass np.real({name})."
+        raise mistyped(
+            f"{name} must be real; got dtype {array.dtype}. If the imaginary part is zero, pass np.real({name})."
         )
     if kind not in "biuf":
-        raise TypeError(
-            f"{function}: {name} must hold real numbers; got dtype {array.dtype}. "
+        raise mistyped(
+            f"{name} must hold real numbers; got dtype {array.dtype}. "
             f"If it holds nothing else, pass np.array({name}, dtype=float)."
         )
     if kind == "f" and size not in (4, 8):
-        raise TypeError(
-            f"{function}: {name} must be of dtype float32, float64, integer or bool; got {array.dtype}. "
+        raise mistyped(
+            f"{name} must be of dtype float32, float64, integer or bool; got {array.dtype}. "
             f"Pass {name}.astype(np.float64)."
         )
     return array.astype(np.float32 if kind == "f" and size == 4 else np.float64, copy=False)
 
 
-def _finite(array: Array, function: str, name: str) -> None:
+def _finite(array: Array, name: str) -> None:
     """Refuse NaN and infinite entries, with their number and the place of the first."""
     if np.isfinite(array).all():
         return
@@ -101,7 +148,7 @@ def _finite(array: Array, function: str, name: str) -> None:
     first = tuple(int(i) for i in np.argwhere(bad)[0])
     place = str(first[0]) if len(first) == 1 else str(first)
     entries = f"1 {kind} entry, at {place}" if count == 1 else f"{count} {kind} entries, first at {place}"
-    raise ValueError(f"{function}: {name} has {entries}. {step}")
+    raise invalid(f"{name} has {entries}. {step}")
 
 
 def exponent(*arrays: Array) -> int:
@@ -129,104 +176,98 @@ def excess(array: Array, room: int | None = None) -> int:
     return k - max(-limit, min(k, limit))
 
 
-def times_power(array: NDArray[F], k: int, function: str, name: str = "the result") -> NDArray[F]:
+def times_power(array: NDArray[F], k: int, name: str = "the result") -> NDArray[F]:
     """Return array · 2ᵏ, or refuse what its dtype cannot hold."""
     with np.errstate(over="ignore"):
-        return in_range(np.ldexp(array, k), function, name)
+        return in_range(np.ldexp(array, k), name)
 
 
-def in_range(array: NDArray[F], function: str, name: str) -> NDArray[F]:
+def in_range(array: NDArray[F], name: str) -> NDArray[F]:
     """Refuse a result that its dtype cannot hold."""
     if not np.isfinite(array).all():
-        raise ValueError(
-            f"{function}: {name} must be within the range of {array.dtype}; it has entries above "
+        raise invalid(
+            f"{name} must be within the range of {array.dtype}; it has entries above "
             f"{np.finfo(array.dtype).max:.1e}. Divide the input by its largest entry first."
         )
     return array
 
 
-def matrix(value: object, function: str, name: str = "A", *, empty: bool = False) -> Array:
+def matrix(value: object, name: str = "A", *, empty: bool = False) -> Array:
     """Read a finite real matrix: two dimensions, and unless ``empty`` at least one row and one column."""
-    read = real_array(value, function, name, empty=empty)
+    read = real_array(value, name, empty=empty)
     if read.ndim != 2:
         step = {
             1: f"For one column pass np.reshape({name}, (-1, 1)), for one row np.reshape({name}, (1, -1)).",
             0: f"For one number pass [[{name}]].",
         }.get(read.ndim, "Pass one matrix at a time.")
-        raise ValueError(
-            f"{function}: {name} must be a matrix, with 2 dimensions; got {read.ndim} (shape {read.shape}). {step}"
-        )
+        raise invalid(f"{name} must be a matrix, with 2 dimensions; got {read.ndim} (shape {read.shape}). {step}")
     return read
 
 
-def square(value: object, function: str, name: str = "A") -> Array:
+def square(value: object, name: str = "A") -> Array:
     """Read a finite real square matrix."""
-    A = matrix(value, function, name)
+    A = matrix(value, name)
     if A.shape[0] != A.shape[1]:
-        raise ValueError(
-            f"{function}: {name} must be square; got shape {A.shape}. For a system that is not square use linalg.lstsq."
-        )
+        raise invalid(f"{name} must be square; got shape {A.shape}. For a system that is not square use linalg.lstsq.")
     return A
 
 
-def vector(value: object, function: str, name: str = "x") -> Array:
+def vector(value: object, name: str = "x") -> Array:
     """Read a finite real vector: one dimension, at least one entry."""
-    x = real_array(value, function, name)
+    x = real_array(value, name)
     if x.ndim != 1:
-        raise ValueError(
-            f"{function}: {name} must be a vector, with 1 dimension; got {x.ndim} "
+        raise invalid(
+            f"{name} must be a vector, with 1 dimension; got {x.ndim} "
             f"(shape {x.shape}). Pass np.ravel({name}) if its entries are one vector."
         )
     return x
 
 
-def singular_values(value: object, function: str, name: str = "s") -> Array:
+def singular_values(value: object, name: str = "s") -> Array:
     """Read a vector of singular values: finite, non-negative, in descending order."""
-    s = vector(value, function, name)
+    s = vector(value, name)
     if (s < 0).any():
         i = int(np.argmax(s < 0))
-        raise ValueError(
-            f"{function}: {name} must be non-negative; got {float(s[i]):.6g} at {i}. "
+        raise invalid(
+            f"{name} must be non-negative; got {float(s[i]):.6g} at {i}. "
             "Singular values are square roots of eigenvalues of AᵀA, not eigenvalues of A."
         )
     if (s[1:] > s[:-1]).any():
         i = int(np.argmax(s[1:] > s[:-1]))
-        raise ValueError(
-            f"{function}: {name} must be in descending order; got {float(s[i]):.6g} before "
+        raise invalid(
+            f"{name} must be in descending order; got {float(s[i]):.6g} before "
             f"{float(s[i + 1]):.6g} at {i}. Sort it with np.sort({name})[::-1]."
         )
     return s
 
 
-def right_hand_side(value: object, rows: int, function: str, name: str, of: str = "A") -> Array:
+def right_hand_side(value: object, rows: int, name: str, of: str = "A") -> Array:
     """Read a vector of ``rows`` entries or a matrix of ``rows`` rows."""
-    b = real_array(value, function, name)
+    b = real_array(value, name)
     if b.ndim not in (1, 2):
-        raise ValueError(
-            f"{function}: {name} must be a vector or a matrix; got {b.ndim} dimensions "
+        raise invalid(
+            f"{name} must be a vector or a matrix; got {b.ndim} dimensions "
             f"(shape {b.shape}). Put several right-hand sides side by side as columns."
         )
     if b.shape[0] != rows:
         step = f"Transpose {name}." if b.shape[-1] == rows else "Make their numbers of rows equal."
-        raise ValueError(f"{function}: {name} must have as many rows as {of}, {rows}; got shape {b.shape}. {step}")
+        raise invalid(f"{name} must have as many rows as {of}, {rows}; got shape {b.shape}. {step}")
     return b
 
 
-def image(value: object, function: str, name: str = "image", *, color: bool = False) -> NDArray[np.uint8]:
+def image(value: object, name: str = "image", *, color: bool = False) -> NDArray[np.uint8]:
     """Read an 8-bit picture of shape (m, n, 3), or, unless it must be in ``color``, (m, n)."""
-    pixels = array(value, function, name)
+    pixels = array(value, name)
     if pixels.dtype != np.uint8:
-        raise TypeError(
-            f"{function}: {name} must be uint8, from 0 to 255; got {pixels.dtype}. "
+        raise mistyped(
+            f"{name} must be uint8, from 0 to 255; got {pixels.dtype}. "
             f"Scale to 0 … 255, then np.clip(np.round({name}), 0, 255).astype(np.uint8)."
         )
     in_color = pixels.ndim == 3 and pixels.shape[2] == 3
     if pixels.size == 0 or not (in_color or (pixels.ndim == 2 and not color)):
         rule = "(m, n, 3), red, green, blue" if color else "(m, n) or (m, n, 3), and a pixel"
         step = f"a picture that is grey already needs {name} / 255" if color else "leave out what is no colour"
-        raise ValueError(
-            f"{function}: {name} must have shape {rule}; got {pixels.shape}. Put the channels last; {step}."
-        )
+        raise invalid(f"{name} must have shape {rule}; got {pixels.shape}. Put the channels last; {step}.")
     return pixels
 
 
@@ -234,7 +275,6 @@ def integer(
     value: object,
     least: int,
     greatest: int | None,
-    function: str,
     name: str,
     *,
     limit: str = "",
@@ -245,26 +285,25 @@ def integer(
     ``limit`` names the upper bound in words ("min(m, n)"), ``got`` adds to what came ("for A of shape (3, 2)").
     """
     if not isinstance(value, int | np.integer) or isinstance(value, bool):
-        raise TypeError(
-            f"{function}: {name} must be an integer; got {value!r} of type {type(value).__name__}. "
+        raise mistyped(
+            f"{name} must be an integer; got {value!r} of type {type(value).__name__}. "
             f"Pass a whole number such as {least}."
         )
     whole = int(value)
     if whole < least or (greatest is not None and whole > greatest):
         bound = f"{limit} = {greatest}" if limit else f"{greatest}"
         rule = f"at least {least}" if greatest is None else f"between {least} and {bound}"
-        raise ValueError(f"{function}: {name} must be {rule}; got {whole}{' ' + got if got else ''}.")
+        raise invalid(f"{name} must be {rule}; got {whole}{' ' + got if got else ''}.")
     return whole
 
 
-def rank(value: object, shape: tuple[int, ...], function: str, name: str = "rank", *, of: str = "A") -> int:
+def rank(value: object, shape: tuple[int, ...], name: str = "rank", *, of: str = "A") -> int:
     """Read a rank between 1 and min(m, n) of a matrix of this shape."""
-    return integer(value, 1, min(shape), function, name, limit="min(m, n)", got=f"for {of} of shape {shape}")
+    return integer(value, 1, min(shape), name, limit="min(m, n)", got=f"for {of} of shape {shape}")
 
 
 def number(
     value: object,
-    function: str,
     name: str,
     *,
     least: float | None = None,
@@ -277,9 +316,7 @@ def number(
     ``step`` is the next step for a number out of bounds, a sentence of its own.
     """
     if isinstance(value, bool | np.bool_) or not isinstance(value, Real):
-        raise TypeError(
-            f"{function}: {name} must be a real number; got {value!r} of type {type(value).__name__}. Pass one float."
-        )
+        raise mistyped(f"{name} must be a real number; got {value!r} of type {type(value).__name__}. Pass one float.")
     try:
         x = float(value)
     except OverflowError:
@@ -288,60 +325,57 @@ def number(
     given = [(words, holds, bound) for words, holds, bound in bounds if bound is not None]
     if not math.isfinite(x) or not all(holds(x, bound) for _, holds, bound in given):
         rule = " and ".join(["finite", *(f"{words} {bound:g}" for words, _, bound in given)])
-        raise ValueError(f"{function}: {name} must be {rule}; got {x:g}.{' ' + step if step else ''}")
+        raise invalid(f"{name} must be {rule}; got {x:g}.{' ' + step if step else ''}")
     return x
 
 
-def norm_order(p: object, function: str) -> float:
+def norm_order(p: object) -> float:
     """Read the p of a p-norm: a number ≥ 1, or infinity."""
     if isinstance(p, Real) and p == math.inf:
         return math.inf
-    return number(p, function, "p", least=1.0, step="Below 1 the triangle inequality fails; np.inf is allowed.")
+    return number(p, "p", least=1.0, step="Below 1 the triangle inequality fails; np.inf is allowed.")
 
 
-def choice(value: object, options: Sequence[str], function: str, name: str) -> str:
+def choice(value: object, options: Sequence[str], name: str) -> str:
     """Read a word out of a closed list."""
     if not isinstance(value, str) or value not in options:
         listed = ", ".join(repr(option) for option in options)
         error = ValueError if isinstance(value, str) else TypeError
-        raise error(f"{function}: {name} must be one of {listed}; got {value!r}. Write one of these words.")
+        raise error(named(f"{name} must be one of {listed}; got {value!r}. Write one of these words."))
     return value
 
 
-def text(value: object, function: str, name: str) -> str:
+def text(value: object, name: str) -> str:
     """Read a string."""
     if not isinstance(value, str):
-        raise TypeError(
-            f"{function}: {name} must be a string; got {value!r} of type {type(value).__name__}. Put it in quotes."
-        )
+        raise mistyped(f"{name} must be a string; got {value!r} of type {type(value).__name__}. Put it in quotes.")
     return value
 
 
-def folder(value: object, function: str, name: str = "folder") -> Path:
+def folder(value: object, name: str = "folder") -> Path:
     """Read the path of a folder."""
     if not isinstance(value, str | os.PathLike) or not os.fspath(value):
-        raise TypeError(f"{function}: {name} must be a path; got {value!r}. Pass a str such as 'runs/first'.")
+        raise mistyped(f"{name} must be a path; got {value!r}. Pass a str such as 'runs/first'.")
     return Path(value)
 
 
-def flag(value: object, function: str, name: str) -> bool:
+def flag(value: object, name: str) -> bool:
     """Read True or False."""
     if not isinstance(value, bool | np.bool_):
-        raise TypeError(
-            f"{function}: {name} must be True or False; got {value!r} of type {type(value).__name__}. "
-            "Pass one of the two."
+        raise mistyped(
+            f"{name} must be True or False; got {value!r} of type {type(value).__name__}. Pass one of the two."
         )
     return bool(value)
 
 
-def progress_shown(progress: object, function: str) -> bool:
+def progress_shown(progress: object) -> bool:
     """Read ``progress``: None (a bar on a terminal only), True or False."""
     if progress is None:
         return sys.stderr is not None and sys.stderr.isatty()
-    return flag(progress, function, "progress")
+    return flag(progress, "progress")
 
 
-def generator(rng: object, function: str) -> np.random.Generator:
+def generator(rng: object) -> np.random.Generator:
     """Read ``rng``: None (fresh entropy), an int (a seed) or a numpy Generator (used as it is)."""
     if isinstance(rng, np.random.Generator):
         return rng
@@ -349,16 +383,20 @@ def generator(rng: object, function: str) -> np.random.Generator:
         return np.random.default_rng()
     if isinstance(rng, int | np.integer) and not isinstance(rng, bool):
         if rng < 0:
-            raise ValueError(f"{function}: rng as a seed must be at least 0; got {rng}. Pass a seed such as 0.")
+            raise invalid(f"rng as a seed must be at least 0; got {rng}. Pass a seed such as 0.")
         return np.random.default_rng(int(rng))
-    raise TypeError(
-        f"{function}: rng must be None, an int or a numpy Generator; got {type(rng).__name__}. "
-        "Pass np.random.default_rng(seed)."
+    raise mistyped(
+        f"rng must be None, an int or a numpy Generator; got {type(rng).__name__}. Pass np.random.default_rng(seed)."
     )
 
 
-def relative_tolerance(rtol: object, A: Array, function: str) -> float:
+def relative_tolerance(rtol: object, A: Array) -> float:
     """Read ``rtol``; None means max(m, n) times the machine epsilon of A's dtype."""
     if rtol is None:
         return float(max(A.shape) * np.finfo(A.dtype).eps)
-    return number(rtol, function, "rtol", least=0.0, below=1.0, step="It is relative to the size of A.")
+    return number(rtol, "rtol", least=0.0, below=1.0, step="It is relative to the size of A.")
+
+
+def shape(m: object, n: object) -> tuple[int, int]:
+    """The numbers of rows and of columns, at least 1 each."""
+    return integer(m, 1, None, "m"), integer(n, 1, None, "n")

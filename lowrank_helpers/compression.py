@@ -13,7 +13,6 @@ from numpy.typing import ArrayLike, NDArray
 
 from lowrank_helpers import _checks, _extra
 from lowrank_helpers._checks import Array, F, Float64
-from lowrank_helpers.linalg import break_even_rank as break_even_rank
 from lowrank_helpers.svd import truncated_svd
 
 if TYPE_CHECKING:
@@ -30,14 +29,6 @@ class ActivationAwareFactors(NamedTuple, Generic[F]):
     A: NDArray[F]
     B: NDArray[F]
     s: NDArray[F]
-
-
-class LayerCost(NamedTuple):
-    """Operations and bytes of one call of a linear layer, and their ratio, the arithmetic intensity."""
-
-    flops: int
-    bytes: int
-    intensity: float
 
 
 @overload
@@ -94,108 +85,63 @@ def activation_aware_factor(
     >>> float(round(np.trace(E @ G @ E.T) ** 0.5, 3)), float(round(s[1], 3))
     (0.318, 0.318)
     """
-    W = _checks.matrix(W, "activation_aware_factor", "W")
-    r = _checks.rank(rank, W.shape, "activation_aware_factor", of="W")
-    return _factors(W, r, inputs, gram, "activation_aware_factor")
+    W = _checks.matrix(W, "W")
+    r = _checks.rank(rank, W.shape, of="W")
+    return _factors(W, r, inputs, gram)
 
 
-def _factors(
-    W: Array, r: int, inputs: ArrayLike | None, gram: ArrayLike | None, function: str
-) -> ActivationAwareFactors[Any]:
+def _factors(W: Array, r: int, inputs: ArrayLike | None, gram: ArrayLike | None) -> ActivationAwareFactors[Any]:
     """Do what `activation_aware_factor` says for a weight that was read."""
     if (inputs is None) == (gram is None):
         came = "neither" if inputs is None else "both"
-        raise TypeError(
-            f"{function}: exactly one of inputs and gram must be given; got {came}. "
+        raise _checks.mistyped(
+            f"exactly one of inputs and gram must be given; got {came}. "
             "Pass inputs=X with one input to a row, or gram=X.T @ X."
         )
-    S, j = _root_of_inputs(inputs, W.shape[1], function) if gram is None else _root_of_gram(gram, W.shape[1], function)
+    S, j = _root_of_inputs(inputs, W.shape[1]) if gram is None else _root_of_gram(gram, W.shape[1])
     k = _checks.exponent(W)  # the product of W and S may be out of range where they are not
     U, s, _ = scipy.linalg.svd(np.ldexp(W, -k) @ S, full_matrices=False)
     A = U[:, :r].copy()
-    B = _checks.times_power(A.T @ np.ldexp(W, -k), k, function, "B")
-    return ActivationAwareFactors(A, B, _checks.times_power(s, k + j, function, "s"))
+    B = _checks.times_power(A.T @ np.ldexp(W, -k), k, "B")
+    return ActivationAwareFactors(A, B, _checks.times_power(s, k + j, "s"))
 
 
-def _root_of_inputs(inputs: ArrayLike | None, width: int, function: str) -> tuple[Array, int]:
+def _root_of_inputs(inputs: ArrayLike | None, width: int) -> tuple[Array, int]:
     """An S of a size of about 1 and a j with 4ʲ S Sᵀ = X Xᵀ: Rᵀ of the thin QR of the inputs, without loss."""
-    rows = _checks.matrix(inputs, function, "inputs")
+    rows = _checks.matrix(inputs, "inputs")
     if rows.shape[1] != width:
         step = "Pass its transpose." if rows.shape[0] == width else "Take the inputs of this layer."
-        raise ValueError(
-            f"{function}: inputs must have in = {width} columns, one input to a row; got shape {rows.shape}. {step}"
+        raise _checks.invalid(
+            f"inputs must have in = {width} columns, one input to a row; got shape {rows.shape}. {step}"
         )
     j = _checks.exponent(rows)
     R: Array = scipy.linalg.qr(np.ldexp(rows, -j), mode="r", check_finite=False)[0][: min(rows.shape)]
     return np.hstack([R.T, np.zeros((width, width - len(R)), dtype=R.dtype)]), j
 
 
-def _root_of_gram(gram: ArrayLike | None, width: int, function: str) -> tuple[Array, int]:
+def _root_of_gram(gram: ArrayLike | None, width: int) -> tuple[Array, int]:
     """An S of a size of about 1 and a j with 4ʲ S Sᵀ = gram, by its eigenvectors: a singular one will do too."""
-    G = _checks.matrix(gram, function, "gram")
+    G = _checks.matrix(gram, "gram")
     if G.shape != (width, width):
-        raise ValueError(
-            f"{function}: gram must be in×in = {(width, width)}; got shape {G.shape}. "
+        raise _checks.invalid(
+            f"gram must be in×in = {(width, width)}; got shape {G.shape}. "
             "Pass inputs.T @ inputs with one input to a row."
         )
     j = (_checks.exponent(G) + 1) // 2
     G = np.ldexp(G, -2 * j)
     slack = 1e3 * width * float(np.finfo(G.dtype).eps) * float(np.abs(G).max())
     if float(np.abs(G - G.T).max()) > slack:
-        raise ValueError(
-            f"{function}: gram must be symmetric; got entries that differ by "
+        raise _checks.invalid(
+            f"gram must be symmetric; got entries that differ by "
             f"{np.ldexp(np.abs(G - G.T).max(), 2 * j):.3g} from the transpose. Pass inputs.T @ inputs."
         )
     lam, V = scipy.linalg.eigh((G + G.T) / 2, check_finite=False)
     if lam[0] < -slack:
-        raise ValueError(
-            f"{function}: gram must have no negative eigenvalue; got {np.ldexp(lam[0], 2 * j):.3g}. "
+        raise _checks.invalid(
+            f"gram must have no negative eigenvalue; got {np.ldexp(lam[0], 2 * j):.3g}. "
             "Pass inputs.T @ inputs, in float64 if there are many."
         )
     return V * np.sqrt(np.maximum(lam, 0)), j
-
-
-def layer_cost(m: int, n: int, *, rank: int | None = None, tokens: int = 1, width: int = 4) -> LayerCost:
-    """Count what a linear layer of an m×n weight computes and moves for one batch.
-
-    Every operand is read once and every result written once: a model of memory, not a measurement. A factored layer
-    writes r numbers for each token in between, and reads them again.
-
-    Parameters
-    ----------
-    m, n : int
-        Outputs and inputs of the layer.
-    rank : int, optional
-        r of the factors; by default the layer is dense.
-    tokens : int
-        Inputs in the batch.
-    width : int
-        Bytes of a number.
-
-    Returns
-    -------
-    LayerCost
-        A multiplication and an addition are two operations.
-
-    Raises
-    ------
-    TypeError, ValueError
-        An argument is not an integer, or below 1.
-
-    Examples
-    --------
-    >>> from lowrank_helpers.compression import layer_cost
-    >>> layer_cost(4096, 4096, width=2).flops, layer_cost(4096, 4096, rank=1024, width=2).flops
-    (33554432, 16777216)
-    """
-    m = _checks.integer(m, 1, None, "layer_cost", "m")
-    n = _checks.integer(n, 1, None, "layer_cost", "n")
-    tokens = _checks.integer(tokens, 1, None, "layer_cost", "tokens")
-    width = _checks.integer(width, 1, None, "layer_cost", "width")
-    r = 0 if rank is None else _checks.integer(rank, 1, None, "layer_cost", "rank")
-    weights = r * (m + n) if r else m * n
-    flops, moved = 2 * tokens * weights, width * (weights + tokens * (m + n + 2 * r))
-    return LayerCost(flops, moved, flops / moved)
 
 
 def factor_linear(
@@ -242,22 +188,22 @@ def factor_linear(
     except ModuleNotFoundError as error:
         raise _extra.advice(error, "factor_linear") from None
     if type(layer) is not nn.Linear:
-        raise TypeError(
-            f"factor_linear: layer must be a torch.nn.Linear itself, not a subclass; got {type(layer).__name__}. "
+        raise _checks.mistyped(
+            f"layer must be a torch.nn.Linear itself, not a subclass; got {type(layer).__name__}. "
             "Pass one of the model's linear layers."
         )
     weight, bias = layer.weight, layer.bias
     if weight.is_meta:
-        raise ValueError(
-            "factor_linear: layer must hold numbers; got a weight on the meta device. Load the model's weights first."
+        raise _checks.invalid(
+            "layer must hold numbers; got a weight on the meta device. Load the model's weights first."
         )
-    W: NDArray[Any] = _checks.matrix(weight.detach().double().cpu().numpy(), "factor_linear", "the weight")
-    r = _checks.rank(rank, W.shape, "factor_linear", of="the weight")
+    W: NDArray[Any] = _checks.matrix(weight.detach().double().cpu().numpy(), "the weight")
+    r = _checks.rank(rank, W.shape, of="the weight")
     if inputs is None and gram is None:
         U, s, Vt = truncated_svd(W, r)
         A, B = U * np.sqrt(s), np.sqrt(s)[:, None] * Vt
     else:
-        A, B, _ = _factors(W, r, inputs, gram, "factor_linear")
+        A, B, _ = _factors(W, r, inputs, gram)
     with torch.device("meta"):  # no random numbers are drawn
         inner = nn.Linear(W.shape[1], r, bias=False, dtype=weight.dtype)
         outer = nn.Linear(r, W.shape[0], bias=bias is not None, dtype=weight.dtype)

@@ -112,8 +112,8 @@ def matrix_shapes(ax: Axes, parts: Sequence[Shape | str], *, gap: float = 0.08) 
     [(40, 60), (5, 60), (40, 5)]
     >>> plt.close(fig)
     """
-    _check_axes(ax, "matrix_shapes")
-    gap = _checks.number(gap, "matrix_shapes", "gap", least=0.0)
+    _check_axes(ax)
+    gap = _checks.number(gap, "gap", least=0.0)
     shapes = _read_shapes(parts)
     side = max(max(shape.rows, shape.columns) for shape in shapes)
     tallest = max(shape.rows for shape in shapes)
@@ -145,27 +145,26 @@ def _read_shapes(parts: object) -> list[Shape]:
     """The shapes among the parts of a row, all checked."""
     step = 'Pass a list such as [Shape("A", 60, 5), "=", …].'
     if isinstance(parts, str | Shape) or not isinstance(parts, Sequence):
-        raise TypeError(f"matrix_shapes: parts must be a list of Shape and str; got {type(parts).__name__}. {step}")
+        raise _checks.mistyped(f"parts must be a list of Shape and str; got {type(parts).__name__}. {step}")
     for i, part in enumerate(parts):
         if not isinstance(part, Shape | str):
-            raise TypeError(f"matrix_shapes: parts[{i}] must be a Shape or a str; got {type(part).__name__}. {step}")
+            raise _checks.mistyped(f"parts[{i}] must be a Shape or a str; got {type(part).__name__}. {step}")
     shapes = [part for part in parts if isinstance(part, Shape)]
     if not shapes:
-        raise ValueError(f"matrix_shapes: parts must hold at least one Shape; got {len(parts)} str. {step}")
+        raise _checks.invalid(f"parts must hold at least one Shape; got {len(parts)} str. {step}")
     for name, rows, columns, color in shapes:
-        _checks.text(name, "matrix_shapes", "the name of a Shape in parts")
-        _checks.text(color, "matrix_shapes", f"the color of {name!r} in parts")
+        _checks.text(name, "the name of a Shape in parts")
+        _checks.text(color, f"the color of {name!r} in parts")
         for side, size in (("rows", rows), ("columns", columns)):
-            _checks.integer(size, 1, None, "matrix_shapes", f"{side} of {name!r} in parts")
+            _checks.integer(size, 1, None, f"{side} of {name!r} in parts")
     return shapes
 
 
-def _check_axes(ax: object, function: str) -> None:
+def _check_axes(ax: object) -> None:
     """Refuse what is no Axes."""
     if not isinstance(ax, Axes):
-        raise TypeError(
-            f"{function}: ax must be an Axes of matplotlib; got {type(ax).__name__}. "
-            "Make one with fig, ax = plt.subplots()."
+        raise _checks.mistyped(
+            f"ax must be an Axes of matplotlib; got {type(ax).__name__}. Make one with fig, ax = plt.subplots()."
         )
 
 
@@ -210,18 +209,18 @@ def spectrum(
     'log'
     >>> plt.close(fig)
     """
-    _check_axes(ax, "spectrum")
-    values = _checks.vector(s, "spectrum", "s").astype(float)
+    _check_axes(ax)
+    values = _checks.vector(s, "s").astype(float)
     if (values < 0).any():
         i = int(np.argmax(values < 0))
-        raise ValueError(
-            f"spectrum: s must be non-negative; got {values[i]:.6g} at {i}. "
+        raise _checks.invalid(
+            f"s must be non-negative; got {values[i]:.6g} at {i}. "
             "A logarithmic scale shows sizes: pass np.abs(s) if these are meant."
         )
     options: dict[str, Any] = {"label": label, "color": color, "marker": marker, "linestyle": linestyle}
     for name, option in options.items():
         if option is not None or name == "linestyle":
-            _checks.text(option, "spectrum", name)
+            _checks.text(option, name)
     shown = values > 0
     index = np.arange(1, values.size + 1)
     ax.plot(index[shown], values[shown], **options)
@@ -272,11 +271,11 @@ def heatmap(
     (-2.0, 2.0)
     >>> plt.close(fig)
     """
-    _check_axes(ax, "heatmap")
-    values = _checks.matrix(A, "heatmap").astype(float)
-    _checks.choice(numbers, ("none", "integers", "decimals"), "heatmap", "numbers")
-    top = float(np.abs(values).max()) if limit is None else _checks.number(limit, "heatmap", "limit", above=0.0)
-    signed = bool((values < 0).any()) if signed is None else _checks.flag(signed, "heatmap", "signed")
+    _check_axes(ax)
+    values = _checks.matrix(A).astype(float)
+    _checks.choice(numbers, ("none", "integers", "decimals"), "numbers")
+    top = float(np.abs(values).max()) if limit is None else _checks.number(limit, "limit", above=0.0)
+    signed = bool((values < 0).any()) if signed is None else _checks.flag(signed, "signed")
     cmap, low = ("RdBu_r", -top) if signed else ("viridis", 0.0)
     ax.imshow(values, cmap=cmap, vmin=low, vmax=top)
     ax.set_xticks([])
@@ -323,13 +322,13 @@ def image(ax: Axes, A: ArrayLike, *, title: str | None = None) -> Axes:
     (0.0, 1.0)
     >>> plt.close(fig)
     """
-    _check_axes(ax, "image")
+    _check_axes(ax)
     if title is not None:
-        _checks.text(title, "image", "title")
-    values = _checks.real_array(A, "image", "A")
+        _checks.text(title, "title")
+    values = _checks.real_array(A, "A")
     if not (values.ndim == 2 or (values.ndim == 3 and values.shape[2] == 3)):
-        raise ValueError(
-            f"image: A must have shape (m, n) or (m, n, 3); got {values.shape}. "
+        raise _checks.invalid(
+            f"A must have shape (m, n) or (m, n, 3); got {values.shape}. "
             "Put the channels last, and leave out what is no colour."
         )
     if np.asarray(A).dtype == np.uint8:

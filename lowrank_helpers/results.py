@@ -46,7 +46,7 @@ def load(name: str) -> dict[str, Any]:
         - "date", a str: the day of the measurements, of the last ones where there are several;
         - "versions", a dict: of Python and of the libraries that took part, each a str, None for what was not there;
         - "device", a str: "CPU", with its architecture where that was noted, or the name of a GPU;
-        - "threads", an int: how many there were, or None where that was not limited or not noted.
+        - "threads", an int: how many there were, or None where that was not noted.
 
     Raises
     ------
@@ -61,11 +61,7 @@ def load(name: str) -> dict[str, Any]:
     >>> study["cases"]["tall"]["shape"]
     [20000, 1000]
     """
-    _checks.choice(name, names(), "load", "name")
+    _checks.choice(name, names(), "name")
     study: dict[str, Any] = json.loads((_FOLDER / f"{name}.json").read_text("utf-8"))
-    if "date" not in study:  # each case has its own
-        study["date"] = max(case["date"] for case in study["cases"].values())
-    study.setdefault("device", "CPU")  # what may run elsewhere notes where it ran
-    threads = study.get("threads", "all")  # a word where it is OMP_NUM_THREADS
-    study["threads"] = None if threads == "all" else int(threads)
+    study.setdefault("threads", None)
     return study

@@ -1,7 +1,7 @@
 """Execute chapters in fresh kernels and store their outputs.
 
-    python tools/execute.py chapters/01_norms.ipynb [more …]            execute in place
-    python tools/execute.py --from 01_norms.md chapters/01_norms.ipynb  from a jupytext file
+    python -m tools.execute chapters/01_norms.ipynb [more …]            execute in place
+    python -m tools.execute --from 01_norms.md chapters/01_norms.ipynb  from a jupytext file
 
 A kernel starts in chapters/, as under nbval, with one BLAS thread.
 """
@@ -17,7 +17,8 @@ import jupytext
 import nbformat
 from nbclient import NotebookClient
 from PIL import Image
-from setup_cell import setup_cell
+
+from book.setup_cell import setup_cell
 
 KEPT_METADATA = {
     "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},

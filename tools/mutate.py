@@ -25,7 +25,7 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from typing import Any, NamedTuple
 
-from tools import definitions, ledger
+from book import definitions, ledger
 
 # Seconds of computing for one mutant, before the claims and before its chapter; who has not ended by then is noticed.
 BEFORE_THE_LEDGER, BEFORE_THE_CHAPTER = 40, 150
@@ -189,11 +189,11 @@ def apart(work: Callable[[], str], seconds: int) -> str:
 
 def claims_by_function() -> dict[tuple[int, str], list[tuple[str, Any]]]:
     """For each function of a chapter the claims whose code is it, or needs it."""
-    from tests.claims import functions_of  # the tests import this module
+    from book.claims import functions_of  # the tests import this module
 
     found: dict[tuple[int, str], list[tuple[str, Any]]] = {}
     for path in ledger.chapters():
-        for label, claim in importlib.import_module(f"tests.claims.ch{path.stem}").CLAIMS.items():
+        for label, claim in importlib.import_module(f"book.claims.ch{path.stem}").CLAIMS.items():
             for code in functions_of(claim.code):
                 if isinstance(code, definitions.Definition):
                     for statement in definitions.needed(code.chapter, code.name):

@@ -2,7 +2,7 @@
 
     python -m tools.portable                                   every kernel that this processor can run
     python -m tools.portable --kernel Prescott                 one of them
-    python -m tools.portable --kernel Prescott tests/test_svd.py tests/test_lora.py
+    python -m tools.portable --kernel Prescott tests/package/svd tests/package/lora
     python -m tools.portable --quick                           the ledger, lora and randomized, on two other kernels
     python -m tools.portable --kernel own --threads 2 --versions oldest
     python -m tools.portable --kernel Haswell --full           with one thread and two, on all three versions
@@ -72,11 +72,12 @@ REPORTED = {"Katmai": "Prescott"}
 
 # What --quick runs: the tests with the closest margins, but for those marked slow (the benchmark beside other libraries
 # and torch.compile, a fifth of the time).
-QUICK = ("test_ledger.py", "test_lora*.py", "test_randomized.py")
-# Read texts, build, install: nothing that a kernel changes.
-LEFT_OUT = ("book", "browser", "colab", "edition", "notebooks", "package", "publish", "repository")
-if os.name == "nt":  # they fork, and kill processes at once
-    LEFT_OUT += ("gpu_study", "training_resume")
+LORA = [f"tests/package/lora/test_{name}.py" for name in ("product", "layer", "start", "switch", "peft")]
+QUICK = ("tests/book/test_ledger.py", *LORA, "tests/package/svd/test_randomized.py")
+# All that a kernel changes. The tests of pages, of the form of notebooks and of the repository read texts and install.
+TESTS = ("lowrank_helpers", "tests/package", "tests/book/test_ledger.py", "tests/study", "chapters")
+# They fork, and kill processes at once.
+LEFT_OUT = ("tests/study", "tests/package/training/test_loop_resume.py") if os.name == "nt" else ()
 
 
 class Setting(NamedTuple):
@@ -196,14 +197,13 @@ def command(setting: Setting, options: argparse.Namespace, report: pathlib.Path,
     """What runs the tests."""
     parts = [str(setting.python), "-m", "pytest", "-p", "tools.portable", "-q", "--tb=short", "--color=no"]
     parts += ["-p", "no:cacheprovider", f"--junitxml={report}"]
-    parts += [f"--ignore-glob=tests/*test_{name}*.py" for name in LEFT_OUT]
+    parts += [f"--ignore={path}" for path in LEFT_OUT]
     parts += ["-n", str(processes if processes > 1 else 0)]
     if setting.versions != "lock":
         parts += ["-W", "default::DeprecationWarning"]
     if options.quick:
-        quick = [path for pattern in QUICK for path in sorted((ROOT / "tests").rglob(pattern))]
-        return [*parts, "-m", "not slow", *map(str, quick)]
-    return [*parts, *(options.tests or ["lowrank_helpers", "tests", "chapters"])]
+        return [*parts, "-m", "not slow", *QUICK]
+    return [*parts, *(options.tests or TESTS)]
 
 
 def run(

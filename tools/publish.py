@@ -13,7 +13,7 @@ import sys
 
 import nbformat
 
-from tools.setup_cell import ROOT, pages_url, release_tag, repository_url, setup_cell
+from book.setup_cell import ROOT, pages_url, release_tag, repository_url, setup_cell
 
 REPOSITORY = re.compile(r"[A-Za-z\d](?:-?[A-Za-z\d])*/[\w.-]+")
 

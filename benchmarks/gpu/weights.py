@@ -17,6 +17,7 @@ from benchmarks.gpu.device import Variant, bytes_of
 from benchmarks.gpu.shapes import LARGER
 from benchmarks.gpu.study import file_of
 from lowrank_helpers.training import GPT, GPTConfig, load_base_model
+from lowrank_helpers.training.model import from_files, in_files
 
 SHARD = 15 * 2**20 - 2**16  # bytes of tensors in a file; the header takes less than the rest
 
@@ -34,7 +35,7 @@ LoadBase = Callable[[], Base]
 
 def save_weights(folder: Path, model: GPT, about: dict[str, Any]) -> str:
     """Write the weights of a model, rounded to bfloat16, in place of those in the folder; return their digest."""
-    state = {name: tensor.detach().to(torch.bfloat16).cpu() for name, tensor in model.state_dict().items()}
+    state = {name: tensor.detach().to(torch.bfloat16).cpu() for name, tensor in _state(model).items()}
     shards = _shards(state)
     common = {"config": json.dumps(asdict(model.config)), "about": json.dumps(about), "digest": _digest(state)}
     folder.mkdir(parents=True, exist_ok=True)
@@ -125,7 +126,12 @@ def foreseen_base(variant: Variant, out: Path, results: Path) -> Base:
 
 def _base_of_the_book() -> Base:
     model = load_base_model()
-    return Base(model.config, model.state_dict(), _digest(model.state_dict()))
+    state = _state(model)
+    return Base(model.config, state, _digest(state))
+
+
+def _state(model: GPT) -> dict[str, Tensor]:
+    return {in_files(name): tensor for name, tensor in model.state_dict().items()}
 
 
 def _best_of_pretraining(folders: list[Path]) -> str:
@@ -145,5 +151,5 @@ def fresh(base: Base) -> GPT:
     """Return a new model with the weights of a base, on their device, in float32."""
     with torch.device("meta"):
         model = GPT(base.config)
-    model.load_state_dict({name: tensor.clone() for name, tensor in base.state.items()}, assign=True)
+    model.load_state_dict({name: W.clone() for name, W in from_files(base.state).items()}, assign=True)
     return model.eval()

@@ -71,21 +71,21 @@ class Observations(NamedTuple):
         return np.bincount(self.rows, minlength=m), np.bincount(self.columns, minlength=n)
 
 
-def observations(A: object, function: str, name: str = "A") -> Observations:
+def observations(A: object, name: str = "A") -> Observations:
     """Read a sparse matrix of observations (explicit zeros are observations), or a dense one with NaN for unseen."""
     if scipy.sparse.issparse(A):
-        rows, columns, values, shape = _from_sparse(A, function, name)
+        rows, columns, values, shape = _from_sparse(A, name)
     else:
-        rows, columns, values, shape = _from_dense(A, function, name)
+        rows, columns, values, shape = _from_dense(A, name)
     if len(values) == 0:
-        raise ValueError(
-            f"{function}: {name} must have observations; got none for shape {shape}. In a dense {name} mark only the "
+        raise _checks.invalid(
+            f"{name} must have observations; got none for shape {shape}. In a dense {name} mark only the "
             "unseen entries as NaN; in a sparse one store the seen ones."
         )
     return Observations(shape, rows, columns, values, len(values) >= DENSE * shape[0] * shape[1], values.dtype)
 
 
-def with_room(seen: Observations, function: str, *, name: str = "A", **options: float) -> Observations:
+def with_room(seen: Observations, *, name: str = "A", **options: float) -> Observations:
     """Return the observations in a dtype with room for sums of their squares, and for options of this size.
 
     float32 becomes float64 where its range is too small for them; what float64 has no room for is refused.
@@ -93,21 +93,20 @@ def with_room(seen: Observations, function: str, *, name: str = "A", **options: 
     largest = float(np.abs(seen.values).max())
     (low, high), (narrow_low, narrow_high) = _checks.square_limits(np.float64), _checks.square_limits(np.float32)
     if 0 < largest <= low or largest >= high:
-        raise ValueError(
-            f"{function}: squares of {name} must neither overflow nor underflow in float64; got {largest:.1e} as its "
+        raise _checks.invalid(
+            f"squares of {name} must neither overflow nor underflow in float64; got {largest:.1e} as its "
             f"largest magnitude. Divide {name} by it first."
         )
     for option, value in options.items():
         if value >= high:
-            raise ValueError(
-                f"{function}: {option} must be below {high:.1e}, so that its square is in range; got {value:g}. "
-                "Lower it."
+            raise _checks.invalid(
+                f"{option} must be below {high:.1e}, so that its square is in range; got {value:g}. Lower it."
             )
     narrow = (largest == 0 or narrow_low < largest < narrow_high) and max(options.values(), default=0) < narrow_high
     return seen if narrow else seen._replace(values=seen.values.astype(np.float64))
 
 
-def _from_dense(A: object, function: str, name: str) -> tuple[Indices, Indices, Array, tuple[int, int]]:
+def _from_dense(A: object, name: str) -> tuple[Indices, Indices, Array, tuple[int, int]]:
     seen = None
     if not isinstance(A, np.ma.MaskedArray | np.matrix):
         try:
@@ -117,28 +116,26 @@ def _from_dense(A: object, function: str, name: str) -> tuple[Indices, Indices, 
         if array.dtype.kind == "f":
             seen = ~np.isnan(array)
             A = np.where(seen, array, array.dtype.type(0))
-    full = _checks.matrix(A, function, name)
+    full = _checks.matrix(A, name)
     m, n = full.shape
     rows, columns = np.nonzero(np.ones((m, n), dtype=bool) if seen is None else seen)
     return rows, columns, full[rows, columns], (m, n)
 
 
-def _from_sparse(A: Any, function: str, name: str) -> tuple[Indices, Indices, Array, tuple[int, int]]:
+def _from_sparse(A: Any, name: str) -> tuple[Indices, Indices, Array, tuple[int, int]]:
     if A.ndim != 2 or 0 in A.shape:
-        raise ValueError(
-            f"{function}: {name} must be a matrix and not empty; got shape {A.shape}. Pass m rows, n columns."
-        )
+        raise _checks.invalid(f"{name} must be a matrix and not empty; got shape {A.shape}. Pass m rows, n columns.")
     if A.format in ("bsr", "dia"):
-        raise TypeError(
-            f"{function}: {name} must have a format that tells an observed 0 from none; got {A.format}, which fills up "
+        raise _checks.mistyped(
+            f"{name} must have a format that tells an observed 0 from none; got {A.format}, which fills up "
             "with zeros. Make it as scipy.sparse.coo_array((values, (rows, columns)), shape)."
         )
     m, n = map(int, A.shape)
     try:
         entries = A.tocoo()
     except ValueError as error:  # scipy found ids beyond the shape
-        raise ValueError(
-            f"{function}: row and column ids must be within the shape of {name}, {(m, n)}; scipy reports: {error}. "
+        raise _checks.invalid(
+            f"row and column ids must be within the shape of {name}, {(m, n)}; scipy reports: {error}. "
             "Number both from 0, or pass a larger shape."
         ) from None
     rows, columns = (np.asarray(index, dtype=np.intp) for index in (entries.row, entries.col))
@@ -146,8 +143,8 @@ def _from_sparse(A: Any, function: str, name: str) -> tuple[Indices, Indices, Ar
         return rows, columns, np.empty(0), (m, n)
     for index, size, kind in ((rows, m, "row"), (columns, n, "column")):
         if index.min() < 0 or index.max() >= size:
-            raise ValueError(
-                f"{function}: {kind} ids must be between 0 and {size - 1}; got {index.min()} to {index.max()} for "
+            raise _checks.invalid(
+                f"{kind} ids must be between 0 and {size - 1}; got {index.min()} to {index.max()} for "
                 f"{name} of shape {(m, n)}. Number the {kind}s from 0, or pass a larger shape."
             )
     order = np.lexsort((columns, rows))
@@ -155,28 +152,33 @@ def _from_sparse(A: Any, function: str, name: str) -> tuple[Indices, Indices, Ar
     repeated = (np.diff(rows) == 0) & (np.diff(columns) == 0)
     if repeated.any():
         k = int(repeated.argmax())
-        raise ValueError(
-            f"{function}: {name} must have at most one observation for each entry; got {int(repeated.sum())} repeated, "
+        raise _checks.invalid(
+            f"{name} must have at most one observation for each entry; got {int(repeated.sum())} repeated, "
             f"the first at ({rows[k]}, {columns[k]}). Keep one of them, or their mean; "
             f"{name}.sum_duplicates() adds them up."
         )
-    return rows, columns, _checks.vector(entries.data, function, f"{name}.data")[order], (m, n)
+    return rows, columns, _checks.vector(entries.data, f"{name}.data")[order], (m, n)
 
 
-def determined(seen: Observations, rank: int, function: str, unknowns: int) -> None:
+def transposed(pattern: Pattern) -> Pattern:
+    """Return the transpose, stored by rows."""
+    return np.ascontiguousarray(pattern.T) if isinstance(pattern, np.ndarray) else pattern.T.tocsr()
+
+
+def determined(seen: Observations, rank: int, unknowns: int) -> None:
     """Refuse a rank that the observations cannot determine without a penalty."""
     m, n = seen.shape
     parameters = rank * (m + n - rank)
     if len(seen.values) < parameters:
-        raise ValueError(
-            f"{function}: rank must have at most as many parameters, r(m + n − r), as there are observations, "
+        raise _checks.invalid(
+            f"rank must have at most as many parameters, r(m + n − r), as there are observations, "
             f"{len(seen.values)}; got {parameters} for rank {rank}. Lower the rank, or pass penalty > 0."
         )
     for counts, name in zip(seen.counts(), ("row", "column"), strict=True):
         if counts.min() < unknowns:
             i = int(counts.argmin())
-            raise ValueError(
-                f"{function}: each {name} must have at least {unknowns} observations without a penalty; got "
+            raise _checks.invalid(
+                f"each {name} must have at least {unknowns} observations without a penalty; got "
                 f"{counts[i]} in {name} {i}. Drop the {name}, lower the rank, or pass penalty > 0."
             )
 

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-import warnings
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from lowrank_helpers import _bases, _checks
+from lowrank_helpers import _checks
 from lowrank_helpers._checks import Array
+from lowrank_helpers._iterate import Iterate, iterate
 from lowrank_helpers.completion._observations import (
     Observations,
     Pattern,
     determined,
     observations,
     ridge_rows,
+    transposed,
     with_room,
 )
-from lowrank_helpers.completion.results import Completion, completion, steps
+from lowrank_helpers.completion.results import Completion, completion
+from lowrank_helpers.svd import _bases
 
 
 class _Side(NamedTuple):
@@ -122,79 +125,77 @@ def als_complete(
      [2. 4. 6.]
      [3. 6. 9.]]
     """
-    seen = observations(A, "als_complete")
-    r = _checks.rank(rank, seen.shape, "als_complete")
-    penalty = _checks.number(penalty, "als_complete", "penalty", least=0.0)
-    biases = _checks.flag(biases, "als_complete", "biases")
-    weighted = _checks.flag(weighted, "als_complete", "weighted")
-    omega = _checks.number(implicit_features, "als_complete", "implicit_features", least=0.0)
-    max_iterations = _checks.integer(max_iterations, 1, None, "als_complete", "max_iterations")
-    tolerance = _checks.number(tolerance, "als_complete", "tolerance", least=0.0, below=1.0)
-    generator = _checks.generator(rng, "als_complete")
+    seen = observations(A)
+    r = _checks.rank(rank, seen.shape)
+    penalty = _checks.number(penalty, "penalty", least=0.0)
+    biases = _checks.flag(biases, "biases")
+    weighted = _checks.flag(weighted, "weighted")
+    omega = _checks.number(implicit_features, "implicit_features", least=0.0)
+    max_iterations = _checks.integer(max_iterations, 1, None, "max_iterations")
+    tolerance = _checks.number(tolerance, "tolerance", least=0.0, below=1.0)
+    generator = _checks.generator(rng)
     if penalty == 0 and omega > 0:
-        raise ValueError(
-            f"als_complete: implicit_features must come with penalty > 0; got {omega:g} with penalty 0. Pass a penalty."
+        raise _checks.invalid(
+            f"implicit_features must come with penalty > 0; got {omega:g} with penalty 0. Pass a penalty."
         )
     if penalty == 0:
-        determined(seen, r, "als_complete", r + biases)
-    seen = with_room(seen, "als_complete", penalty=penalty, implicit_features=omega)
-    return _als(seen, r, penalty, biases, weighted, omega, max_iterations, tolerance, generator, progress)
-
-
-def _als(
-    seen: Observations,
-    r: int,
-    penalty: float,
-    biases: bool,
-    weighted: bool,
-    omega: float,
-    max_iterations: int,
-    tolerance: float,
-    rng: np.random.Generator,
-    progress: bool | None,
-) -> Completion[Any]:
+        determined(seen, r, r + biases)
+    seen = with_room(seen, penalty=penalty, implicit_features=omega)
     mean = float(seen.values.mean(dtype=np.float64)) if biases else 0.0
-    centred = seen.values - seen.values.dtype.type(mean)
-    by_row, by_column = _sides(seen, centred, penalty, weighted)
-    rows, columns = _start(by_row, by_column, r, rng)
-    scale = _square(centred)
-    if scale == 0 and omega == 0:  # factors 0 are best, and without a penalty nothing would determine others
-        return completion(seen, "als_complete", rows.factors, 0 * columns.factors, [0.0], True, mean=mean)
-    floor = float(8 * np.finfo(centred.dtype).eps) ** 2 * scale  # below, the residual is rounding
-    objective: list[float] = []
-    converged, change = False, np.inf
+    table = _table(seen, mean, penalty, weighted, biases, omega)
+    rows, columns = _start(table.by_row, table.by_column, r, generator)
+    if (
+        _square(table.centred) == 0 and omega == 0
+    ):  # factors 0 are best, and without a penalty nothing determines others
+        return completion(seen, rows.factors, 0 * columns.factors, np.zeros(1), True, mean=mean)
     try:
-        for _ in steps(max_iterations, progress, "als_complete"):
-            new_rows, given = _half(by_row, by_column, columns, rows, biases, omega, penalty)
-            new_columns, new_rows = _half(by_column, by_row, new_rows, given, biases, omega, penalty)
-            now = _objective(seen, centred, by_row, by_column, new_rows, new_columns, omega, penalty)
-            if objective and now > objective[-1]:  # only rounding can raise it: keep what there was
-                converged = True
-                break
-            rows, columns = new_rows, new_columns
-            change = 1.0 if not objective else (objective[-1] - now) / max(objective[-1], floor)
-            objective.append(now)
-            if now <= floor or change <= tolerance:
-                converged = True
-                break
-        else:
-            warnings.warn(
-                f"als_complete: not converged after {max_iterations} iterations; the last one lowered the objective by "
-                f"{change:.1e} of itself, tolerance = {tolerance:.1e}. Raise max_iterations or tolerance.",
-                RuntimeWarning,
-                stacklevel=3,
-            )
-    except KeyboardInterrupt:
-        pass
+        ended = iterate(_sweeps(table, rows, columns, tolerance), (rows, columns), max_iterations, progress)
     except np.linalg.LinAlgError:
-        raise ValueError(
-            f"als_complete: the observations of each row and column must determine its {r} factors; got a singular "
+        raise _checks.invalid(
+            f"the observations of each row and column must determine its {r} factors; got a singular "
             "system. Lower the rank, or pass penalty > 0."
         ) from None
+    rows, columns = ended.state
     offsets = rows.bias, columns.bias
-    return completion(
-        seen, "als_complete", rows.factors, columns.factors, objective, converged, biases=offsets, mean=mean
-    )
+    return completion(seen, rows.factors, columns.factors, *ended[1:], biases=offsets, mean=mean)
+
+
+class _Table(NamedTuple):
+    """What is minimised: the observations less their mean, by row and by column, and the options."""
+
+    seen: Observations
+    centred: Array
+    by_row: _Side
+    by_column: _Side
+    penalty: float
+    biases: bool
+    omega: float
+
+
+def _table(seen: Observations, mean: float, penalty: float, weighted: bool, biases: bool, omega: float) -> _Table:
+    centred = seen.values - seen.values.dtype.type(mean)
+    return _Table(seen, centred, *_sides(seen, centred, penalty, weighted), penalty, biases, omega)
+
+
+def _sweeps(table: _Table, rows: _State, columns: _State, tolerance: float) -> Iterator[Iterate[tuple[_State, _State]]]:
+    """Minimise over the rows, then over the columns, again and again."""
+    by_row, by_column = table.by_row, table.by_column
+    floor = float(8 * np.finfo(table.centred.dtype).eps) ** 2 * _square(table.centred)  # below it is rounding
+    before = np.inf
+    while True:
+        new_rows, given = _half(table, by_row, by_column, columns, rows)
+        new_columns, new_rows = _half(table, by_column, by_row, new_rows, given)
+        now = _objective(table, new_rows, new_columns)
+        if now > before:  # only rounding can raise it: keep what there was
+            return
+        rows, columns = new_rows, new_columns
+        change = 1.0 if before == np.inf else (before - now) / max(before, floor)
+        before = now
+        missing = (
+            f"the last one lowered the objective by {change:.1e} of itself, tolerance = {tolerance:.1e}. "
+            "Raise max_iterations or tolerance."
+        )
+        yield Iterate((rows, columns), now, now <= floor or change <= tolerance, missing)
 
 
 def _sides(seen: Observations, centred: Array, penalty: float, weighted: bool) -> tuple[_Side, _Side]:
@@ -202,11 +203,6 @@ def _sides(seen: Observations, centred: Array, penalty: float, weighted: bool) -
     weights = [penalty * (np.maximum(n, 1) if weighted else np.ones(len(n))) for n in seen.counts()]
     p, q = (weight.astype(centred.dtype) for weight in weights)
     return _Side(ones, values, p), _Side(transposed(ones), transposed(values), q)
-
-
-def transposed(pattern: Pattern) -> Pattern:
-    """Return the transpose, stored by rows."""
-    return np.ascontiguousarray(pattern.T) if isinstance(pattern, np.ndarray) else pattern.T.tocsr()
 
 
 def _start(by_row: _Side, by_column: _Side, r: int, rng: np.random.Generator) -> tuple[_State, _State]:
@@ -229,19 +225,17 @@ def leading_factors(table: Pattern, turned: Pattern, r: int, rng: np.random.Gene
     return np.ascontiguousarray((Y @ V[:, : -r - 1 : -1]) * np.maximum(squares[: -r - 1 : -1], 0) ** 0.25).astype(dtype)
 
 
-def _half(
-    side: _Side, other: _Side, given: _State, own: _State, biases: bool, omega: float, penalty: float
-) -> tuple[_State, _State]:
+def _half(table: _Table, side: _Side, other: _Side, given: _State, own: _State) -> tuple[_State, _State]:
     """Minimise over one side with the other given; then over the other's factors of the table of what was seen."""
-    r = given.factors.shape[1]
+    r, omega = given.factors.shape[1], table.omega
     F = given.factors
     if side.penalty[0] == 0:  # then any basis serves: an orthonormal one keeps the systems well conditioned
         F = np.linalg.qr(F)[0].astype(F.dtype)
         given = given._replace(factors=F)
-    if biases:
+    if table.biases:
         F = np.hstack([F, np.ones((len(F), 1), dtype=F.dtype)])
     right = side.values @ F
-    if biases:
+    if table.biases:
         right -= side.seen @ (F * given.bias[:, None])
     shared = None
     if omega:
@@ -249,27 +243,19 @@ def _half(
         shared[:r, :r] = omega * (given.implicit.T @ given.implicit)
         right[:, :r] += omega * (side.seen @ given.implicit)
     X = ridge_rows(side.seen, F, right, side.penalty, shared)
-    bias = X[:, r].copy() if biases else own.bias
+    bias = X[:, r].copy() if table.biases else own.bias
     own = own._replace(factors=np.ascontiguousarray(X[:, :r]), bias=bias)
     if omega:
         W = own.factors
-        system = omega * (W.T @ W) + penalty * np.eye(r, dtype=W.dtype)
+        system = omega * (W.T @ W) + table.penalty * np.eye(r, dtype=W.dtype)
         implicit = np.linalg.solve(system, omega * (other.seen @ W).T).T
         given = given._replace(implicit=np.ascontiguousarray(implicit))
     return own, given
 
 
-def _objective(
-    seen: Observations,
-    centred: Array,
-    by_row: _Side,
-    by_column: _Side,
-    rows: _State,
-    columns: _State,
-    omega: float,
-    penalty: float,
-) -> float:
-    residual = centred - seen.predictions(rows.factors, columns.factors)
+def _objective(table: _Table, rows: _State, columns: _State) -> float:
+    seen, by_row, by_column, omega = table.seen, table.by_row, table.by_column, table.omega
+    residual = table.centred - seen.predictions(rows.factors, columns.factors)
     residual -= rows.bias[seen.rows] + columns.bias[seen.columns]
     total = _square(residual)
     for side, state in ((by_row, rows), (by_column, columns)):
@@ -278,7 +264,8 @@ def _objective(
         for side, state, other in ((by_row, rows, columns), (by_column, columns, rows)):
             W, G = state.factors, other.implicit
             inner = float((W * (side.seen @ G)).sum(dtype=np.float64))
-            total += omega * (len(centred) - 2 * inner + float(((W.T @ W) * (G.T @ G)).sum())) + penalty * _square(G)
+            squares = float(((W.T @ W) * (G.T @ G)).sum())
+            total += omega * (len(residual) - 2 * inner + squares) + table.penalty * _square(G)
     return total
 
 

@@ -11,9 +11,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from lowrank_helpers import _checks
 from lowrank_helpers._checks import Array, F
-from lowrank_helpers.completion._observations import BLOCK, Observations, Pattern, gram_rows, observations
-from lowrank_helpers.completion.als import transposed
-from lowrank_helpers.completion.results import places, steps
+from lowrank_helpers._iterate import bar
+from lowrank_helpers.completion._observations import BLOCK, Observations, Pattern, gram_rows, observations, transposed
+from lowrank_helpers.completion.results import id_pairs
 
 
 @dataclass(frozen=True)
@@ -118,11 +118,11 @@ def bayesian_complete(
     >>> bool(lower < 7 < upper), bool(abs(mean - 7) < 0.5)
     (True, True)
     """
-    seen = observations(A, "bayesian_complete")
-    r = _checks.rank(rank, seen.shape, "bayesian_complete")
-    draws = _checks.integer(draws, 2, None, "bayesian_complete", "draws")
-    burn_in = _checks.integer(burn_in, 0, None, "bayesian_complete", "burn_in")
-    return _gibbs(seen, r, draws, burn_in, _checks.generator(rng, "bayesian_complete"), progress)
+    seen = observations(A)
+    r = _checks.rank(rank, seen.shape)
+    draws = _checks.integer(draws, 2, None, "draws")
+    burn_in = _checks.integer(burn_in, 0, None, "burn_in")
+    return _gibbs(seen, r, draws, burn_in, _checks.generator(rng), progress)
 
 
 def predict_interval(
@@ -161,12 +161,12 @@ def predict_interval(
     ((2, 2), True)
     """
     if not isinstance(result, BayesianCompletion):
-        raise TypeError(
-            f"predict_interval: result must be a BayesianCompletion; got {type(result).__name__}. Pass what "
+        raise _checks.mistyped(
+            f"result must be a BayesianCompletion; got {type(result).__name__}. Pass what "
             "bayesian_complete returned; other results have no intervals, use predict."
         )
-    level = _checks.number(level, "predict_interval", "level", above=0.0, below=1.0)
-    row, column = places(rows, columns, (result.W.shape[1], result.H.shape[2]), "predict_interval")
+    level = _checks.number(level, "level", above=0.0, below=1.0)
+    row, column = id_pairs(rows, columns, (result.W.shape[1], result.H.shape[2]))
     W, H, noise = result.W, result.H, result.noise.astype(np.float64)
     k, j = _sizes(result)
     mean, variance = np.zeros(row.size), np.zeros(row.size)
@@ -188,7 +188,7 @@ def predict_interval(
             np.ldexp(x, k).reshape(row.shape).astype(dtype) for x in (mean, mean - half, mean + half)
         ]
     for bound in bounds:
-        _checks.in_range(bound, "predict_interval", "the interval")
+        _checks.in_range(bound, "the interval")
     centre, lower, upper = bounds
     return Interval(centre, lower, upper)
 
@@ -229,8 +229,9 @@ def _gibbs(
     kept_rows, kept_columns = np.empty((draws, m, r + 1), dtype=dtype), np.empty((draws, n, r + 1), dtype=dtype)
     noise, residual = np.empty(draws), np.empty(burn_in + draws)
     done = 0
+    shown = bar(burn_in + draws, progress)
     try:
-        for sweep in steps(burn_in + draws, progress, "bayesian_complete"):
+        for sweep in range(burn_in + draws):
             rows = _draw(ones, values, columns, alpha, *_hyperparameters(rows, rng), rng)
             columns = _draw(ones_t, values_t, rows, alpha, *_hyperparameters(columns, rng), rng)
             e = centred - seen.predictions(rows[:, :r], columns[:, :r]) - rows[seen.rows, r] - columns[seen.columns, r]
@@ -244,12 +245,15 @@ def _gibbs(
                     kept_rows[d], kept_columns[d] = units * rows, units * columns
                 noise[d] = unit / np.sqrt(alpha)
             done = sweep + 1
+            shown.update()
     except KeyboardInterrupt:
         if done < burn_in + 2:
             raise
+    finally:
+        shown.close()
     kept = done - burn_in
     for part in (kept_rows[:kept], kept_columns[:kept], noise[:kept].astype(dtype)):
-        _checks.in_range(part, "bayesian_complete", "the draws")
+        _checks.in_range(part, "the draws")
     return BayesianCompletion(
         kept_rows[:kept, :, :r],
         kept_columns[:kept, :, :r].transpose(0, 2, 1),

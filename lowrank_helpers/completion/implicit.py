@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import warnings
+from collections.abc import Iterator
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from lowrank_helpers import _checks
 from lowrank_helpers._checks import Array
+from lowrank_helpers._iterate import Iterate, iterate
 from lowrank_helpers.completion._observations import (
     DENSE,
     Indices,
@@ -17,10 +18,11 @@ from lowrank_helpers.completion._observations import (
     Pattern,
     observations,
     rows_alike,
+    transposed,
     with_room,
 )
-from lowrank_helpers.completion.als import leading_factors, transposed
-from lowrank_helpers.completion.results import Completion, completion, steps
+from lowrank_helpers.completion.als import leading_factors
+from lowrank_helpers.completion.results import Completion, completion
 
 STEPS = 3  # of conjugate gradients in each half of an iteration
 ROOM = 1 << 17  # numbers of the gathered factors of a batch of rows, so that they stay in the cache
@@ -103,31 +105,33 @@ def implicit_als(
     >>> bool(scores[1, 1] > scores[1, 2]), bool(scores[3, 2] > scores[3, 1])
     (True, True)
     """
-    seen = _positive(observations(C, "implicit_als", "C"))
-    r = _checks.rank(rank, seen.shape, "implicit_als", of="C")
-    penalty = _checks.number(penalty, "implicit_als", "penalty", above=0.0, step="Without it the systems are singular.")
-    confidence = _checks.number(confidence, "implicit_als", "confidence", least=0.0)
-    max_iterations = _checks.integer(max_iterations, 1, None, "implicit_als", "max_iterations")
+    seen = _positive(observations(C, "C"))
+    r = _checks.rank(rank, seen.shape, of="C")
+    penalty = _checks.number(penalty, "penalty", above=0.0, step="Without it the systems are singular.")
+    confidence = _checks.number(confidence, "confidence", least=0.0)
+    max_iterations = _checks.integer(max_iterations, 1, None, "max_iterations")
     if tolerance is not None:
-        tolerance = _checks.number(tolerance, "implicit_als", "tolerance", least=0.0, below=1.0)
-    generator = _checks.generator(rng, "implicit_als")
-    seen = with_room(_confident(seen, confidence), "implicit_als", name="confidence · C", penalty=penalty)
-    return _implicit(seen, r, penalty, max_iterations, tolerance, generator, progress)
+        tolerance = _checks.number(tolerance, "tolerance", least=0.0, below=1.0)
+    generator = _checks.generator(rng)
+    seen = with_room(_confident(seen, confidence), name="confidence · C", penalty=penalty)
+    by_row, by_column, Ht = _begun(seen, r, generator)
+    W = np.zeros((seen.shape[0], r), dtype=Ht.dtype)
+    sweeps = _sweeps(by_row, by_column, W, Ht, penalty, tolerance)
+    ended = iterate(sweeps, (W, Ht), max_iterations, progress)
+    return completion(seen, *ended.state, *ended[1:])
 
 
 def _positive(seen: Observations) -> Observations:
     """Keep the entries above 0; refuse negative ones."""
     if (seen.values < 0).any():
         k = int((seen.values < 0).argmax())
-        raise ValueError(
-            f"implicit_als: C must be non-negative; got {seen.values[k]:g} at ({seen.rows[k]}, {seen.columns[k]}). "
+        raise _checks.invalid(
+            f"C must be non-negative; got {seen.values[k]:g} at ({seen.rows[k]}, {seen.columns[k]}). "
             "For ratings, which may be low, use als_complete."
         )
     keep = seen.values > 0
     if not keep.any():
-        raise ValueError(
-            "implicit_als: C must have an entry above 0; got zeros only. Pass counts of what was observed."
-        )
+        raise _checks.invalid("C must have an entry above 0; got zeros only. Pass counts of what was observed.")
     m, n = seen.shape
     dense = int(keep.sum()) >= DENSE * m * n
     return seen._replace(rows=seen.rows[keep], columns=seen.columns[keep], values=seen.values[keep], dense=dense)
@@ -142,41 +146,22 @@ def _confident(seen: Observations, confidence: float) -> Observations:
     return seen._replace(values=narrow if np.isfinite(narrow).all() else np.minimum(extra, np.finfo(np.float64).max))
 
 
-def _implicit(
-    seen: Observations,
-    r: int,
-    penalty: float,
-    max_iterations: int,
-    tolerance: float | None,
-    rng: np.random.Generator,
-    progress: bool | None,
-) -> Completion[Any]:
-    by_row, by_column, Ht = _begun(seen, r, rng)
-    W = np.zeros((seen.shape[0], r), dtype=Ht.dtype)
-    objective: list[float] = []
-    converged, change = False, np.inf
-    try:
-        for _ in steps(max_iterations, progress, "implicit_als"):
-            new, _ = _half(by_row, Ht, W, penalty)
-            (Ht, observed), W = _half(by_column, new, Ht, penalty), new
-            now = observed + _elsewhere(W, Ht, penalty)
-            change = 1.0 if not objective else (objective[-1] - now) / objective[-1]
-            objective.append(now)
-            if tolerance is not None and change <= tolerance:
-                converged = True
-                break
-        else:
-            converged = tolerance is None
-            if not converged:
-                warnings.warn(
-                    f"implicit_als: not converged after {max_iterations} iterations; the last one lowered the "
-                    f"objective by {change:.1e} of itself, tolerance = {tolerance:.1e}. Raise one of them.",
-                    RuntimeWarning,
-                    stacklevel=3,
-                )
-    except KeyboardInterrupt:
-        pass
-    return completion(seen, "implicit_als", W, Ht, objective, converged)
+def _sweeps(
+    by_row: list[Batch], by_column: list[Batch], W: Array, Ht: Array, penalty: float, tolerance: float | None
+) -> Iterator[Iterate[tuple[Array, Array]]]:
+    """Lower the objective over the rows, then over the columns, again and again."""
+    before = None
+    while True:
+        new, _ = _half(by_row, Ht, W, penalty)
+        (Ht, observed), W = _half(by_column, new, Ht, penalty), new
+        now = observed + _elsewhere(W, Ht, penalty)
+        change = 1.0 if before is None else (before - now) / before
+        before = now
+        if tolerance is None:  # the limit is the end
+            yield Iterate((W, Ht), now, False, "")
+            continue
+        missing = f"the last one lowered the objective by {change:.1e} of itself, tolerance = {tolerance:.1e}."
+        yield Iterate((W, Ht), now, change <= tolerance, f"{missing} Raise one of them.")
 
 
 def _begun(seen: Observations, r: int, rng: np.random.Generator) -> tuple[list[Batch], list[Batch], Array]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Generic
 
@@ -45,10 +44,9 @@ class Completion(Generic[F]):
 
 def completion(
     seen: Observations,
-    function: str,
     W: Array,
     Ht: Array,
-    objective: list[float],
+    objective: NDArray[np.float64],
     converged: bool,
     *,
     biases: tuple[Array, Array] | None = None,
@@ -59,8 +57,8 @@ def completion(
     rows, columns = biases or (np.zeros(m), np.zeros(n))
     with np.errstate(over="ignore", under="ignore"):
         parts = [part.astype(seen.dtype, copy=False) for part in (W, np.ascontiguousarray(Ht.T), rows, columns)]
-    W, H, rows, columns = (_checks.in_range(part, function, "the result") for part in parts)
-    return Completion(W, H, rows, columns, mean, np.array(objective), converged)
+    W, H, rows, columns = (_checks.in_range(part, "the result") for part in parts)
+    return Completion(W, H, rows, columns, mean, objective, converged)
 
 
 def predict(result: Completion[F], rows: ArrayLike, columns: ArrayLike) -> NDArray[F]:
@@ -95,12 +93,12 @@ def predict(result: Completion[F], rows: ArrayLike, columns: ArrayLike) -> NDArr
     [6. 6.]
     """
     if not isinstance(result, Completion):
-        raise TypeError(
-            f"predict: result must be a Completion; got {type(result).__name__}. Pass what als_complete, sgd_complete, "
+        raise _checks.mistyped(
+            f"result must be a Completion; got {type(result).__name__}. Pass what als_complete, sgd_complete, "
             "soft_impute or implicit_als returned; for bayesian_complete use predict_interval."
         )
     m, n = len(result.W), result.H.shape[1]
-    i, j = places(rows, columns, (m, n), "predict")
+    i, j = id_pairs(rows, columns, (m, n))
     out = result.row_bias[i] + result.column_bias[j] + result.W.dtype.type(result.mean)
     Ht = np.ascontiguousarray(result.H.T)
     flat = out.reshape(-1)
@@ -111,39 +109,28 @@ def predict(result: Completion[F], rows: ArrayLike, columns: ArrayLike) -> NDArr
     return answer
 
 
-def places(rows: ArrayLike, columns: ArrayLike, shape: tuple[int, int], function: str) -> tuple[Indices, Indices]:
+def id_pairs(rows: ArrayLike, columns: ArrayLike, shape: tuple[int, int]) -> tuple[Indices, Indices]:
     """Read ids of rows and columns of a table of this shape, and broadcast them to one shape."""
     i, j = (
-        _ids(value, size, function, name)
-        for value, size, name in zip((rows, columns), shape, ("rows", "columns"), strict=True)
+        _ids(value, size, name) for value, size, name in zip((rows, columns), shape, ("rows", "columns"), strict=True)
     )
     try:
         i, j = np.broadcast_arrays(i, j)
     except ValueError:
-        raise ValueError(
-            f"{function}: rows and columns must broadcast to one shape; got {i.shape} and {j.shape}. "
+        raise _checks.invalid(
+            f"rows and columns must broadcast to one shape; got {i.shape} and {j.shape}. "
             "Pass as many rows as columns, or rows[:, None] for a block."
         ) from None
     return i, j
 
 
-def _ids(value: ArrayLike, size: int, function: str, name: str) -> Indices:
-    ids = _checks.array(value, function, name)
+def _ids(value: ArrayLike, size: int, name: str) -> Indices:
+    ids = _checks.array(value, name)
     if ids.dtype.kind not in "iu" and ids.size:
-        raise TypeError(f"{function}: {name} must be whole numbers; got dtype {ids.dtype}. Pass ids counted from 0.")
+        raise _checks.mistyped(f"{name} must be whole numbers; got dtype {ids.dtype}. Pass ids counted from 0.")
     if ids.size and (ids.min() < 0 or ids.max() >= size):
-        raise ValueError(
-            f"{function}: {name} must be between 0 and {size - 1}; got {ids.min()} to {ids.max()}. A new one has no "
+        raise _checks.invalid(
+            f"{name} must be between 0 and {size - 1}; got {ids.min()} to {ids.max()}. A new one has no "
             "factors yet: fit again with it as an empty row or column, and with a penalty."
         )
     return ids.astype(np.intp)
-
-
-def steps(count: int, progress: bool | None, name: str) -> Iterable[int]:
-    """Count iterations, with a bar if asked for or, by default, on a terminal."""
-    if not _checks.progress_shown(progress, name):
-        return range(count)
-    from tqdm import tqdm
-
-    bar: Iterable[int] = tqdm(range(count), desc=name)
-    return bar

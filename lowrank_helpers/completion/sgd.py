@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-import warnings
-from typing import Any
+import itertools
+from collections.abc import Iterator
+from typing import Any, TypeAlias
 
 import numpy as np
 
 from lowrank_helpers import _checks
+from lowrank_helpers._checks import Array
+from lowrank_helpers._iterate import Iterate, iterate
 from lowrank_helpers.completion._observations import Observations, observations, with_room
-from lowrank_helpers.completion.results import Completion, completion, steps
+from lowrank_helpers.completion.results import Completion, completion
+
+_State: TypeAlias = tuple[Array, Array, Array, Array]  # W, Hᵀ, and the biases of rows and of columns
 
 
 def sgd_complete(
@@ -85,78 +90,77 @@ def sgd_complete(
     >>> bool(abs(predict(result, 3, 2) - 6) < 0.5)
     True
     """
-    seen = observations(A, "sgd_complete")
-    r = _checks.rank(rank, seen.shape, "sgd_complete")
-    penalty = _checks.number(penalty, "sgd_complete", "penalty", least=0.0)
-    biases = _checks.flag(biases, "sgd_complete", "biases")
-    learning_rate = _checks.number(learning_rate, "sgd_complete", "learning_rate", above=0.0)
-    batch_size = _checks.integer(batch_size, 1, None, "sgd_complete", "batch_size")
-    max_epochs = _checks.integer(max_epochs, 1, None, "sgd_complete", "max_epochs")
-    tolerance = _checks.number(tolerance, "sgd_complete", "tolerance", least=0.0, below=1.0)
-    generator = _checks.generator(rng, "sgd_complete")
-    seen = with_room(seen, "sgd_complete", penalty=penalty, learning_rate=learning_rate)
-    return _sgd(seen, r, penalty, biases, learning_rate, batch_size, max_epochs, tolerance, generator, progress)
+    seen = observations(A)
+    r = _checks.rank(rank, seen.shape)
+    penalty = _checks.number(penalty, "penalty", least=0.0)
+    biases = _checks.flag(biases, "biases")
+    learning_rate = _checks.number(learning_rate, "learning_rate", above=0.0)
+    batch_size = _checks.integer(batch_size, 1, None, "batch_size")
+    max_epochs = _checks.integer(max_epochs, 1, None, "max_epochs")
+    tolerance = _checks.number(tolerance, "tolerance", least=0.0, below=1.0)
+    generator = _checks.generator(rng)
+    seen = with_room(seen, penalty=penalty, learning_rate=learning_rate)
+    mean = float(seen.values.mean(dtype=np.float64)) if biases else 0.0
+    state = _start(seen, r, generator)
+    epochs = _epochs(seen, mean, state, penalty, biases, learning_rate, batch_size, tolerance, generator)
+    ended = iterate(epochs, state, max_epochs, progress, "epochs")
+    W, Ht, b, c = ended.state
+    return completion(seen, W, Ht, *ended[1:], biases=(b, c), mean=mean)
 
 
-def _sgd(
+def _start(seen: Observations, r: int, rng: np.random.Generator) -> _State:
+    (m, n), dtype = seen.shape, seen.values.dtype
+    W, Ht = (0.1 * rng.standard_normal((size, r)).astype(dtype) for size in (m, n))
+    return W, Ht, np.zeros(m, dtype=dtype), np.zeros(n, dtype=dtype)
+
+
+def _epochs(
     seen: Observations,
-    r: int,
+    mean: float,
+    state: _State,
     penalty: float,
     biases: bool,
     rate: float,
     batch_size: int,
-    max_epochs: int,
     tolerance: float,
     rng: np.random.Generator,
-    progress: bool | None,
-) -> Completion[Any]:
-    (m, n), dtype = seen.shape, seen.values.dtype
-    W, Ht = (0.1 * rng.standard_normal((size, r)).astype(dtype) for size in (m, n))
-    b, c = np.zeros(m, dtype=dtype), np.zeros(n, dtype=dtype)
-    mean = float(seen.values.mean(dtype=np.float64)) if biases else 0.0
-    centred = seen.values - dtype.type(mean)
+) -> Iterator[Iterate[_State]]:
+    """Take a step for each batch of observations, in a new order in each epoch; the state is changed in place."""
+    W, Ht, b, c = state
+    centred = seen.values - seen.values.dtype.type(mean)
     row_counts, column_counts = seen.counts()
     nothing = float((seen.values.astype(np.float64) ** 2).sum())
-    objective: list[float] = []
-    converged, change = False, np.inf
-    try:
+    before = None
+    for epoch in itertools.count(1):
         with np.errstate(over="ignore", invalid="ignore"):
-            for _ in steps(max_epochs, progress, "sgd_complete"):
-                order = rng.permutation(len(centred))
-                for start in range(0, len(order), batch_size):
-                    batch = order[start : start + batch_size]
-                    i, j = seen.rows[batch], seen.columns[batch]
-                    w, h = W[i], Ht[j]
-                    e = centred[batch] - np.einsum("ij,ij->i", w, h) - b[i] - c[j]
-                    np.add.at(W, i, rate * (e[:, None] * h - penalty * w))
-                    np.add.at(Ht, j, rate * (e[:, None] * w - penalty * h))
-                    if biases:
-                        np.add.at(b, i, rate * (e - penalty * b[i]))
-                        np.add.at(c, j, rate * (e - penalty * c[j]))
-                residual = centred - seen.predictions(W, Ht) - b[seen.rows] - c[seen.columns]
-                now = float((residual.astype(np.float64) ** 2).sum())
-                now += penalty * float(row_counts @ ((W**2).sum(axis=1) + b**2))
-                now += penalty * float(column_counts @ ((Ht**2).sum(axis=1) + c**2))
-                if not np.isfinite(now):
-                    raise ValueError(
-                        f"sgd_complete: learning_rate must keep the factors finite; got {rate:g}, which "
-                        f"overflowed in epoch {len(objective) + 1}. Divide it by 10, or lower batch_size."
-                    )
-                change = 1.0 if not objective or objective[-1] == 0 else (objective[-1] - now) / objective[-1]
-                objective.append(now)
-                if (change <= tolerance and now <= (1 + tolerance) * nothing) or now == 0:
-                    converged = True
-                    break
-            else:
-                step = "Raise max_epochs or tolerance."
-                if now > (1 + tolerance) * nothing:
-                    step = f"It is {now:.1e}, and {nothing:.1e} without factors: divide A by the size of its entries."
-                warnings.warn(
-                    f"sgd_complete: not converged after {max_epochs} epochs; the last one lowered the objective by "
-                    f"{change:.1e} of itself, tolerance = {tolerance:.1e}. {step}",
-                    RuntimeWarning,
-                    stacklevel=3,
-                )
-    except KeyboardInterrupt:
-        pass
-    return completion(seen, "sgd_complete", W, Ht, objective, converged, biases=(b, c), mean=mean)
+            order = rng.permutation(len(centred))
+            for start in range(0, len(order), batch_size):
+                batch = order[start : start + batch_size]
+                i, j = seen.rows[batch], seen.columns[batch]
+                w, h = W[i], Ht[j]
+                e = centred[batch] - np.einsum("ij,ij->i", w, h) - b[i] - c[j]
+                np.add.at(W, i, rate * (e[:, None] * h - penalty * w))
+                np.add.at(Ht, j, rate * (e[:, None] * w - penalty * h))
+                if biases:
+                    np.add.at(b, i, rate * (e - penalty * b[i]))
+                    np.add.at(c, j, rate * (e - penalty * c[j]))
+            residual = centred - seen.predictions(W, Ht) - b[seen.rows] - c[seen.columns]
+            now = float((residual.astype(np.float64) ** 2).sum())
+            now += penalty * float(row_counts @ ((W**2).sum(axis=1) + b**2))
+            now += penalty * float(column_counts @ ((Ht**2).sum(axis=1) + c**2))
+        if not np.isfinite(now):
+            raise _checks.invalid(
+                f"learning_rate must keep the factors finite; got {rate:g}, which "
+                f"overflowed in epoch {epoch}. Divide it by 10, or lower batch_size."
+            )
+        change = 1.0 if before is None or before == 0 else (before - now) / before
+        before = now
+        step = "Raise max_epochs or tolerance."
+        if now > (1 + tolerance) * nothing:
+            step = f"It is {now:.1e}, and {nothing:.1e} without factors: divide A by the size of its entries."
+        yield Iterate(
+            state,
+            now,
+            (change <= tolerance and now <= (1 + tolerance) * nothing) or now == 0,
+            f"the last one lowered the objective by {change:.1e} of itself, tolerance = {tolerance:.1e}. {step}",
+        )

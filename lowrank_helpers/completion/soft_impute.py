@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,9 +11,9 @@ import scipy.linalg
 
 from lowrank_helpers import _checks
 from lowrank_helpers._checks import Array
-from lowrank_helpers.completion._observations import Observations, Pattern, observations, with_room
-from lowrank_helpers.completion.als import transposed
-from lowrank_helpers.completion.results import Completion, completion, steps
+from lowrank_helpers._iterate import Iterate, iterate
+from lowrank_helpers.completion._observations import Observations, Pattern, observations, transposed, with_room
+from lowrank_helpers.completion.results import Completion, completion
 
 
 class _Factors(NamedTuple):
@@ -99,9 +98,9 @@ def soft_impute(
     [[1. 0.]
      [0. 0.]]
     """
-    penalty = _penalty(penalty, "soft_impute", "penalty")
-    seen = observations(A, "soft_impute")
-    return _checked(seen, penalty, start, max_iterations, tolerance, rng, progress, "soft_impute")
+    penalty = _penalty(penalty, "penalty")
+    seen = observations(A)
+    return _checked(seen, penalty, start, max_iterations, tolerance, rng, progress)
 
 
 def soft_impute_path(
@@ -141,23 +140,23 @@ def soft_impute_path(
     [0, 1, 2]
     """
     if isinstance(penalties, str | bytes) or not isinstance(penalties, Iterable) or getattr(penalties, "ndim", 1) != 1:
-        raise TypeError(
-            f"soft_impute_path: penalties must be a sequence of numbers; got {type(penalties).__name__}. "
+        raise _checks.mistyped(
+            f"penalties must be a sequence of numbers; got {type(penalties).__name__}. "
             "Pass a list such as [4.0, 2.0, 1.0]."
         )
-    values = [_penalty(penalty, "soft_impute_path", f"penalties[{i}]") for i, penalty in enumerate(penalties)]
+    values = [_penalty(penalty, f"penalties[{i}]") for i, penalty in enumerate(penalties)]
     if not values:
-        raise ValueError("soft_impute_path: penalties must not be empty; got none. Pass at least one number above 0.")
-    seen = observations(A, "soft_impute_path")
+        raise _checks.invalid("penalties must not be empty; got none. Pass at least one number above 0.")
+    seen = observations(A)
     results: list[Completion[Any]] = []
     for penalty in values:
         before = results[-1] if results else None
-        results.append(_checked(seen, penalty, before, max_iterations, tolerance, rng, progress, "soft_impute_path"))
+        results.append(_checked(seen, penalty, before, max_iterations, tolerance, rng, progress))
     return results
 
 
-def _penalty(value: object, function: str, name: str) -> float:
-    return _checks.number(value, function, name, above=0.0, step="For no penalty use als_complete.")
+def _penalty(value: object, name: str) -> float:
+    return _checks.number(value, name, above=0.0, step="For no penalty use als_complete.")
 
 
 def _checked(
@@ -168,67 +167,51 @@ def _checked(
     tolerance: float,
     rng: int | np.random.Generator | None,
     progress: bool | None,
-    function: str,
 ) -> Completion[Any]:
-    max_iterations = _checks.integer(max_iterations, 1, None, function, "max_iterations")
-    tolerance = _checks.number(tolerance, function, "tolerance", above=0.0, below=1.0)
-    generator = _checks.generator(rng, function)
+    max_iterations = _checks.integer(max_iterations, 1, None, "max_iterations")
+    tolerance = _checks.number(tolerance, "tolerance", above=0.0, below=1.0)
+    generator = _checks.generator(rng)
     if start is not None and not isinstance(start, Completion):
-        raise TypeError(
-            f"{function}: start must be a Completion; got {type(start).__name__}. Pass a result of soft_impute."
-        )
+        raise _checks.mistyped(f"start must be a Completion; got {type(start).__name__}. Pass a result of soft_impute.")
     if start is not None and (len(start.W), start.H.shape[1]) != seen.shape:
         shape = (len(start.W), start.H.shape[1])
-        raise ValueError(
-            f"{function}: start must have the shape of A, {seen.shape}; got {shape}. Pass a result for this A."
-        )
-    seen = with_room(seen, function, penalty=penalty)
-    return _soft_impute(seen, penalty, start, max_iterations, tolerance, generator, progress, function)
-
-
-def _soft_impute(
-    seen: Observations,
-    penalty: float,
-    start: Completion[Any] | None,
-    max_iterations: int,
-    tolerance: float,
-    rng: np.random.Generator,
-    progress: bool | None,
-    function: str,
-) -> Completion[Any]:
-    now = before = _zero(seen, rng) if start is None else _restart(seen, start, rng)
+        raise _checks.invalid(f"start must have the shape of A, {seen.shape}; got {shape}. Pass a result for this A.")
+    seen = with_room(seen, penalty=penalty)
     if start is None:
-        now = before = _descended(seen, now, penalty, rng)
+        first = _descended(seen, _zero(seen, generator), penalty, generator)
+    else:
+        first = _restart(seen, start, generator)
+    ended = iterate(_steps(seen, first, penalty, max_iterations, tolerance, generator), first, max_iterations, progress)
+    X = ended.state
+    root, k = np.sqrt(X.s), len(X.s)
+    return completion(seen, X.U * root, X.V[:, :k] * root, *ended[1:])
+
+
+def _steps(
+    seen: Observations, now: _Factors, penalty: float, last: int, tolerance: float, rng: np.random.Generator
+) -> Iterator[Iterate[_Factors]]:
+    """Take proximal gradient steps with Nesterov's momentum; every fifth, and the last, measures the duality gap."""
+    before, t, gap = now, 1.0, math.inf
     lowest = _objective(seen, now, penalty)
-    objective: list[float] = []
-    converged, t, gap = False, 1.0, math.inf
-    try:
-        for iteration in steps(max_iterations, progress, function):
-            following = (1 + math.sqrt(1 + 4 * t * t)) / 2
-            new = _step(seen, now, before, (t - 1) / following, penalty, rng)
+    for iteration in range(last):
+        following = (1 + math.sqrt(1 + 4 * t * t)) / 2
+        new = _step(seen, now, before, (t - 1) / following, penalty, rng)
+        value = _objective(seen, new, penalty)
+        if value > lowest and t > 1:  # the momentum carried too far: the step again, without it
+            following = 1.0
+            new = _step(seen, now, before, 0.0, penalty, rng)
             value = _objective(seen, new, penalty)
-            if value > lowest and t > 1:  # the momentum carried too far: the step again, without it
-                following = 1.0
-                new = _step(seen, now, before, 0.0, penalty, rng)
-                value = _objective(seen, new, penalty)
-            before, now, t, lowest = now, new, following, value
-            objective.append(value)
-            if iteration % 5 == 0 or iteration == max_iterations - 1:
-                gap = _gap(seen, now, value, penalty, rng)
-                if gap <= tolerance * value:
-                    converged = True
-                    break
-        else:
-            warnings.warn(
-                f"{function}: not converged after {max_iterations} iterations; the duality gap is {gap / lowest:.1e} "
-                f"of the objective, tolerance = {tolerance:.1e}. Raise max_iterations or tolerance.",
-                RuntimeWarning,
-                stacklevel=4,
-            )
-    except KeyboardInterrupt:
-        pass
-    root, k = np.sqrt(now.s), len(now.s)
-    return completion(seen, function, now.U * root, now.V[:, :k] * root, objective, converged)
+        before, now, t, lowest = now, new, following, value
+        measured = iteration % 5 == 0 or iteration == last - 1
+        if measured:
+            gap = _gap(seen, now, value, penalty, rng)
+        yield Iterate(
+            now,
+            value,
+            measured and gap <= tolerance * value,
+            f"the duality gap is {gap / (lowest or 1):.1e} of the objective, tolerance = {tolerance:.1e}. "
+            "Raise max_iterations or tolerance.",
+        )
 
 
 def _zero(seen: Observations, rng: np.random.Generator) -> _Factors:

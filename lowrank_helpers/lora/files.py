@@ -81,14 +81,14 @@ class SavedAdapter(NamedTuple):
 # ------------------------------------------------------------------------------------------------------------ writing
 
 
-def write_adapter(folder: str | os.PathLike[str], saved: SavedAdapter, function: str) -> Path:
+def write_adapter(folder: str | os.PathLike[str], saved: SavedAdapter) -> Path:
     """Write an adapter so that the folder has the old one or the new one, whole, whatever happens.
 
     The file of the tensors says all, since it has the settings once more, and takes its place first. Where a save ends
     between the two files, the settings beside it are the old ones, the new ones wait in a part, and `_read` goes by
     the tensors' own.
     """
-    place = _checks.folder(folder, function)
+    place = _checks.folder(folder)
     tensors: dict[str, Tensor] = {}
     for path, layer in saved.layers.items():
         tensors[f"base_model.model.{path}.lora_A.weight"] = layer.A
@@ -103,7 +103,7 @@ def write_adapter(folder: str | os.PathLike[str], saved: SavedAdapter, function:
         TENSORS: _packed(tensors, {"format": "pt", OURS: ours}),
         CONFIG: (json.dumps(config, indent=2) + "\n").encode(),
     }
-    return _write(Path(os.path.realpath(place)), files, function)
+    return _write(Path(os.path.realpath(place)), files)
 
 
 def _packed(tensors: dict[str, Tensor], metadata: dict[str, str]) -> bytes:
@@ -158,13 +158,13 @@ def _digest(tensors: dict[str, Tensor], config: dict[str, Any], base: dict[str, 
     return sha.hexdigest()
 
 
-def _write(folder: Path, files: dict[str, bytes], function: str) -> Path:
+def _write(folder: Path, files: dict[str, bytes]) -> Path:
     """Write the files beside those that are there, bring them to the disk, then let them take their places.
 
     The folder itself stays: it may be a mount, have a mode of its own, or be the one that the process is in.
     """
     if folder.exists() and not folder.is_dir():
-        raise ValueError(f"{function}: folder must be a folder; got {folder.name!r}, a file. Pass another name.")
+        raise _checks.invalid(f"folder must be a folder; got {folder.name!r}, a file. Pass another name.")
     new: dict[Path, Path] = {}
     made = not folder.exists()
     try:
@@ -174,8 +174,8 @@ def _write(folder: Path, files: dict[str, bytes], function: str) -> Path:
             left = sorted(folder.glob(f".*{PART}"))  # of saves that were killed
             others = sorted(p.name for p in folder.iterdir() if not (p.name in files and p.is_file()) and p not in left)
             if others:
-                raise ValueError(
-                    f"{function}: folder must be new or hold an adapter only; got {folder.name!r}, which also holds "
+                raise _checks.invalid(
+                    f"folder must be new or hold an adapter only; got {folder.name!r}, which also holds "
                     f"{others[0]!r}. Pass a folder of its own."
                 )
             for path in left:
@@ -197,8 +197,10 @@ def _write(folder: Path, files: dict[str, bytes], function: str) -> Path:
             flush_names(folder)
     except OSError as error:
         raise OSError(
-            f"{function}: could not write {folder.name!r}: {error.strerror or error}. What is in the folder is "
-            "whole; free some space or pass another folder."
+            _checks.named(
+                f"could not write {folder.name!r}: {error.strerror or error}. What is in the folder is "
+                "whole; free some space or pass another folder."
+            )
         ) from error
     finally:
         if made and folder.exists() and not any(folder.iterdir()):
@@ -209,26 +211,25 @@ def _write(folder: Path, files: dict[str, bytes], function: str) -> Path:
 # ------------------------------------------------------------------------------------------------------------ reading
 
 
-def read_adapter(folder: str | os.PathLike[str], function: str) -> SavedAdapter:
+def read_adapter(folder: str | os.PathLike[str]) -> SavedAdapter:
     """Read an adapter, and check all that can be checked without a model."""
-    config, tensors, base = _read(_checks.folder(folder, function), function)
+    config, tensors, base = _read(_checks.folder(folder))
     parts: dict[str, dict[str, Tensor]] = {}
     for key, tensor in tensors.items():
         known = KEY.fullmatch(key)
         if known is None:
-            raise ValueError(
-                f"{function}: every tensor must be an A, a B or a magnitude of a linear layer; got the key {key!r} in "
+            raise _checks.invalid(
+                f"every tensor must be an A, a B or a magnitude of a linear layer; got the key {key!r} in "
                 f"{TENSORS}. Save an adapter of linear layers only."
             )
         if tensor.dtype not in DTYPES or not bool(torch.isfinite(tensor).all()):
-            raise ValueError(
-                f"{function}: every tensor must hold finite floats; {key!r} in {TENSORS} does not. "
-                "Load an earlier adapter."
+            raise _checks.invalid(
+                f"every tensor must hold finite floats; {key!r} in {TENSORS} does not. Load an earlier adapter."
             )
         parts.setdefault(known[1], {})[known[2]] = tensor
     if not parts:
-        raise ValueError(f"{function}: {TENSORS} must hold tensors; it holds none. Save the adapter again.")
-    layers = {path: _layer(path, found, config, function) for path, found in parts.items()}
+        raise _checks.invalid(f"{TENSORS} must hold tensors; it holds none. Save the adapter again.")
+    layers = {path: _layer(path, found, config) for path, found in parts.items()}
     targets = config.get("target_modules")
     targets = sorted(map(str, targets)) if isinstance(targets, list) else []
     return SavedAdapter(
@@ -236,12 +237,12 @@ def read_adapter(folder: str | os.PathLike[str], function: str) -> SavedAdapter:
         targets,
         "alpha/sqrt(rank)" if config.get("use_rslora") else "alpha/rank",
         config["init_lora_weights"] if config.get("init_lora_weights") in ("pissa", "olora") else "kaiming",
-        _checks.number(config.get("lora_dropout", 0.0), function, f"lora_dropout in {CONFIG}", least=0.0, below=1.0),
+        _checks.number(config.get("lora_dropout", 0.0), f"lora_dropout in {CONFIG}", least=0.0, below=1.0),
         base,
     )
 
 
-def _read(folder: Path, function: str) -> tuple[dict[str, Any], dict[str, Tensor], dict[str, BaseSample]]:
+def _read(folder: Path) -> tuple[dict[str, Any], dict[str, Tensor], dict[str, BaseSample]]:
     """Read the settings, the tensors and the samples of the base, which belong together.
 
     A save that is under way exchanges one file after the other, so what does not fit is read again. What still does
@@ -249,10 +250,10 @@ def _read(folder: Path, function: str) -> tuple[dict[str, Any], dict[str, Tensor
     """
     for _ in range(READINGS):
         ended = any(folder.glob(f".{CONFIG}.*{PART}"))  # or is under way
-        _there(folder, ended, function)
-        tensors, metadata = _read_tensors(folder / TENSORS, function)
+        _there(folder, ended)
+        tensors, metadata = _read_tensors(folder / TENSORS)
         ours = _parsed(metadata.get(OURS, "{}"))
-        beside = _read_config(folder / CONFIG, function) if (folder / CONFIG).is_file() else None
+        beside = _read_config(folder / CONFIG) if (folder / CONFIG).is_file() else None
         if OURS not in metadata and beside is not None:
             return beside, tensors, {}
         own = ours.get("config") if isinstance(ours, dict) and ended else None
@@ -261,8 +262,8 @@ def _read(folder: Path, function: str) -> tuple[dict[str, Any], dict[str, Tensor
             if config is not None and base is not None:
                 return config, tensors, base
         time.sleep(0.01)
-    raise ValueError(
-        f"{function}: {TENSORS} and {CONFIG} must be as they were saved; their digest is another one. "
+    raise _checks.invalid(
+        f"{TENSORS} and {CONFIG} must be as they were saved; their digest is another one. "
         "One of them was changed; load an earlier adapter."
     )
 
@@ -275,59 +276,57 @@ def _parsed(text: str) -> Any:
         return None
 
 
-def _there(folder: Path, ended: bool, function: str) -> None:
+def _there(folder: Path, ended: bool) -> None:
     """Refuse a folder without the two files, with the reason where a pickle is there instead.
 
     After a save that ended between them the tensors are enough.
     """
     if not folder.is_dir():
-        raise ValueError(
-            f"{function}: folder must be a folder that exists; got {str(folder)!r}. Pass the adapter's folder."
-        )
+        raise _checks.invalid(f"folder must be a folder that exists; got {str(folder)!r}. Pass the adapter's folder.")
     for name in (TENSORS,) if ended else (TENSORS, CONFIG):
         if not (folder / name).is_file():
             if name == TENSORS and (folder / "adapter_model.bin").is_file():
-                raise ValueError(
-                    f"{function}: {folder.name!r} must hold {TENSORS}; got adapter_model.bin only, a pickle, which "
+                raise _checks.invalid(
+                    f"{folder.name!r} must hold {TENSORS}; got adapter_model.bin only, a pickle, which "
                     "can run any code when it is loaded. Save it again with safe_serialization=True."
                 )
-            raise ValueError(f"{function}: {folder.name!r} must hold {name}; it does not. Save the adapter again.")
+            raise _checks.invalid(f"{folder.name!r} must hold {name}; it does not. Save the adapter again.")
 
 
-def _read_config(path: Path, function: str) -> dict[str, Any]:
+def _read_config(path: Path) -> dict[str, Any]:
     """Read the settings, and refuse those that would change the layers in a way that is not supported here."""
     try:
         config = json.loads(path.read_text(encoding="utf-8"))
     except (ValueError, RecursionError) as error:
-        raise ValueError(f"{function}: {CONFIG} must be JSON; got {error}. Save the adapter again.") from error
+        raise _checks.invalid(f"{CONFIG} must be JSON; got {error}. Save the adapter again.") from error
     if not isinstance(config, dict) or config.get("peft_type") != "LORA":
         kind = config.get("peft_type") if isinstance(config, dict) else config
-        raise ValueError(f"{function}: {CONFIG} must have the peft_type 'LORA'; got {kind!r}. Other kinds do not load.")
+        raise _checks.invalid(f"{CONFIG} must have the peft_type 'LORA'; got {kind!r}. Other kinds do not load.")
     init = config.get("init_lora_weights", True)
     init = config["init_lora_weights"] = init.lower() if isinstance(init, str) else init
     if init not in (True, False, "gaussian", "orthogonal", "eva", "pissa", "olora"):
-        raise ValueError(
-            f"{function}: init_lora_weights must be one that leaves the base as it is, or 'pissa' or 'olora'; got "
+        raise _checks.invalid(
+            f"init_lora_weights must be one that leaves the base as it is, or 'pissa' or 'olora'; got "
             f"{init!r} in {CONFIG}, after which the base cannot be known. Let PEFT convert the adapter to plain LoRA."
         )
     allowed = {*READ.split(), *WITHOUT_EFFECT.split()}
     for key, value in config.items():
         if key not in allowed and value not in (None, False, "", [], {}) and (key, value) != ("bias", "none"):
-            raise ValueError(
-                f"{function}: {CONFIG} must set nothing that is not supported here; got {key}={value!r}. "
+            raise _checks.invalid(
+                f"{CONFIG} must set nothing that is not supported here; got {key}={value!r}. "
                 "Merge the adapter with PEFT and load the merged model."
             )
     return config
 
 
-def _read_tensors(path: Path, function: str) -> tuple[dict[str, Tensor], dict[str, str]]:
+def _read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     try:
         with safetensors.safe_open(path, framework="pt") as file:
             keys = file.keys()
             return {key: file.get_tensor(key) for key in keys}, file.metadata() or {}
     except safetensors.SafetensorError as error:
-        raise ValueError(
-            f"{function}: {TENSORS} must be a whole safetensors file; got {error}. It was cut off or is another "
+        raise _checks.invalid(
+            f"{TENSORS} must be a whole safetensors file; got {error}. It was cut off or is another "
             "kind of file; load an earlier adapter."
         ) from error
 
@@ -343,39 +342,39 @@ def _base_of(ours: Any, tensors: dict[str, Tensor], config: dict[str, Any]) -> d
         return None
 
 
-def _layer(path: str, found: dict[str, Tensor], config: dict[str, Any], function: str) -> SavedLayer:
+def _layer(path: str, found: dict[str, Tensor], config: dict[str, Any]) -> SavedLayer:
     """Put the tensors of one layer together, and compare their shapes with each other and with the settings."""
     wanted = {"lora_A.weight", "lora_B.weight"} | ({"lora_magnitude_vector"} if config.get("use_dora") else set())
     if found.keys() - {"base_layer.weight"} != wanted:
-        raise ValueError(
-            f"{function}: {path!r} must have {', '.join(sorted(wanted))} in {TENSORS}; got {', '.join(sorted(found))}. "
+        raise _checks.invalid(
+            f"{path!r} must have {', '.join(sorted(wanted))} in {TENSORS}; got {', '.join(sorted(found))}. "
             "Save the adapter again."
         )
     A, B, magnitude = found["lora_A.weight"], found["lora_B.weight"], found.get("lora_magnitude_vector")
-    rank = _of_layer(config, "rank_pattern", "r", path, function)
-    rank = _checks.integer(rank, 1, None, function, f"r in {CONFIG}")
-    alpha = _of_layer(config, "alpha_pattern", "lora_alpha", path, function)
-    alpha = _checks.number(alpha, function, f"lora_alpha in {CONFIG}", above=0.0)
+    rank = _of_layer(config, "rank_pattern", "r", path)
+    rank = _checks.integer(rank, 1, None, f"r in {CONFIG}")
+    alpha = _of_layer(config, "alpha_pattern", "lora_alpha", path)
+    alpha = _checks.number(alpha, f"lora_alpha in {CONFIG}", above=0.0)
     if (A.ndim, B.ndim) != (2, 2) or len(A) != rank or B.shape[1] != rank:
-        raise ValueError(
-            f"{function}: A must be (rank, in) and B (out, rank) with rank {rank}, as {CONFIG} has it; got "
+        raise _checks.invalid(
+            f"A must be (rank, in) and B (out, rank) with rank {rank}, as {CONFIG} has it; got "
             f"{tuple(A.shape)} and {tuple(B.shape)} for {path!r}. Save the adapter again."
         )
     if magnitude is not None and tuple(magnitude.shape) != (len(B),):
-        raise ValueError(
-            f"{function}: the magnitude must be (out,) = ({len(B)},); got {tuple(magnitude.shape)} for {path!r}. "
+        raise _checks.invalid(
+            f"the magnitude must be (out,) = ({len(B)},); got {tuple(magnitude.shape)} for {path!r}. "
             "Save the adapter again."
         )
     largest = alpha * float(A.abs().amax()) * float(B.abs().amax())
     if not largest < torch.finfo(torch.float32).max:
-        raise ValueError(
-            f"{function}: lora_alpha in {CONFIG} times A and B must be within the range of float32; got "
+        raise _checks.invalid(
+            f"lora_alpha in {CONFIG} times A and B must be within the range of float32; got "
             f"{alpha:g} for {path!r}. Load an earlier adapter."
         )
     return SavedLayer(A, B, magnitude, alpha, found.get("base_layer.weight"))
 
 
-def _of_layer(config: dict[str, Any], patterns: str, default: str, path: str, function: str) -> Any:
+def _of_layer(config: dict[str, Any], patterns: str, default: str, path: str) -> Any:
     """Read a setting of one layer: that of the first pattern that matches its name, as in PEFT, or the default."""
     listed = config.get(patterns) or {}
     try:
@@ -384,8 +383,8 @@ def _of_layer(config: dict[str, Any], patterns: str, default: str, path: str, fu
             if re.match(rf"(.*\.)?({pattern})$", path):
                 return value
     except (AttributeError, TypeError, ValueError, OverflowError, RecursionError, re.error) as error:
-        raise ValueError(
-            f"{function}: {patterns} in {CONFIG} must map patterns to numbers; got {str(listed)[:200]}: {error}. "
+        raise _checks.invalid(
+            f"{patterns} in {CONFIG} must map patterns to numbers; got {str(listed)[:200]}: {error}. "
             "Save the adapter again."
         ) from error
     return config.get(default)

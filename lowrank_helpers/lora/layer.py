@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lowrank_helpers.lora import start
-from lowrank_helpers.lora.product import low_rank_linear, product, sample, wide, with_bias
+from lowrank_helpers.lora.product import accumulation_dtype, low_rank_linear, product, sample, with_bias
 from lowrank_helpers.lora.start import Adapter, Init, Scaling
 
 MERGED, MERGED_SCALE = "merged", "merged_scale"  # in the state of a merged layer: the adapter's name, DoRA's factors
@@ -107,10 +107,10 @@ class LoRALinear(nn.Module):
         name: str = "default",
         rng: int | torch.Generator | None = None,
     ) -> None:
-        given = start.settings("LoRALinear", rank, alpha, dropout, scaling, init, dora)
-        start.check_name(name, "LoRALinear")
-        start.check_base(base, given, "LoRALinear", "base")
-        self._wrap(base, name, Adapter(base.weight, given, start.generator(rng, "LoRALinear")))
+        given = start.settings(rank, alpha, dropout, scaling, init, dora)
+        start.check_name(name)
+        start.check_base(base, given, "base")
+        self._wrap(base, name, Adapter(base.weight, given, start.generator(rng)))
 
     @classmethod
     def around(cls, base: nn.Linear, name: str, adapter: Adapter) -> "LoRALinear":
@@ -135,7 +135,7 @@ class LoRALinear(nn.Module):
         self.register_buffer("merged_scale", None, persistent=False)  # DoRA's, of the rows, while merged
         if taken:
             with torch.no_grad():
-                base.weight.copy_(self._sum(adapter, -1, wide(base.weight)))
+                base.weight.copy_(self._sum(adapter, -1, accumulation_dtype(base.weight)))
         self.attach(name, adapter)
         self.train(base.training)
 
@@ -213,7 +213,7 @@ class LoRALinear(nn.Module):
         if self.original is None:
             self.original = sample(self.base.weight)
         adapter, W = self.adapter(self.active), self.base.weight
-        V = self._sum(adapter, 1, wide(W))
+        V = self._sum(adapter, 1, accumulation_dtype(W))
         if adapter.magnitude is not None:
             self.merged_scale = self._row_scale(adapter).to(V.dtype)[:, None]
             V *= self.merged_scale
@@ -226,7 +226,7 @@ class LoRALinear(nn.Module):
         if self.merged is None:
             return
         adapter, W = self.adapter(self.merged), self.base.weight
-        V = W.to(wide(W)) if self.merged_scale is None else W / self.merged_scale
+        V = W.to(accumulation_dtype(W)) if self.merged_scale is None else W / self.merged_scale
         W.copy_(V.sub(product(adapter.B, adapter.A, V.dtype), alpha=adapter.settings.scale))
         self.merged = self.merged_scale = None
 

@@ -1,7 +1,6 @@
 """The adapters of a whole model: put in, saved, loaded."""
 
 import os
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TypeVar
@@ -9,6 +8,7 @@ from typing import TypeVar
 import torch
 from torch import nn
 
+from lowrank_helpers import _checks
 from lowrank_helpers.lora import files, start
 from lowrank_helpers.lora.layer import LoRALinear
 from lowrank_helpers.lora.places import (
@@ -90,43 +90,41 @@ def add_lora(
         ...
     ValueError: add_lora: targets must name linear layers of the model; got 'q_proj'. There are: '0', '2'.
     """
-    check_model(model, "add_lora")
-    given = start.settings("add_lora", rank, alpha, dropout, scaling, init, dora)
-    start.check_name(name, "add_lora")
-    attach_new("add_lora", model, given, targets, name, start.generator(rng, "add_lora"))
+    check_model(model)
+    given = start.settings(rank, alpha, dropout, scaling, init, dora)
+    start.check_name(name)
+    attach_new(model, given, targets, name, start.generator(rng))
     return model
 
 
-def attach_new(
-    function: str, model: nn.Module, given: Settings, targets: Sequence[str], name: str, drawn: torch.Generator
-) -> None:
+def attach_new(model: nn.Module, given: Settings, targets: Sequence[str], name: str, drawn: torch.Generator) -> None:
     """Do what `add_lora` says, for a function whose name errors are to have."""
-    places, owners = _targeted(model, targets, function), owners_of(model)
+    places, owners = _targeted(model, targets), owners_of(model)
     for place in places:
-        check_place(place, given, function, owners)
-    check_free(model, name, function)
+        check_place(place, given, owners)
+    check_free(model, name)
     modules = dict.fromkeys(place.module for place in places)  # each once, though it may hang at two places
     adapters = {module: Adapter(base_of(module).weight, given, drawn) for module in modules}
     _attach(model, places, adapters, name)
 
 
-def _targeted(model: nn.Module, targets: object, function: str) -> list[Place]:
+def _targeted(model: nn.Module, targets: object) -> list[Place]:
     """The places that the targets name."""
     if isinstance(targets, str) or not isinstance(targets, Sequence | set | frozenset):
         shown = repr(targets) if isinstance(targets, str) else type(targets).__name__
-        raise TypeError(f"{function}: targets must be a list of names; got {shown}. Pass a list such as ['q_proj'].")
+        raise _checks.mistyped(f"targets must be a list of names; got {shown}. Pass a list such as ['q_proj'].")
     linear = [place for place in places_of(model) if isinstance(place.module, nn.Linear | LoRALinear)]
     last = listed(list(dict.fromkeys(place.path.rpartition(".")[2] for place in linear)))
     there = f"There are: {last}." if linear else "There are none."
     if not targets:
-        raise ValueError(f"{function}: targets must not be empty. {there}")
+        raise _checks.invalid(f"targets must not be empty. {there}")
     found: dict[str, Place] = {}
     for target in targets:
         if not isinstance(target, str):
-            raise TypeError(f"{function}: targets must be strings; got {type(target).__name__}. {there}")
+            raise _checks.mistyped(f"targets must be strings; got {type(target).__name__}. {there}")
         meant = [p for p in places_of(model) if p.path == target or p.path.endswith(f".{target}")]
         if not meant or not target:
-            raise ValueError(f"{function}: targets must name linear layers of the model; got {target!r}. {there}")
+            raise _checks.invalid(f"targets must name linear layers of the model; got {target!r}. {there}")
         found |= {place.path: place for place in meant}
     return [found[place.path] for place in places_of(model) if place.path in found]
 
@@ -144,7 +142,7 @@ def _attach(model: nn.Module, places: list[Place], adapters: dict[nn.Module, Ada
             made[module] = LoRALinear.around(base_of(module), name, adapters[module])
         setattr(place.parent, place.attribute, made[module])
     model.requires_grad_(False)
-    for layer in layers_of(model, "add_lora"):
+    for layer in layers_of(model):
         layer.activate(name)
 
 
@@ -194,22 +192,22 @@ def save_lora(model: nn.Module, folder: str | os.PathLike[str], *, name: str | N
     ...     print(sorted(file.name for file in folder.iterdir()))
     ['adapter_config.json', 'adapter_model.safetensors']
     """
-    check_model(model, "save_lora")
-    layers = layers_of(model, "save_lora")
+    check_model(model)
+    layers = layers_of(model)
     name = _chosen(layers, name)
     found = {
         p.path: p.module for p in places_of(model) if isinstance(p.module, LoRALinear) and name in p.module.adapters
     }
     if len(set(found.values())) < len(found):
-        warnings.warn(
-            "save_lora: a layer hangs at two places of the model; load_lora adapts it at both, PEFT at the first only. "
+        _checks.warn(
+            "a layer hangs at two places of the model; load_lora adapts it at both, PEFT at the first only. "
             "For PEFT, merge the adapter and save the model.",
-            stacklevel=2,
+            UserWarning,
         )
     kinds = {(s.dropout, s.scaling, s.dora) for s in (layer.adapter(name).settings for layer in found.values())}
     if len(kinds) > 1:
-        raise ValueError(
-            f"save_lora: all layers of an adapter must have one dropout, scaling and dora; got {len(kinds)} "
+        raise _checks.invalid(
+            f"all layers of an adapter must have one dropout, scaling and dora; got {len(kinds)} "
             f"combinations in {name!r}. Save them as adapters of different names."
         )
     settings = next(iter(found.values())).adapter(name).settings
@@ -221,7 +219,7 @@ def save_lora(model: nn.Module, folder: str | os.PathLike[str], *, name: str | N
         settings.dropout,
         {path: files.BaseSample(_dtype(layer), layer.sample().tolist()) for path, layer in found.items()},
     )
-    return files.write_adapter(folder, saved, "save_lora")
+    return files.write_adapter(folder, saved)
 
 
 def _chosen(layers: Sequence[LoRALinear], name: str | None) -> str:
@@ -231,7 +229,7 @@ def _chosen(layers: Sequence[LoRALinear], name: str | None) -> str:
     if name is None and len(active) == 1:
         return active[0]
     if not isinstance(name, str) or name not in names:
-        raise ValueError(f"save_lora: name must be that of an adapter; got {name!r}. There are: {listed(names)}.")
+        raise _checks.invalid(f"name must be that of an adapter; got {name!r}. There are: {listed(names)}.")
     return name
 
 
@@ -298,23 +296,23 @@ def load_lora(model: Model, folder: str | os.PathLike[str], *, name: str = "defa
     >>> torch.equal(again(x), model(x))
     True
     """
-    check_model(model, "load_lora")
-    start.check_name(name, "load_lora")
-    check_free(model, name, "load_lora")
-    saved = files.read_adapter(folder, "load_lora")
+    check_model(model)
+    start.check_name(name)
+    check_free(model, name)
+    saved = files.read_adapter(folder)
     there = {place.path: place for place in places_of(model)}
     unknown = [path for path in saved.layers if path not in there]
     if unknown:
         linear = [path for path, place in there.items() if isinstance(place.module, nn.Linear | LoRALinear)]
-        raise ValueError(
-            f"load_lora: model must have every layer of the adapter; it has no {unknown[0]!r}. "
+        raise _checks.invalid(
+            f"model must have every layer of the adapter; it has no {unknown[0]!r}. "
             f"Its linear layers are: {listed(linear)}."
         )
     given, owners = {path: _settings_of(saved, path) for path in saved.layers}, owners_of(model)
     for path in saved.layers:
-        check_place(there[path], given[path], "load_lora", owners, any_rank=True)
+        check_place(there[path], given[path], owners, any_rank=True)
         _check_fits(there[path], saved)
-    drawn = start.generator(0, "load_lora")
+    drawn = start.generator(0)
     adapters = {there[path].module: Adapter(base_of(there[path].module).weight, given[path], drawn) for path in given}
     _attach(model, [there[path] for path in saved.layers], adapters, name)
     with torch.no_grad():
@@ -330,22 +328,22 @@ def load_lora(model: Model, folder: str | os.PathLike[str], *, name: str = "defa
 def _settings_of(saved: files.SavedAdapter, path: str) -> Settings:
     layer = saved.layers[path]
     dora = layer.magnitude is not None
-    return start.settings("load_lora", len(layer.A), layer.alpha, saved.dropout, saved.scaling, saved.init, dora)
+    return start.settings(len(layer.A), layer.alpha, saved.dropout, saved.scaling, saved.init, dora)
 
 
 def _check_fits(place: Place, saved: files.SavedAdapter) -> None:
     """Refuse a layer of another shape than the adapter's, or with other weights than it was trained on."""
     layer, base = saved.layers[place.path], base_of(place.module)
     if (len(layer.B), layer.A.shape[1]) != tuple(base.weight.shape):
-        raise ValueError(
-            f"load_lora: the adapter must be of the layer's shape {tuple(base.weight.shape)}; got "
+        raise _checks.invalid(
+            f"the adapter must be of the layer's shape {tuple(base.weight.shape)}; got "
             f"{(len(layer.B), layer.A.shape[1])} for {place.path!r}. Load it on the model that it was trained on."
         )
     if layer.weight is not None and (
         isinstance(place.module, LoRALinear) or not torch.equal(layer.weight.to(base.weight), base.weight)
     ):
-        raise ValueError(
-            f"load_lora: the base must be the one that the adapter was trained on; the adapter brings a weight for "
+        raise _checks.invalid(
+            f"the base must be the one that the adapter was trained on; the adapter brings a weight for "
             f"{place.path!r}, which is another one or has adapters already. Load the base's own weights first, or "
             "save the adapter in PEFT with save_embedding_layers=False."
         )
@@ -359,7 +357,7 @@ def _check_fits(place: Place, saved: files.SavedAdapter) -> None:
     else:  # both may be rounded, each by half a unit of bfloat16 at most; the second term is float16's underflow
         same = now.shape == then.shape and torch.allclose(now.cpu(), then, rtol=2**-7, atol=2**-24)
     if not same:
-        raise ValueError(
-            f"load_lora: the base must be the one that the adapter was trained on; the weight of {place.path!r} is "
+        raise _checks.invalid(
+            f"the base must be the one that the adapter was trained on; the weight of {place.path!r} is "
             "another one. Load the base's own weights first."
         )

@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from torch import Tensor, nn
 
+from lowrank_helpers import _checks
 from lowrank_helpers.lora import start
 from lowrank_helpers.lora.layer import LoRALinear
 from lowrank_helpers.lora.start import Settings
@@ -38,31 +39,31 @@ def places_of(parent: nn.Module, prefix: str = "") -> Iterator[Place]:
                 yield from places_of(module, f"{path}.")
 
 
-def check_model(model: object, function: str) -> None:
+def check_model(model: object) -> None:
     """Refuse what is not a model, or what is a linear layer itself."""
     if not isinstance(model, nn.Module):
-        raise TypeError(f"{function}: model must be a torch.nn.Module; got {type(model).__name__}. Pass the model.")
+        raise _checks.mistyped(f"model must be a torch.nn.Module; got {type(model).__name__}. Pass the model.")
     if isinstance(model, nn.Linear | LoRALinear):
-        raise ValueError(
-            f"{function}: model must contain linear layers; got a {type(model).__name__} itself, which cannot be "
+        raise _checks.invalid(
+            f"model must contain linear layers; got a {type(model).__name__} itself, which cannot be "
             "replaced in place. Pass torch.nn.Sequential(model), or make a LoRALinear of it."
         )
 
 
-def layers_of(model: object, function: str) -> list[LoRALinear]:
+def layers_of(model: object) -> list[LoRALinear]:
     """The layers with adapters, each once; an error where there are none."""
     if not isinstance(model, nn.Module):
-        raise TypeError(f"{function}: model must be a torch.nn.Module; got {type(model).__name__}. Pass the model.")
+        raise _checks.mistyped(f"model must be a torch.nn.Module; got {type(model).__name__}. Pass the model.")
     layers = [module for module in model.modules() if isinstance(module, LoRALinear)]
     if not layers:
-        raise ValueError(f"{function}: model must have adapters; got a model without. Call add_lora first.")
+        raise _checks.invalid("model must have adapters; got a model without. Call add_lora first.")
     return layers
 
 
-def check_unmerged(layers: Sequence[LoRALinear], function: str) -> None:
+def check_unmerged(layers: Sequence[LoRALinear]) -> None:
     merged = next((layer.merged for layer in layers if layer.merged is not None), None)
     if merged is not None:
-        raise ValueError(f"{function}: no adapter must be merged; got {merged!r} merged. Call unmerge_lora first.")
+        raise _checks.invalid(f"no adapter must be merged; got {merged!r} merged. Call unmerge_lora first.")
 
 
 def listed(names: Sequence[str], most: int = 12) -> str:
@@ -80,24 +81,22 @@ def base_of(module: nn.Module) -> nn.Linear:
     return base
 
 
-def check_place(
-    place: Place, given: Settings, function: str, owners: Mapping[int, list[Owner]], *, any_rank: bool = False
-) -> None:
+def check_place(place: Place, given: Settings, owners: Mapping[int, list[Owner]], *, any_rank: bool = False) -> None:
     """Refuse a place whose layer cannot carry this adapter, or would not use it; ``owners`` as from `owners_of`."""
     module = place.module.base if isinstance(place.module, LoRALinear) else place.module
-    start.check_base(module, given, function, repr(place.path), any_rank=any_rank)
+    start.check_base(module, given, repr(place.path), any_rank=any_rank)
     if isinstance(place.module, LoRALinear) and (given.takes_from_base or place.module.A0 is not None):
-        raise ValueError(
-            f"{function}: an adapter with init='pissa' or init='olora' must be the only one on its layer, since it "
+        raise _checks.invalid(
+            f"an adapter with init='pissa' or init='olora' must be the only one on its layer, since it "
             f"takes its part out of the weight; {place.path!r} would have a second. Start from a fresh model."
         )
     if isinstance(place.parent, nn.TransformerEncoderLayer):
-        raise ValueError(
-            f"{function}: {place.path!r} must not be a part of torch.nn.TransformerEncoderLayer, which reads the "
+        raise _checks.invalid(
+            f"{place.path!r} must not be a part of torch.nn.TransformerEncoderLayer, which reads the "
             "weight itself in evaluation and would leave out the adapter. Use a block that calls its layers."
         )
     if given.takes_from_base:
-        check_alone(owners, base_of(place.module), place.path, function)
+        check_alone(owners, base_of(place.module), place.path)
 
 
 def owners_of(model: nn.Module) -> dict[int, list[Owner]]:
@@ -121,21 +120,21 @@ def _bounds(parameter: Tensor) -> tuple[int, int]:
     return start * size, (start + last + 1) * size
 
 
-def check_alone(owners: Mapping[int, list[Owner]], base: nn.Linear, called: str, function: str) -> None:
+def check_alone(owners: Mapping[int, list[Owner]], base: nn.Linear, called: str) -> None:
     """Refuse to write into a weight that another module has too, as the same parameter or in the same memory."""
     start, end = _bounds(base.weight)
     found = [owner for owner in owners[_storage(base.weight)] if owner.start < end and start < owner.end]
     if len(found) > 1:
         other = next(owner.module for owner in found if owner.module is not base)
-        raise ValueError(
-            f"{function}: the weight of {called} must be its own; it is tied to a {type(other).__name__}, which "
+        raise _checks.invalid(
+            f"the weight of {called} must be its own; it is tied to a {type(other).__name__}, which "
             "would change with it. Untie them first: layer.weight = torch.nn.Parameter(layer.weight.clone())."
         )
 
 
-def check_free(model: nn.Module, name: str, function: str) -> None:
+def check_free(model: nn.Module, name: str) -> None:
     """Refuse a name that is taken, and a model with a merged adapter."""
     layers = [module for module in model.modules() if isinstance(module, LoRALinear)]
     if any(name in layer.adapters for layer in layers):
-        raise ValueError(f"{function}: name must be new; got {name!r}, which the model has. Pass another name=.")
-    check_unmerged(layers, function)
+        raise _checks.invalid(f"name must be new; got {name!r}, which the model has. Pass another name=.")
+    check_unmerged(layers)

@@ -78,7 +78,7 @@ def _transformed() -> bool:
     return bool(torch._C._are_functorch_transforms_active()) or forward_ad._current_level >= 0
 
 
-def wide(W: Tensor) -> torch.dtype:
+def accumulation_dtype(W: Tensor) -> torch.dtype:
     """The dtype for sums of weights. In float64 no setting for fast float32 products rounds them more coarsely."""
     return torch.float32 if W.device.type == "mps" else torch.float64
 

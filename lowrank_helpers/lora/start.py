@@ -39,77 +39,74 @@ class Settings(NamedTuple):
         return self.init in ("pissa", "olora")
 
 
-def generator(rng: int | torch.Generator | None, function: str) -> torch.Generator:
+def generator(rng: int | torch.Generator | None) -> torch.Generator:
     """Read ``rng``: None (fresh entropy), an int (a seed) or a torch Generator (used as it is)."""
     if isinstance(rng, torch.Generator):
         return rng
     if rng is not None and (not isinstance(rng, int) or isinstance(rng, bool)):
-        raise TypeError(
-            f"{function}: rng must be None, an int or a torch.Generator; got {type(rng).__name__}. "
-            "Pass a seed such as 0."
+        raise _checks.mistyped(
+            f"rng must be None, an int or a torch.Generator; got {type(rng).__name__}. Pass a seed such as 0."
         )
-    seed = secrets.randbits(63) if rng is None else _checks.integer(rng, 0, 2**63 - 1, function, "rng")
+    seed = secrets.randbits(63) if rng is None else _checks.integer(rng, 0, 2**63 - 1, "rng")
     return torch.Generator().manual_seed(seed)
 
 
-def settings(
-    function: str, rank: object, alpha: object, dropout: object, scaling: object, init: object, dora: object
-) -> Settings:
+def settings(rank: object, alpha: object, dropout: object, scaling: object, init: object, dora: object) -> Settings:
     """Check what an adapter is made with, as far as that is possible without its layer."""
     return Settings(
-        _checks.integer(rank, 1, None, function, "rank"),
-        _checks.number(alpha, function, "alpha", above=0.0, below=torch.finfo(torch.float32).max),
-        _checks.number(dropout, function, "dropout", least=0.0, below=1.0),
-        _checks.choice(scaling, SCALINGS, function, "scaling"),
-        _checks.choice(init, INITS, function, "init"),
-        _checks.flag(dora, function, "dora"),
+        _checks.integer(rank, 1, None, "rank"),
+        _checks.number(alpha, "alpha", above=0.0, below=torch.finfo(torch.float32).max),
+        _checks.number(dropout, "dropout", least=0.0, below=1.0),
+        _checks.choice(scaling, SCALINGS, "scaling"),
+        _checks.choice(init, INITS, "init"),
+        _checks.flag(dora, "dora"),
     )
 
 
-def check_name(name: object, function: str) -> None:
+def check_name(name: object) -> None:
     """Refuse a name for an adapter that torch could not give to a module."""
     if not isinstance(name, str):
-        raise TypeError(f"{function}: name must be a string; got {type(name).__name__}. Pass one such as 'default'.")
+        raise _checks.mistyped(f"name must be a string; got {type(name).__name__}. Pass one such as 'default'.")
     if not name or "." in name or hasattr(nn.ModuleDict(), name):
-        raise ValueError(
-            f"{function}: name must not be empty, have a dot or be an attribute of torch.nn.ModuleDict; got {name!r}. "
+        raise _checks.invalid(
+            f"name must not be empty, have a dot or be an attribute of torch.nn.ModuleDict; got {name!r}. "
             "Pass one such as 'default'."
         )
 
 
-def check_base(base: object, given: Settings, function: str, called: str, *, any_rank: bool = False) -> None:
+def check_base(base: object, given: Settings, called: str, *, any_rank: bool = False) -> None:
     """Refuse a layer that cannot carry this adapter; ``called`` is how a message calls it."""
     if type(base) is not nn.Linear:
-        raise TypeError(
-            f"{function}: {called} must be a torch.nn.Linear itself, not a subclass; got {type(base).__name__}. "
+        raise _checks.mistyped(
+            f"{called} must be a torch.nn.Linear itself, not a subclass; got {type(base).__name__}. "
             "Target another layer."
         )
     W = base.weight
     if W.dtype not in DTYPES:
-        raise TypeError(
-            f"{function}: the weight of {called} must be float16, bfloat16, float32 or float64; got {W.dtype}. "
+        raise _checks.mistyped(
+            f"the weight of {called} must be float16, bfloat16, float32 or float64; got {W.dtype}. "
             "Load the model in one of these."
         )
     if W.is_meta:
-        raise ValueError(
-            f"{function}: the weight of {called} must hold numbers; got a weight on the meta device. "
+        raise _checks.invalid(
+            f"the weight of {called} must hold numbers; got a weight on the meta device. "
             "Load the model's weights first."
         )
     if given.takes_from_base or not any_rank:
-        _checks.rank(given.rank, tuple(W.shape), function, of=f"the weight of {called}")
+        _checks.rank(given.rank, tuple(W.shape), of=f"the weight of {called}")
     if base._forward_hooks or base._forward_pre_hooks or base._backward_hooks or base._backward_pre_hooks:
-        raise ValueError(
-            f"{function}: {called} must have no hooks, since they would not run any more; got some. "
+        raise _checks.invalid(
+            f"{called} must have no hooks, since they would not run any more; got some. "
             "Register them afterwards, on the LoRALinear."
         )
     if (given.takes_from_base or given.dora) and not bool(torch.isfinite(W).all()):
-        raise ValueError(
-            f"{function}: the weight of {called} must be finite for init='pissa', init='olora' and dora=True; "
+        raise _checks.invalid(
+            f"the weight of {called} must be finite for init='pissa', init='olora' and dora=True; "
             "got NaN or infinite entries. Repair the model first."
         )
     if given.dora and not bool((W != 0).any(dim=1).all()):
-        raise ValueError(
-            f"{function}: the weight of {called} must have no zero rows for dora=True, which divides by their length; "
+        raise _checks.invalid(
+            f"the weight of {called} must have no zero rows for dora=True, which divides by their length; "
             "got some. Leave the layer out of the targets."
         )
 

@@ -48,7 +48,7 @@ def lora_parameters(model: nn.Module) -> list[nn.Parameter]:
     >>> [tuple(p.shape) for p in lora_parameters(model)]
     [(2, 8), (4, 2)]
     """
-    layers = layers_of(model, "lora_parameters")
+    layers = layers_of(model)
     active = [layer.adapter(layer.active) for layer in layers if layer.active is not None]
     return [p for adapter in active for p in adapter.parameters() if p.requires_grad]
 
@@ -92,19 +92,19 @@ def merge_lora(model: Model, *, unload: bool = False) -> Model:
     >>> type(merge_lora(model, unload=True)[0]).__name__
     'Linear'
     """
-    layers = layers_of(model, "merge_lora")
-    unload = _checks.flag(unload, "merge_lora", "unload")
-    check_unmerged(layers, "merge_lora")
+    layers = layers_of(model)
+    unload = _checks.flag(unload, "unload")
+    check_unmerged(layers)
     if unload:
-        check_model(model, "merge_lora")
+        check_model(model)
     if not all(layer.enabled for layer in layers):
-        raise ValueError("merge_lora: adapters must be enabled; got a model inside disable_lora. Merge outside of it.")
+        raise _checks.invalid("adapters must be enabled; got a model inside disable_lora. Merge outside of it.")
     active, owners = [layer for layer in layers if layer.active is not None], owners_of(model)
     for layer in active:
-        check_alone(owners, layer.base, f"a layer ({layer.out_features}, {layer.in_features})", "merge_lora")
+        check_alone(owners, layer.base, f"a layer ({layer.out_features}, {layer.in_features})")
         if not all(bool(torch.isfinite(p).all()) for p in layer.adapter(layer.active or "").parameters()):
-            raise ValueError(
-                f"merge_lora: the adapter {layer.active!r} must be finite; got NaN or infinite entries, which would "
+            raise _checks.invalid(
+                f"the adapter {layer.active!r} must be finite; got NaN or infinite entries, which would "
                 "spoil the weights. Load an earlier adapter."
             )
     for layer in active:
@@ -145,9 +145,9 @@ def unmerge_lora(model: Model) -> Model:
     >>> torch.allclose(unmerge_lora(merge_lora(model))[0].weight, W)
     True
     """
-    layers = layers_of(model, "unmerge_lora")
+    layers = layers_of(model)
     if all(layer.merged is None for layer in layers):
-        raise ValueError("unmerge_lora: an adapter must be merged; got none merged. Call merge_lora first.")
+        raise _checks.invalid("an adapter must be merged; got none merged. Call merge_lora first.")
     for layer in layers:
         layer.unmerge()
     return model
@@ -181,11 +181,11 @@ def set_adapter(model: Model, name: str) -> Model:
     >>> set_adapter(model, "legal")[0].active
     'legal'
     """
-    layers = layers_of(model, "set_adapter")
+    layers = layers_of(model)
     names = names_of(layers)
     if not isinstance(name, str) or name not in names:
-        raise ValueError(f"set_adapter: name must be that of an adapter; got {name!r}. There are: {listed(names)}.")
-    check_unmerged(layers, "set_adapter")
+        raise _checks.invalid(f"name must be that of an adapter; got {name!r}. There are: {listed(names)}.")
+    check_unmerged(layers)
     for layer in layers:
         layer.activate(name)
     return model
@@ -220,8 +220,8 @@ def disable_lora(model: nn.Module) -> Iterator[None]:
     ...     print(torch.equal(model(torch.ones(8)), before))
     True
     """
-    layers = layers_of(model, "disable_lora")
-    check_unmerged(layers, "disable_lora")
+    layers = layers_of(model)
+    check_unmerged(layers)
     enabled = [layer.enabled for layer in layers]
     try:
         for layer in layers:

@@ -8,13 +8,13 @@ from typing import Any
 import safetensors.torch
 
 from lowrank_helpers import _checks
-from lowrank_helpers.training.model import GPT, GPTConfig
+from lowrank_helpers.training.model import GPT, GPTConfig, from_files
 
 
 def load_base_model(*, initial: bool = False) -> GPT:
     """Return the book's base model: a `GPT` of 951 424 parameters, trained on the standard library's source.
 
-    How it was trained, on what, and how far, stands in `base_model_record`; ``tools/base_model.py`` is the script.
+    How it was trained, on what, and how far, stands in `base_model_record`; the script: ``tools/frozen/base_model.py``.
 
     Parameters
     ----------
@@ -37,17 +37,17 @@ def load_base_model(*, initial: bool = False) -> GPT:
     >>> sum(parameter.numel() for parameter in model.parameters())
     951424
     """
-    name = "base_model_initial" if _checks.flag(initial, "load_base_model", "initial") else "base_model"
+    name = "base_model_initial" if _checks.flag(initial, "initial") else "base_model"
     record = base_model_record()
     content = resources.files("lowrank_helpers").joinpath(f"data/models/{name}.safetensors").read_bytes()
     digest = hashlib.sha256(content).hexdigest()
     if digest != record["sha256"][name]:
-        raise ValueError(
-            f"load_base_model: {name}.safetensors must have the SHA-256 {record['sha256'][name][:16]}…; "
+        raise _checks.invalid(
+            f"{name}.safetensors must have the SHA-256 {record['sha256'][name][:16]}…; "
             f"got {digest[:16]}…. Install lowrank_helpers again."
         )
     model = GPT(GPTConfig(**record["config"]))
-    model.load_state_dict(safetensors.torch.load(content))
+    model.load_state_dict(from_files(safetensors.torch.load(content)))
     return model.eval()
 
 

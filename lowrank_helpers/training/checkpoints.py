@@ -12,7 +12,6 @@ import json
 import math
 import os
 import re
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -30,7 +29,7 @@ DTYPES = (
     *(torch.float64, torch.float32, torch.bfloat16, torch.float16),
     *(torch.int64, torch.int32, torch.uint8, torch.bool),
 )
-PLACE = re.compile(r"step-(?P<step>[0-9]{8}|[1-9][0-9]{8,})")
+NAME = re.compile(r"step-(?P<step>[0-9]{8}|[1-9][0-9]{8,})")
 DISPLACED = re.compile(r"\.step-(?P<step>[0-9]{8,})\.old-(?P<number>[0-9]+)")
 UNFINISHED = re.compile(r"\.step-(?P<step>[0-9]{8,})\.new-[0-9]+")
 
@@ -116,12 +115,12 @@ def save_checkpoint(
     step-00000030 ['step-00000020', 'step-00000030']
     {'weight': tensor([30, 30])}
     """
-    folder = _checks.folder(folder, "save_checkpoint")
-    step = _checks.integer(step, 0, None, "save_checkpoint", "step")
-    keep = _checks.integer(keep, 1, None, "save_checkpoint", "keep")
+    folder = _checks.folder(folder)
+    step = _checks.integer(step, 0, None, "step")
+    keep = _checks.integer(keep, 1, None, "keep")
     content = safetensors.torch.save(_separate(tensors))
     text = _document(step, content, state)
-    place = folder / f"step-{step:08d}"
+    target = folder / f"step-{step:08d}"
     unfinished = folder / f".step-{step:08d}.new-{os.getpid()}"
     with _explained(folder, step):
         folder.mkdir(parents=True, exist_ok=True)
@@ -132,20 +131,20 @@ def save_checkpoint(
             write_new(unfinished / TENSORS, content)
             write_new(unfinished / STATE, text.encode())
             flush_names(unfinished)
-            if place.is_dir() and not place.is_symlink():
+            if target.is_dir() and not target.is_symlink():
                 number = 1 + max((_number(path) for _, path in _found(folder, DISPLACED)), default=0)
-                os.rename(place, folder / f".step-{step:08d}.old-{number}")
-            os.rename(unfinished, place)
+                os.rename(target, folder / f".step-{step:08d}.old-{number}")
+            os.rename(unfinished, target)
             flush_names(folder)
         finally:
             if unfinished.is_dir():
                 with suppress(OSError):  # the error that led here says more
                     _remove(unfinished)
-        older = [path for past, path in sorted(_found(folder, PLACE), reverse=True) if past < step]
+        older = [path for past, path in sorted(_found(folder, NAME), reverse=True) if past < step]
         replaced = [path for past, path in _found(folder, DISPLACED) if past <= step]
         for path in older[keep - 1 :] + replaced:
             _remove(path)
-    return place
+    return target
 
 
 def latest_checkpoint(folder: str | os.PathLike[str]) -> Checkpoint | None:
@@ -190,47 +189,46 @@ def latest_checkpoint(folder: str | os.PathLike[str]) -> Checkpoint | None:
     None
     {'position': 1280}
     """
-    folder = _checks.folder(folder, "latest_checkpoint")
+    folder = _checks.folder(folder)
     if folder.exists() and not folder.is_dir():
         raise NotADirectoryError(
-            f"latest_checkpoint: folder must be a directory; got the file {folder}. "
-            "Pass the folder that was given to save_checkpoint."
+            _checks.named(
+                f"folder must be a directory; got the file {folder}. Pass the folder that was given to save_checkpoint."
+            )
         )
     newest, broken = _newest_whole(folder)
     if newest is None and broken:
-        raise ValueError(
-            f"latest_checkpoint: folder must hold a whole checkpoint; in {folder} none of {len(broken)} is: "
+        raise _checks.invalid(
+            f"folder must hold a whole checkpoint; in {folder} none of {len(broken)} is: "
             f"{'; '.join(broken)}. Put back a copy of one, or start anew in another folder."
         )
     for wrong in broken:
         assert newest is not None
-        warnings.warn(f"latest_checkpoint: skipped {wrong}. Using {newest.path} instead.", UserWarning, stacklevel=2)
+        _checks.warn(f"skipped {wrong}. Using {newest.path} instead.", UserWarning)
     return newest
 
 
 def _separate(tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     """Return contiguous tensors on the CPU, no two in the same memory, which safetensors would refuse."""
     if not isinstance(tensors, dict):
-        raise TypeError(
-            f"save_checkpoint: tensors must be a dict of names to tensors; got {type(tensors).__name__}. "
+        raise _checks.mistyped(
+            f"tensors must be a dict of names to tensors; got {type(tensors).__name__}. "
             "Pass model.state_dict(), for example."
         )
     separate: dict[str, torch.Tensor] = {}
     storages = set()
     for name, tensor in tensors.items():
         if not isinstance(name, str) or name == "__metadata__":  # the format's own key
-            raise ValueError(
-                f"save_checkpoint: the names of tensors must be strings, '__metadata__' excepted; got {name!r}. "
-                "Give it another name."
+            raise _checks.invalid(
+                f"the names of tensors must be strings, '__metadata__' excepted; got {name!r}. Give it another name."
             )
         if not isinstance(tensor, torch.Tensor):
-            raise TypeError(
-                f"save_checkpoint: tensors[{name!r}] must be a tensor; got {type(tensor).__name__}. "
-                "Numbers and words belong into state."
+            raise _checks.mistyped(
+                f"tensors[{name!r}] must be a tensor; got {type(tensor).__name__}. Numbers and words belong into state."
             )
         if tensor.layout != torch.strided or tensor.device.type == "meta" or tensor.dtype not in DTYPES:
-            raise TypeError(
-                f"save_checkpoint: tensors[{name!r}] must be dense, with its values, of dtype "
+            raise _checks.mistyped(
+                f"tensors[{name!r}] must be dense, with its values, of dtype "
                 f"{', '.join(str(dtype).removeprefix('torch.') for dtype in DTYPES)}; got {tensor.layout}, "
                 f"{tensor.dtype} on {tensor.device}. Convert it before you save it."
             )
@@ -245,20 +243,19 @@ def _separate(tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
 def _document(step: int, content: bytes, state: dict[str, Any]) -> str:
     """Return the text of state.json: the state, what the tensors' file must be, and a digest of all this."""
     if not isinstance(state, dict):
-        raise TypeError(f"save_checkpoint: state must be a dict; got {type(state).__name__}. Pass {{}} for none.")
+        raise _checks.mistyped(f"state must be a dict; got {type(state).__name__}. Pass {{}} for none.")
     digest = hashlib.sha256(content).hexdigest()
     document = {"step": step, "tensors": {"size": len(content), "sha256": digest}, "state": state}
     try:
         plain = json.loads(json.dumps(state, allow_nan=False))
     except (TypeError, ValueError, RecursionError) as error:
-        raise TypeError(
-            f"save_checkpoint: state must be plain JSON; {error}. Pass numbers, strings, lists and dicts only."
+        raise _checks.mistyped(
+            f"state must be plain JSON; {error}. Pass numbers, strings, lists and dicts only."
         ) from None
     if plain != state:
         changed = next((key for key in state if key not in plain or plain[key] != state[key]), None)
-        raise TypeError(
-            f"save_checkpoint: state must come back from JSON as it is; state[{changed!r}] does not. "
-            "Make tuples lists and keys strings."
+        raise _checks.mistyped(
+            f"state must come back from JSON as it is; state[{changed!r}] does not. Make tuples lists and keys strings."
         )
     return json.dumps({**document, "sha256": _digest(document)}, indent=1)
 
@@ -279,8 +276,10 @@ def _explained(folder: Path, step: int) -> Iterator[None]:
             newest = None
         last = f"step {newest.step}, whole in {newest.path}" if newest else "its start: no checkpoint there is whole"
         raise type(error)(
-            f"save_checkpoint: step {step} must be written to {folder}; that failed: {error}. "
-            f"Free space, or copy the folder to another disk; the run then goes on from {last}."
+            _checks.named(
+                f"step {step} must be written to {folder}; that failed: {error}. "
+                f"Free space, or copy the folder to another disk; the run then goes on from {last}."
+            )
         ) from error
 
 
@@ -329,7 +328,7 @@ def _newest_whole(folder: Path, attempts: int = 10) -> tuple[Checkpoint | None, 
 
 def _candidates(folder: Path) -> list[tuple[int, float, Path]]:
     """All directories of checkpoints, the newest first: step, rank among those of a step, path."""
-    candidates = [(step, math.inf, path) for step, path in _found(folder, PLACE)]
+    candidates = [(step, math.inf, path) for step, path in _found(folder, NAME)]
     candidates += [(step, float(_number(path)), path) for step, path in _found(folder, DISPLACED)]
     return sorted(candidates, reverse=True)
 

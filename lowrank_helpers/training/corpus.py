@@ -56,14 +56,14 @@ def standard_library(split: Split) -> Tensor:
     >>> source.dtype, len(source) > 4_000_000
     (torch.uint8, True)
     """
-    _checks.choice(split, get_args(Split), "standard_library", "split")
+    _checks.choice(split, get_args(Split), "split")
     root = Path(sysconfig.get_path("stdlib"))
     names = sorted(path.relative_to(root).as_posix() for path in root.rglob("*.py"))
     kept = [name for name in names if LEFT_OUT.isdisjoint(name.split("/"))]
     chosen = [name for name in kept if in_validation(name) == (split == "validation")]
     if not chosen:
-        raise ValueError(
-            f"standard_library: this Python's library must hold source files; got {len(kept)} in its folder. "
+        raise _checks.invalid(
+            f"this Python's library must hold source files; got {len(kept)} in its folder. "
             'Pass load_corpus("source", …), the sample that ships with the book.'
         )
     return _bytes(b"".join((root / name).read_bytes() + END for name in chosen))
@@ -94,11 +94,11 @@ def load_corpus(name: Sample, split: Split) -> Tensor:
     >>> bytes(load_corpus("tkinter", "validation")[:36].numpy()).decode()
     '# base class for tk common dialogues'
     """
-    _checks.choice(name, get_args(Sample), "load_corpus", "name")
-    _checks.choice(split, get_args(Split), "load_corpus", "split")
+    _checks.choice(name, get_args(Sample), "name")
+    _checks.choice(split, get_args(Split), "split")
     if (name, split) == ("source", "train"):
-        raise ValueError(
-            "load_corpus: split must be 'validation' for 'source'; got 'train'. "
+        raise _checks.invalid(
+            "split must be 'validation' for 'source'; got 'train'. "
             'Pass standard_library("train") for text to train on.'
         )
     packed = resources.files("lowrank_helpers").joinpath(f"data/corpora/{name}_{split}.xz")
@@ -109,26 +109,26 @@ def _bytes(content: bytes) -> Tensor:
     return torch.from_numpy(np.frombuffer(content, dtype=np.uint8).copy())
 
 
-def tokens_of(corpus: object, vocabulary: int, function: str, name: str = "corpus") -> Tensor:
+def tokens_of(corpus: object, vocabulary: int, name: str = "corpus") -> Tensor:
     """Read a corpus: bytes, or a tensor of whole numbers below the vocabulary; at least two tokens."""
     tokens = _bytes(corpus) if isinstance(corpus, bytes) else corpus
     if not isinstance(tokens, Tensor) or tokens.ndim != 1 or tokens.dtype not in INTEGERS:
         came = type(corpus).__name__
         if isinstance(tokens, Tensor):
             came = f"a tensor of {tokens.dtype}, shape {tuple(tokens.shape)}"
-        raise TypeError(
-            f"{function}: {name} must be bytes or a tensor of integers with 1 dimension; got {came}. "
+        raise _checks.mistyped(
+            f"{name} must be bytes or a tensor of integers with 1 dimension; got {came}. "
             "Encode text with text.encode()."
         )
     if len(tokens) < 2:
-        raise ValueError(
-            f"{function}: {name} must hold at least 2 tokens, one to read and one to guess; got {len(tokens)}. "
+        raise _checks.invalid(
+            f"{name} must hold at least 2 tokens, one to read and one to guess; got {len(tokens)}. "
             'Pass load_corpus("book", "train"), for example.'
         )
     least, greatest = (int(bound) for bound in tokens.aminmax())
     if least < 0 or greatest >= vocabulary:
-        raise ValueError(
-            f"{function}: {name} must hold tokens between 0 and the vocabulary − 1 = {vocabulary - 1}; "
+        raise _checks.invalid(
+            f"{name} must hold tokens between 0 and the vocabulary − 1 = {vocabulary - 1}; "
             f"got {least if least < 0 else greatest}. Take a model with that vocabulary."
         )
     return tokens
@@ -156,9 +156,9 @@ class Batches:
         return rows[:, :-1], rows[:, 1:]
 
     def _start(self, k: int) -> int:
-        epoch, place = divmod(k, self.windows)
+        epoch, index = divmod(k, self.windows)
         if epoch != self._epoch:
             rng = np.random.default_rng((self.seed, epoch))
             self._epoch, self._shift = epoch, int(rng.integers(self.shifts))
             self._order = rng.permutation(self.windows)
-        return self._shift + int(self._order[place]) * self.context
+        return self._shift + int(self._order[index]) * self.context

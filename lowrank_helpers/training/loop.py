@@ -4,7 +4,6 @@ import math
 import signal
 import threading
 import time
-import warnings
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
@@ -15,13 +14,14 @@ import torch
 from torch import Tensor
 from tqdm.std import tqdm
 
+from lowrank_helpers import _checks
 from lowrank_helpers._disk import locked
 from lowrank_helpers.lora import LoRALinear
 from lowrank_helpers.training.checkpoints import latest_checkpoint, save_checkpoint
 from lowrank_helpers.training.corpus import Batches
 from lowrank_helpers.training.model import GPT
 from lowrank_helpers.training.optimiser import Optimiser
-from lowrank_helpers.training.records import Log, TrainingResult, identity, refuse_another_run
+from lowrank_helpers.training.records import Log, TrainingResult, fingerprint, refuse_another_run
 from lowrank_helpers.training.schedule import (
     Precision,
     dtype_on,
@@ -60,40 +60,40 @@ class Habits(NamedTuple):
     progress: bool
 
 
-def run(function: str, model: GPT, tokens: Tensor, plan: Plan, habits: Habits, about: dict[str, Any]) -> TrainingResult:
+def run(model: GPT, tokens: Tensor, plan: Plan, habits: Habits, about: dict[str, Any]) -> TrainingResult:
     """Train what requires a gradient, from the newest whole checkpoint in the folder, if there is one."""
     device = model.embed.weight.device
     trained = {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
     dtype = dtype_on(device, plan.precision)
     if dtype == torch.float16 and any(parameter.dtype == dtype for parameter in trained.values()):
-        raise ValueError(
-            f"{function}: trained weights must not be float16 where products are, because gradients are scaled; "
+        raise _checks.invalid(
+            "trained weights must not be float16 where products are, because gradients are scaled; "
             "got float16. Call model.float(), or pass precision='float32'."
         )
     optimiser = Optimiser(trained, device, dtype, weight_decay=plan.weight_decay, betas=plan.betas, clip=plan.clip)
-    settings = {**plan._asdict(), "betas": list(plan.betas), **about, **identity(model, tokens)}
-    place, count = processes(function, device)
+    settings = {**plan._asdict(), "betas": list(plan.betas), **about, **fingerprint(model, tokens)}
+    rank, world_size = processes(device)
     with (
-        _own_folder(function, habits.folder, place),
+        _own_folder(habits.folder, rank),
         _training(model, optimiser),
         _random_numbers(model, device, habits.compile) as seed,
-        _memory_error_explained(function, plan),
-        _interruptible(count) as interruption,
+        _memory_error_explained(plan),
+        _interruptible(world_size) as interruption,
     ):
-        resumed = _resume(function, optimiser, settings, habits.folder)
+        resumed = _resume(optimiser, settings, habits.folder)
         batches = Batches(tokens, plan.context, plan.seed)
         forward = torch.compile(model) if habits.compile else model
-        log = Log(habits.folder if place == 0 else None, resumed)
-        bar = tqdm(total=plan.steps, initial=resumed, disable=place > 0 or not habits.progress, unit="step")
+        log = Log(habits.folder if rank == 0 else None, resumed)
+        bar = tqdm(total=plan.steps, initial=resumed, disable=rank > 0 or not habits.progress, unit="step")
         began = time.perf_counter()
         for step in range(resumed + 1, plan.steps + 1):
-            seed(seed_of_step(plan.seed, step, place))
+            seed(seed_of_step(plan.seed, step, rank))
             total = torch.zeros((), device=device)
-            for batch in _micro_batches(batches, step, plan, place, count):
+            for batch in _micro_batches(batches, step, plan, rank, world_size):
                 total += optimiser.add_gradient(forward, *batch, share=1 / plan.accumulate)
-            loss, norm = optimiser.clip_gradient(total, count)
+            loss, norm = optimiser.clip_gradient(total, world_size)
             if not math.isfinite(loss) or not (math.isfinite(norm) or dtype == torch.float16):
-                raise FloatingPointError(_not_finite(function, step, loss, norm, habits.folder))
+                raise FloatingPointError(_not_finite(step, loss, norm, habits.folder))
             rate = learning_rate_at(
                 step, steps=plan.steps, peak=plan.learning_rate, warmup=plan.warmup, final=plan.final_learning_rate
             )
@@ -119,11 +119,11 @@ def run(function: str, model: GPT, tokens: Tensor, plan: Plan, habits: Habits, a
                     record["validation"] = mean_loss(model, habits.validation, plan.context, plan.batch_size)
             if measured or saved or _due(step, habits.log_every, last_step):
                 log.add(record, before_checkpoint=saved)
-            if habits.folder is not None and saved and place == 0:
+            if habits.folder is not None and saved and rank == 0:
                 state = {"settings": settings, "optimiser": optimiser.state()}
                 save_checkpoint(habits.folder, step, optimiser.tensors(), state)
             if step == last_step < plan.steps:
-                _warn_of_interruption(function, step, plan.steps, habits.folder)
+                _warn_of_interruption(step, plan.steps, habits.folder)
                 break
         bar.close()
     last = log.records[-1] if log.records else {}
@@ -194,9 +194,9 @@ def _random_numbers(model: GPT, device: torch.device, compile: bool) -> Iterator
 
 
 @contextmanager
-def _own_folder(function: str, folder: Path | None, place: int) -> Iterator[None]:
+def _own_folder(folder: Path | None, rank: int) -> Iterator[None]:
     """Keep other runs out of the folder: two that write into one would lose each other's checkpoints."""
-    if folder is None or place > 0:
+    if folder is None or rank > 0:
         yield
         return
     with suppress(OSError):  # whoever writes into it says more
@@ -209,20 +209,22 @@ def _own_folder(function: str, folder: Path | None, place: int) -> Iterator[None
             stack.enter_context(locked(folder, wait=False))
         except BlockingIOError:
             raise RuntimeError(
-                f"{function}: folder must belong to one run at a time; another is at work in {folder}. "
-                "Wait for it, or pass another folder."
+                _checks.named(
+                    f"folder must belong to one run at a time; another is at work in {folder}. "
+                    "Wait for it, or pass another folder."
+                )
             ) from None
         yield
 
 
 @contextmanager
-def _interruptible(count: int) -> Iterator[threading.Event]:
+def _interruptible(world_size: int) -> Iterator[threading.Event]:
     """Let Ctrl-C end the run after the step that it meets, instead of in its midst; pressed again, it ends it at once.
 
     Of several processes each would stop at a step of its own and wait for the others for ever: there it stays as it is.
     """
     asked = threading.Event()
-    if count > 1 or threading.current_thread() is not threading.main_thread():
+    if world_size > 1 or threading.current_thread() is not threading.main_thread():
         yield asked  # only the main thread gets signals
         return
     before = signal.getsignal(signal.SIGINT)
@@ -240,61 +242,60 @@ def _interruptible(count: int) -> Iterator[threading.Event]:
             signal.signal(signal.SIGINT, before)
 
 
-def _warn_of_interruption(function: str, step: int, steps: int, folder: Path | None) -> None:
+def _warn_of_interruption(step: int, steps: int, folder: Path | None) -> None:
     kept = f"The same call goes on from its checkpoint in {folder}." if folder else "Pass folder= to go on later."
-    warnings.warn(
-        f"{function}: interrupted after step {step} of {steps}; the model is as it is by then. {kept}",
-        RuntimeWarning,
-        stacklevel=4,
-    )
+    _checks.warn(f"interrupted after step {step} of {steps}; the model is as it is by then. {kept}")
 
 
 def _due(step: int, every: int | None, steps: int) -> bool:
     return step == steps or (every is not None and step % every == 0)
 
 
-def _micro_batches(batches: Batches, step: int, plan: Plan, place: int, count: int) -> Iterator[tuple[Tensor, Tensor]]:
+def _micro_batches(
+    batches: Batches, step: int, plan: Plan, rank: int, world_size: int
+) -> Iterator[tuple[Tensor, Tensor]]:
     """The batches of a step, of each the rows that belong to this process."""
-    rows = plan.batch_size // count
+    rows = plan.batch_size // world_size
     for i in range((step - 1) * plan.accumulate, step * plan.accumulate):
-        yield batches(i * plan.batch_size + place * rows, rows)
+        yield batches(i * plan.batch_size + rank * rows, rows)
 
 
-def _resume(function: str, optimiser: Optimiser, settings: dict[str, Any], folder: Path | None) -> int:
+def _resume(optimiser: Optimiser, settings: dict[str, Any], folder: Path | None) -> int:
     """Take over the newest whole checkpoint, and return its step; 0 where there is none."""
     found = latest_checkpoint(folder) if folder is not None else None
     if found is None:
         return 0
     if not isinstance(found.state.get("settings"), dict) or "optimiser" not in found.state:
-        raise ValueError(
-            f"{function}: the folder must hold this run or none; {found.path} is no checkpoint of a run. "
-            "Pass another folder."
+        raise _checks.invalid(
+            f"the folder must hold this run or none; {found.path} is no checkpoint of a run. Pass another folder."
         )
-    refuse_another_run(function, found.state["settings"], settings, found.path)
+    refuse_another_run(found.state["settings"], settings, found.path)
     optimiser.restore(found.tensors, found.state["optimiser"])
     return found.step
 
 
-def _not_finite(function: str, step: int, loss: float, norm: float, folder: Path | None) -> str:
+def _not_finite(step: int, loss: float, norm: float, folder: Path | None) -> str:
     found = None
     if folder is not None:
         with suppress(ValueError):  # none of them is whole; that the loss is not finite matters more
             found = latest_checkpoint(folder)
     left = f"The last checkpoint is {found.path}." if found is not None else "No checkpoint was saved."
-    return (
-        f"{function}: the loss must stay finite; at step {step} it was {loss:g}, its gradient's norm {norm:g}. "
+    return _checks.named(
+        f"the loss must stay finite; at step {step} it was {loss:g}, its gradient's norm {norm:g}. "
         f"That step was not taken. {left} Lower learning_rate, or lengthen warmup."
     )
 
 
 @contextmanager
-def _memory_error_explained(function: str, plan: Plan) -> Iterator[None]:
+def _memory_error_explained(plan: Plan) -> Iterator[None]:
     try:
         yield
     except (torch.OutOfMemoryError, RuntimeError) as error:
         if not isinstance(error, torch.OutOfMemoryError) and "allocate memory" not in str(error):
             raise
         raise MemoryError(
-            f"{function}: out of memory with batches of {plan.batch_size} × {plan.context} tokens. "
-            "Lower batch_size and raise accumulate by as much, or set model.checkpoint_activations = True."
+            _checks.named(
+                f"out of memory with batches of {plan.batch_size} × {plan.context} tokens. "
+                "Lower batch_size and raise accumulate by as much, or set model.checkpoint_activations = True."
+            )
         ) from error

@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from lowrank_helpers import _checks
 from lowrank_helpers.training.schedule import recomputed
 
 ENTRIES = 2**25  # logits held at a time, about: 128 MiB in float32
@@ -55,29 +56,27 @@ def chunked_cross_entropy(hidden: Tensor, weight: Tensor, targets: Tensor) -> Te
     """
     for name, value in (("hidden", hidden), ("weight", weight), ("targets", targets)):
         if not isinstance(value, Tensor):
-            raise TypeError(
-                f"chunked_cross_entropy: {name} must be a tensor; got {type(value).__name__}. "
-                f"Pass torch.as_tensor({name})."
+            raise _checks.mistyped(
+                f"{name} must be a tensor; got {type(value).__name__}. Pass torch.as_tensor({name})."
             )
         kind, cast = ("int64", "long") if name == "targets" else ("floats", "float")
         if not (value.dtype == torch.int64 if name == "targets" else value.is_floating_point()):
-            raise TypeError(
-                f"chunked_cross_entropy: {name} must be a tensor of {kind}; got a tensor of {value.dtype}. "
-                f"Pass {name}.{cast}()."
+            raise _checks.mistyped(
+                f"{name} must be a tensor of {kind}; got a tensor of {value.dtype}. Pass {name}.{cast}()."
             )
     if hidden.ndim != 2 or not len(hidden):
-        raise ValueError(
-            f"chunked_cross_entropy: hidden must be a matrix with at least one row; got shape {tuple(hidden.shape)}. "
+        raise _checks.invalid(
+            f"hidden must be a matrix with at least one row; got shape {tuple(hidden.shape)}. "
             "Pass hidden.flatten(0, -2)."
         )
     if weight.ndim != 2 or weight.shape[1] != hidden.shape[1]:
-        raise ValueError(
-            f"chunked_cross_entropy: weight must have {hidden.shape[1]} columns, as hidden has; "
+        raise _checks.invalid(
+            f"weight must have {hidden.shape[1]} columns, as hidden has; "
             f"got shape {tuple(weight.shape)}. Pass the weight of the output head, (vocabulary, width)."
         )
     if targets.shape != hidden.shape[:1]:
-        raise ValueError(
-            f"chunked_cross_entropy: targets must hold one token for each of {len(hidden)} rows; "
+        raise _checks.invalid(
+            f"targets must hold one token for each of {len(hidden)} rows; "
             f"got shape {tuple(targets.shape)}. Cut both out of the same tokens."
         )
     if not torch.is_grad_enabled():
@@ -97,13 +96,13 @@ def cross_entropy_of(
     The logits of a chunk are computed again in the backward pass: slower than `chunked_cross_entropy`, as small. A head
     that draws random numbers does so from the generator.
     """
-    wide = torch.float64 if hidden.dtype == torch.float64 else torch.float32
+    accumulation_dtype = torch.float64 if hidden.dtype == torch.float64 else torch.float32
 
     def summed(part: Tensor, wanted: Tensor) -> Tensor:
-        return F.cross_entropy(head(part).to(wide), wanted, reduction="sum", ignore_index=IGNORED)
+        return F.cross_entropy(head(part).to(accumulation_dtype), wanted, reduction="sum", ignore_index=IGNORED)
 
     tokens = max(1, ENTRIES // vocabulary)
-    total = torch.zeros((), dtype=wide, device=hidden.device)
+    total = torch.zeros((), dtype=accumulation_dtype, device=hidden.device)
     for part, wanted in zip(torch.split(hidden, tokens), torch.split(targets, tokens), strict=True):
         total = total + recomputed(generator, summed, part, wanted)
     return total / (targets != IGNORED).sum()
@@ -127,10 +126,10 @@ class _CrossEntropy(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, hidden: Tensor, weight: Tensor, targets: Tensor) -> Tensor:
-        wide = torch.float64 if hidden.dtype == torch.float64 else torch.float32
+        accumulation_dtype = torch.float64 if hidden.dtype == torch.float64 else torch.float32
         of_hidden = torch.empty_like(hidden) if ctx.needs_input_grad[0] else None
-        of_weight = torch.zeros_like(weight, dtype=wide) if ctx.needs_input_grad[1] else None
-        total = torch.zeros((), dtype=wide, device=hidden.device)
+        of_weight = torch.zeros_like(weight, dtype=accumulation_dtype) if ctx.needs_input_grad[1] else None
+        total = torch.zeros((), dtype=accumulation_dtype, device=hidden.device)
         chunks = math.ceil(len(hidden) * len(weight) / ENTRIES)
         tokens = math.ceil(len(hidden) / chunks / 8) * 8  # of equal chunks; products of odd sizes are slower
         logits = _scratch(len(weight) * min(tokens, len(hidden)), weight)
@@ -142,7 +141,7 @@ class _CrossEntropy(torch.autograd.Function):
             wanted, counts = chosen[:, start : start + tokens], counted[:, start : start + tokens]
             # A column for each token: on a CPU the product is faster that way round, by a third.
             z = logits[: len(weight) * len(part)].view(len(weight), len(part))
-            z = torch.mm(weight, part.T, out=z).to(wide)
+            z = torch.mm(weight, part.T, out=z).to(accumulation_dtype)
             z -= z.amax(0)
             picked = z.gather(0, wanted)
             P = z.exp_()
@@ -151,7 +150,7 @@ class _CrossEntropy(torch.autograd.Function):
             if of_hidden is None and of_weight is None:
                 continue
             P /= sums.where(counts, math.inf)
-            error = P.scatter_add_(0, wanted, -counts.to(wide)).to(hidden.dtype)  # (P − Y)ᵀ
+            error = P.scatter_add_(0, wanted, -counts.to(accumulation_dtype)).to(hidden.dtype)  # (P − Y)ᵀ
             if of_hidden is not None:
                 of_hidden[start : start + tokens] = error.T @ weight
             if of_weight is not None:

@@ -83,33 +83,26 @@ def prepare(
     >>> [name for name, parameter in model.named_parameters() if parameter.requires_grad]
     ['prompt']
     """
-    given = settings("prepare", rank, alpha, dropout, scaling, init, dora)
-    put_in("prepare", model, method, given, targets, bottleneck, prompt_tokens, seed)
+    given = settings(rank, alpha, dropout, scaling, init, dora)
+    put_in(model, method, given, targets, bottleneck, prompt_tokens, seed)
 
 
 def put_in(
-    function: str,
-    model: GPT,
-    method: Method,
-    given: Settings,
-    targets: Sequence[str],
-    bottleneck: int,
-    prompt_tokens: int,
-    seed: int,
+    model: GPT, method: Method, given: Settings, targets: Sequence[str], bottleneck: int, prompt_tokens: int, seed: int
 ) -> None:
-    """Do what `prepare` says, for a function whose name errors are to have; ``given`` are the settings of LoRA."""
-    check_model(model, function)
-    _checks.choice(method, get_args(Method), function, "method")
-    _checks.integer(bottleneck, 1, None, function, "bottleneck")
-    _checks.integer(prompt_tokens, 1, model.config.vocabulary, function, "prompt_tokens", limit="the vocabulary")
-    generator = torch.Generator().manual_seed(_checks.integer(seed, 0, 2**63 - 1, function, "seed", limit="2⁶³ − 1"))
+    """Do what `prepare` says; ``given`` are the settings of LoRA."""
+    check_model(model)
+    _checks.choice(method, get_args(Method), "method")
+    _checks.integer(bottleneck, 1, None, "bottleneck")
+    _checks.integer(prompt_tokens, 1, model.config.vocabulary, "prompt_tokens", limit="the vocabulary")
+    generator = torch.Generator().manual_seed(_checks.integer(seed, 0, 2**63 - 1, "seed", limit="2⁶³ − 1"))
     if method == "lora":
-        attach_new(function, model, given, targets, "default", generator)
+        attach_new(model, given, targets, "default", generator)
     elif method == "adapters":
-        _add_adapters(function, model, bottleneck, generator)
+        _add_adapters(model, bottleneck, generator)
     elif method == "prompt":
         if model.prompt is not None:
-            raise ValueError(f"{function}: model must have no prompt yet; it has one. Take a fresh model.")
+            raise _checks.invalid("model must have no prompt yet; it has one. Take a fresh model.")
         model.requires_grad_(False)
         drawn = torch.randperm(model.config.vocabulary, generator=generator)[:prompt_tokens]
         model.prompt = nn.Parameter(model.embed.weight[drawn.to(model.embed.weight.device)].detach().float())
@@ -120,20 +113,20 @@ def put_in(
     elif method == "full":
         model.requires_grad_(True)
     elif not any(parameter.requires_grad for parameter in model.parameters()):
-        raise ValueError(
-            f"{function}: a parameter must require a gradient for method 'trainable'; none of the model's does. "
+        raise _checks.invalid(
+            "a parameter must require a gradient for method 'trainable'; none of the model's does. "
             "Call requires_grad_(True) on what is to be trained."
         )
 
 
-def _add_adapters(function: str, model: GPT, bottleneck: int, generator: torch.Generator) -> None:
+def _add_adapters(model: GPT, bottleneck: int, generator: torch.Generator) -> None:
     places = [(block.attention, "o_proj") for block in model.blocks] + [
         (block.mlp, "down_proj") for block in model.blocks
     ]
     for parent, name in places:
         if type(getattr(parent, name)) is not nn.Linear:
             kind = type(getattr(parent, name)).__name__
-            raise ValueError(f"{function}: adapters go behind linear layers; {name} is a {kind}. Take a fresh model.")
+            raise _checks.invalid(f"adapters go behind linear layers; {name} is a {kind}. Take a fresh model.")
     model.requires_grad_(False)
     for parent, name in places:
         setattr(parent, name, BottleneckAdapter(getattr(parent, name), bottleneck, generator))

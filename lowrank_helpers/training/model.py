@@ -6,6 +6,7 @@ published sizes has the published number of parameters.
 """
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, cast, get_args
 
@@ -15,7 +16,7 @@ from torch import Tensor, nn
 
 from lowrank_helpers import _checks
 from lowrank_helpers._normal import normal
-from lowrank_helpers.attention import _turned
+from lowrank_helpers.attention.heads import _rotary
 from lowrank_helpers.training.losses import chunked_cross_entropy, cross_entropy_of
 from lowrank_helpers.training.schedule import recomputed
 
@@ -65,14 +66,14 @@ class GPTConfig:
 
     def __post_init__(self) -> None:
         for name in ("vocabulary", "context", "width", "heads", "layers", "hidden"):
-            _checks.integer(getattr(self, name), 1, None, "GPTConfig", name)
-        _checks.choice(self.positions, get_args(Positions), "GPTConfig", "positions")
-        _checks.flag(self.tied, "GPTConfig", "tied")
+            _checks.integer(getattr(self, name), 1, None, name)
+        _checks.choice(self.positions, get_args(Positions), "positions")
+        _checks.flag(self.tied, "tied")
         divisor = self.heads * (2 if self.positions == "rotary" else 1)
         if self.width % divisor:
             rule = "heads" if self.positions == "learned" else "2 heads (rotations turn pairs)"
-            raise ValueError(
-                f"GPTConfig: width must be a multiple of {rule} = {divisor}; got {self.width}. "
+            raise _checks.invalid(
+                f"width must be a multiple of {rule} = {divisor}; got {self.width}. "
                 f"Take {math.ceil(self.width / divisor) * divisor}."
             )
 
@@ -103,7 +104,7 @@ class Attention(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         q, k, v = (self._split(project(x)) for project in (self.q_proj, self.k_proj, self.v_proj))
         if self.rotary:
-            q, k = _turned(q), _turned(k)
+            q, k = _rotary(q), _rotary(k)
         mixed = F.scaled_dot_product_attention(q, k, v, is_causal=True)
         return cast(Tensor, self.o_proj(mixed.transpose(1, 2).flatten(2)))
 
@@ -180,7 +181,9 @@ class GPT(nn.Module):
         device = torch.get_default_device()
         with torch.device("meta"):  # where torch does not fill new layers from its global generator
             self.embed = nn.Embedding(config.vocabulary, config.width)
-            self.place = nn.Embedding(config.context, config.width) if config.positions == "learned" else None
+            self.position_embedding = (
+                nn.Embedding(config.context, config.width) if config.positions == "learned" else None
+            )
             self.blocks = nn.ModuleList(Block(config) for _ in range(config.layers))
             self.norm = RMSNorm(config.width)
             self.head = nn.Linear(config.width, config.vocabulary, bias=False)
@@ -219,13 +222,12 @@ class GPT(nn.Module):
         """Return the normed output of the last block, shape (batch, T, width)."""
         T, longest = tokens.shape[-1], self.config.context
         if longest < T:
-            raise ValueError(
-                f"GPT: a sequence must have at most config.context = {longest} tokens; got {T}. "
-                f"Pass tokens[:, -{longest}:]."
+            raise _checks.invalid(
+                f"a sequence must have at most config.context = {longest} tokens; got {T}. Pass tokens[:, -{longest}:]."
             )
         h = self.embed(tokens)
-        if self.place is not None:
-            h = h + self.place.weight[:T]
+        if self.position_embedding is not None:
+            h = h + self.position_embedding.weight[:T]
         if self.prompt is not None:
             h = torch.cat([self.prompt.to(h.dtype).expand(len(h), -1, -1), h], dim=1)
         if torch.is_autocast_enabled(h.device.type):
@@ -238,15 +240,23 @@ class GPT(nn.Module):
         return cast(Tensor, self.norm(h[:, -T:]))
 
 
-def check_model(model: object, function: str) -> None:
+def in_files(name: str) -> str:
+    """The name that files and digests have for a parameter, whatever it is called here."""
+    return "place.weight" if name == "position_embedding.weight" else name
+
+
+def from_files(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The weights of a file under the names of `GPT`."""
+    return {"position_embedding.weight" if name == "place.weight" else name: W for name, W in weights.items()}
+
+
+def check_model(model: object) -> None:
     """Refuse what is no `GPT`, and one without numbers."""
     if not isinstance(model, GPT):
-        raise TypeError(
-            f"{function}: model must be a GPT; got {type(model).__name__}. Make one with GPT(GPTConfig(…))."
-        )
+        raise _checks.mistyped(f"model must be a GPT; got {type(model).__name__}. Make one with GPT(GPTConfig(…)).")
     if any(parameter.is_meta for parameter in model.parameters()):
-        raise ValueError(
-            f"{function}: model must hold numbers; got weights on the meta device. "
+        raise _checks.invalid(
+            "model must hold numbers; got weights on the meta device. "
             "Call model.to_empty(device='cpu') and load its weights."
         )
 
@@ -254,7 +264,7 @@ def check_model(model: object, function: str) -> None:
 @torch.no_grad()
 def _initialise(model: GPT, seed: int) -> None:
     """Fill the embeddings and matrices, in the order of their names in the model, and the norms with ones."""
-    generator = torch.Generator().manual_seed(_checks.integer(seed, 0, 2**63 - 1, "GPT", "seed", limit="2⁶³ − 1"))
+    generator = torch.Generator().manual_seed(_checks.integer(seed, 0, 2**63 - 1, "seed", limit="2⁶³ − 1"))
     for name, weight in model.named_parameters():
         if weight.is_meta:
             continue

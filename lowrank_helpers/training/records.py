@@ -12,6 +12,9 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from lowrank_helpers import _checks
+from lowrank_helpers.training.model import in_files
+
 LOG = "log.jsonl"
 
 
@@ -92,11 +95,11 @@ def _record(line: str) -> dict[str, float]:
     return record
 
 
-def identity(model: nn.Module, tokens: Tensor) -> dict[str, str]:
+def fingerprint(model: nn.Module, tokens: Tensor) -> dict[str, str]:
     """Return what tells frozen weights, the kind of trained ones, and corpus from others: short SHA-256 sums."""
     frozen, trained, corpus = hashlib.sha256(), hashlib.sha256(), hashlib.sha256(tokens.cpu().numpy().tobytes())
     for name, parameter in model.named_parameters():
-        what = f"{name} {tuple(parameter.shape)}".encode()
+        what = f"{in_files(name)} {tuple(parameter.shape)}".encode()
         if parameter.requires_grad:
             trained.update(what)
         else:
@@ -106,12 +109,12 @@ def identity(model: nn.Module, tokens: Tensor) -> dict[str, str]:
     return {"frozen": frozen.hexdigest()[:16], "trained": trained.hexdigest()[:16], "corpus": corpus.hexdigest()[:16]}
 
 
-def refuse_another_run(function: str, found: dict[str, Any], settings: dict[str, Any], path: Path) -> None:
+def refuse_another_run(found: dict[str, Any], settings: dict[str, Any], path: Path) -> None:
     """Raise if a checkpoint belongs to a run with other settings."""
     differing = [name for name in settings if found.get(name) != settings[name]]
     if differing:
         name = differing[0]
-        raise ValueError(
-            f"{function}: folder must be new or hold this very run; {path} has {name} = {found.get(name)!r}, "
+        raise _checks.invalid(
+            f"folder must be new or hold this very run; {path} has {name} = {found.get(name)!r}, "
             f"and this call {settings[name]!r}. Pass another folder, or the same settings."
         )

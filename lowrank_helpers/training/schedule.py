@@ -1,4 +1,4 @@
-"""What a step needs to know: its learning rate, its precision, its random numbers, its place among processes."""
+"""What a step needs to know: its learning rate, its precision, its random numbers, its rank among processes."""
 
 import atexit
 import math
@@ -47,11 +47,11 @@ def learning_rate_at(step: int, *, steps: int, peak: float, warmup: int, final: 
     >>> [round(learning_rate_at(t, steps=6, peak=1.0, warmup=2, final=0.0), 3) for t in range(1, 7)]
     [0.5, 1.0, 0.854, 0.5, 0.146, 0.0]
     """
-    _checks.integer(steps, 1, None, "learning_rate_at", "steps")
-    _checks.integer(step, 1, steps, "learning_rate_at", "step", limit="steps")
-    _checks.integer(warmup, 0, steps, "learning_rate_at", "warmup", limit="steps")
-    _checks.number(peak, "learning_rate_at", "peak", above=0.0)
-    _checks.number(final, "learning_rate_at", "final", least=0.0)
+    _checks.integer(steps, 1, None, "steps")
+    _checks.integer(step, 1, steps, "step", limit="steps")
+    _checks.integer(warmup, 0, steps, "warmup", limit="steps")
+    _checks.number(peak, "peak", above=0.0)
+    _checks.number(final, "final", least=0.0)
     if step <= warmup:
         return peak * step / warmup
     done = (step - warmup) / (steps - warmup)
@@ -65,9 +65,9 @@ def dtype_on(device: torch.device, precision: Precision) -> torch.dtype:
     return {"bfloat16": torch.bfloat16, "float16": torch.float16}.get(precision, torch.float32)
 
 
-def seed_of_step(seed: int, step: int, place: int) -> int:
+def seed_of_step(seed: int, step: int, rank: int) -> int:
     """Return the seed of this step in this process: dropout then needs no state from one step to the next."""
-    return ((seed * 1_000_003 + step) * 1_009 + place) % 2**63
+    return ((seed * 1_000_003 + step) * 1_009 + rank) % 2**63
 
 
 def recomputed(generator: torch.Generator | None, function: Callable[..., Tensor], *arguments: Tensor) -> Tensor:
@@ -105,20 +105,20 @@ def process_count() -> int:
     return int(os.environ["WORLD_SIZE"]) if "TORCHELASTIC_RUN_ID" in os.environ else 1
 
 
-def processes(function: str, device: torch.device) -> tuple[int, int]:
-    """Join the processes that torchrun started, if it did; give this one's place and their number.
+def processes(device: torch.device) -> tuple[int, int]:
+    """Join the processes that torchrun started, if it did; give this one's rank and their number, the world size.
 
     They stay joined until they end: what a first group leaves in torchrun's store would lead a second one astray. A
-    process that sees one GPU alone, by CUDA_VISIBLE_DEVICES, has it as cuda:0, whatever its place.
+    process that sees one GPU alone, by CUDA_VISIBLE_DEVICES, has it as cuda:0, whatever its rank.
     """
     if not dist.is_available():
         return 0, 1
     if "TORCHELASTIC_RUN_ID" in os.environ and not dist.is_initialized():
         if device.type == "cuda":
-            place = int(os.environ["LOCAL_RANK"])
-            if torch.cuda.device_count() > 1 and device.index != place:
-                raise ValueError(
-                    f"{function}: the model of process {place} must be on cuda:{place}; got {device}. "
+            local_rank = int(os.environ["LOCAL_RANK"])
+            if torch.cuda.device_count() > 1 and device.index != local_rank:
+                raise _checks.invalid(
+                    f"the model of process {local_rank} must be on cuda:{local_rank}; got {device}. "
                     "Call model.to(f\"cuda:{os.environ['LOCAL_RANK']}\") first."
                 )
             torch.cuda.set_device(device)

@@ -115,14 +115,14 @@ def pretrain(
     (True, True)
     """
     tokens, plan, habits = read_plan(
-        "pretrain", model, corpus, steps=steps, batch_size=batch_size, context=context, learning_rate=learning_rate,
+        model, corpus, steps=steps, batch_size=batch_size, context=context, learning_rate=learning_rate,
         warmup=warmup, final_learning_rate=final_learning_rate, weight_decay=weight_decay, betas=betas, clip=clip,
         accumulate=accumulate, precision=precision, compile=compile, seed=seed, validation=validation,
         evaluate_every=evaluate_every, folder=folder, save_every=save_every, log_every=log_every, progress=progress,
     )  # fmt: skip
     with undone_on_error(model):
         model.requires_grad_(True)
-        return run("pretrain", model, tokens, plan, habits, {"method": "pretrain"})
+        return run(model, tokens, plan, habits, {"method": "pretrain"})
 
 
 def finetune(
@@ -208,19 +208,19 @@ validation, evaluate_every, folder, save_every, log_every, progress
     2176
     """
     tokens, plan, habits = read_plan(
-        "finetune", model, corpus, steps=steps, batch_size=batch_size, context=context, learning_rate=learning_rate,
+        model, corpus, steps=steps, batch_size=batch_size, context=context, learning_rate=learning_rate,
         warmup=warmup, final_learning_rate=final_learning_rate, weight_decay=weight_decay, betas=betas, clip=clip,
         accumulate=accumulate, precision=precision, compile=compile, seed=seed, validation=validation,
         evaluate_every=evaluate_every, folder=folder, save_every=save_every, log_every=log_every, progress=progress,
     )  # fmt: skip
-    given = settings("finetune", rank, alpha, dropout, scaling, init, dora)
+    given = settings(rank, alpha, dropout, scaling, init, dora)
     with undone_on_error(model, weights=method == "lora" and given.takes_from_base):
-        put_in("finetune", model, method, given, targets, bottleneck, prompt_tokens, seed)
+        put_in(model, method, given, targets, bottleneck, prompt_tokens, seed)
         about = {
             "method": method, "alpha": float(alpha), "scaling": scaling, "dropout": float(dropout), "init": init,
             "dora": bool(dora),
         }  # fmt: skip
-        return run("finetune", model, tokens, plan, habits, about)
+        return run(model, tokens, plan, habits, about)
 
 
 def evaluate(
@@ -265,10 +265,10 @@ def evaluate(
     >>> abs(evaluate(model, b"to be or not to be, " * 10) - math.log(256)) < 0.1  # nothing has been learned
     True
     """
-    window, tokens = read_corpus("evaluate", model, corpus, context)
-    _checks.integer(batch_size, 1, None, "evaluate", "batch_size")
+    window, tokens = read_corpus(model, corpus, context)
+    _checks.integer(batch_size, 1, None, "batch_size")
     device = model.embed.weight.device
-    dtype = dtype_on(device, read_precision("evaluate", precision))
+    dtype = dtype_on(device, read_precision(precision))
     with torch.autocast(device.type, dtype, enabled=dtype != torch.float32):
         return mean_loss(model, tokens, window, batch_size)
 
@@ -306,21 +306,21 @@ def generate(model: GPT, prompt: bytes, length: int, *, temperature: float = 1.0
     >>> len(generate(GPT(GPTConfig(context=16, width=32, heads=2, layers=1, hidden=64)), b"def ", 20, rng=0))
     20
     """
-    check_model(model, "generate")
+    check_model(model)
     if model.config.vocabulary != 256:
-        raise ValueError(
-            f"generate: model must have a vocabulary of 256, for bytes; got {model.config.vocabulary}. "
+        raise _checks.invalid(
+            f"model must have a vocabulary of 256, for bytes; got {model.config.vocabulary}. "
             "Draw tokens from its logits instead."
         )
     if not isinstance(prompt, bytes):
-        raise TypeError(f"generate: prompt must be bytes; got {type(prompt).__name__}. Encode text with text.encode().")
+        raise _checks.mistyped(f"prompt must be bytes; got {type(prompt).__name__}. Encode text with text.encode().")
     if not prompt:
-        raise ValueError("generate: prompt must hold at least one byte; got none. Pass b'def ', for example.")
-    _checks.integer(length, 1, None, "generate", "length")
-    _checks.number(temperature, "generate", "temperature", least=0.0)
+        raise _checks.invalid("prompt must hold at least one byte; got none. Pass b'def ', for example.")
+    _checks.integer(length, 1, None, "length")
+    _checks.number(temperature, "temperature", least=0.0)
     device = model.embed.weight.device
     generator = torch.Generator(device)
-    generator.seed() if rng is None else generator.manual_seed(read_seed("generate", "rng", rng))
+    generator.seed() if rng is None else generator.manual_seed(read_seed("rng", rng))
     tokens = torch.tensor([list(prompt)], device=device)
     with in_mode(model, training=False):
         for _ in range(length):

@@ -1,0 +1,1 @@
+"""Our code beside other libraries, on one machine in one run."""

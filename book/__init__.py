@@ -1,0 +1,1 @@
+"""The book's machinery: reading notebooks, the ledger and its claims, the editions, the Sphinx extension."""

@@ -1,0 +1,348 @@
+"""The claims of chapter 15, compression."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from book.claims import Adapted, Claim, Folklore, each
+from book.definitions import definitions
+from book.margins import above, close, rank, within
+from lowrank_helpers.compression import activation_aware_factor
+from lowrank_helpers.costs import break_even_rank
+from lowrank_helpers.svd import rank_for_error
+
+RNG = np.random.default_rng(150)
+fro = np.linalg.norm
+
+
+def padded(A, count=0):
+    s = np.linalg.svd(A, compute_uv=False)
+    return np.concatenate([s, np.zeros(max(0, count - len(s)) + 1)])
+
+
+TRUNCATED = definitions(15, "truncated")
+truncated = Adapted(lambda truncated, W, r: truncated(W, min(r, *W.shape)), TRUNCATED)
+
+
+def low_rank(m, n, r):
+    return RNG.standard_normal((m, r)) @ RNG.standard_normal((r, n))
+
+
+SKEWED = (np.diag([1.0, 1.01]), np.linalg.cholesky(np.array([[1.0, 0.9], [0.9, 1.0]])))
+TALL = (RNG.standard_normal((7, 4)), RNG.standard_normal((4, 30)) * [[8.0], [3], [1], [0.3]])
+WIDE = (RNG.standard_normal((4, 7)), (RNG.standard_normal((7, 7)) * [9.0, 5, 3, 2, 1, 0.5, 0.2]) @ np.eye(7, 25))
+SQUARE = (RNG.standard_normal((5, 5)), RNG.standard_normal((5, 5)))
+FEW = (RNG.standard_normal((6, 5)), RNG.standard_normal((5, 3)))  # fewer inputs than coordinates
+DEGENERATE = (RNG.standard_normal((5, 6)), low_rank(6, 40, 4))
+LOW = (low_rank(6, 5, 2), RNG.standard_normal((5, 20)))  # W X has rank 2
+BLIND = (np.outer([1.0, 2, 3], [1.0, -1, 0, 0]), np.vstack([np.ones((2, 5)), RNG.standard_normal((2, 5))]))  # W X = 0
+TIE = (np.diag([3.0, 2, 1]), np.diag([1.0, 1, 2]))  # W X = diag(3, 2, 2)
+WHITE = (RNG.standard_normal((4, 5)), 3 * np.eye(5))
+ZERO = (np.zeros((3, 4)), RNG.standard_normal((4, 9)))
+SHADOW = (np.array([[1.0, 0, 0], [0, 1, 5]]), np.eye(3, 2))  # a tie, and an input that never comes
+
+
+class Found(NamedTuple):
+    """The matrix in the place of W, and whether there is no other as good."""
+
+    Z: np.ndarray
+    unique: bool
+
+
+def gap(s, r):
+    return bool(above(s[r - 1] - s[r], 1e-9 * s[0]))
+
+
+def pseudo_inverse(A):
+    """With a cut that is far from every singular value here, so that rounding does not decide what is inverted."""
+    return np.linalg.pinv(A, rcond=1e-9)
+
+
+def judged(factor, W, X, r):
+    A, B = factor(W, X, r)
+    s = padded(W @ X, r + 1)
+    return Found(A @ B, rank(X) == len(X) and (gap(s, r) or within(s[r], 1e-9 * max(s[0], 1))))
+
+
+aware = Adapted(judged, definitions(15, "activation_aware"))
+by_package = Adapted(judged, Adapted(lambda factor, W, X, r: factor(W, r, inputs=X.T)[:2], activation_aware_factor))
+
+
+def unseen(X):
+    """An orthonormal basis, as columns, of the directions in which no input has a part."""
+    return np.linalg.svd(X)[0][:, rank(X) :]
+
+
+def others(W, X, r):
+    """Rank-r matrices that equal W_r on the inputs, or where a tie is broken otherwise."""
+    U = np.linalg.svd(W @ X)[0]
+    best, N = U[:, :r] @ U[:, :r].T @ W, unseen(X)
+    if N.shape[1]:
+        c = np.linalg.svd(best)[0][:, 0] if rank(best) == r else np.ones(len(W))
+        yield best + np.outer(c, N[:, 0])
+    if r < len(W):
+        turned = np.column_stack([U[:, : r - 1], (U[:, r - 1] + U[:, r]) / 2**0.5])
+        yield turned @ turned.T @ W
+        swapped = U[:, [*range(r - 1), r]]
+        yield swapped @ swapped.T @ W
+
+
+def aware_claim(code, W, X, r, rivals_rank=None, closest=None):
+    """The least error, no better rival, unique as stated, and the closest to W where that is claimed."""
+    found, s = code(W, X, r), padded(W @ X, r + 1)
+    Z, slack = found.Z, 1e-9 * max(fro(W) * fro(X), 1.0)
+    least, error = fro(s[r:]), fro((W - Z) @ X)
+    if Z.shape != W.shape or not within(padded(Z, r + 1)[r], 1e-9 * max(fro(W), 1)):
+        return False
+    if not within(abs(error - least), slack):
+        return False
+    rng, k = np.random.default_rng(3), rivals_rank or r
+    for U in (np.linalg.svd(W @ X)[0][:, :k], *(rng.standard_normal((len(W), k)) for _ in range(20))):
+        P = U @ np.linalg.pinv(U)
+        if not within(least - fro((W - P @ W) @ X), slack):
+            return False
+    equal = [Y for Y in others(W, X, r) if within(fro((W - Y) @ X) - least, 10 * slack)]
+    if found.unique != within([fro(Y - Z) for Y in equal], 1e-5 * max(fro(W), 1)):
+        return False
+    if not (gap(s, r) if closest is None else closest):
+        return True
+    N, U = unseen(X), np.linalg.svd(W @ X)[0][:, :r]
+    moved = [Z + U @ rng.standard_normal((r, N.shape[1])) * size @ N.T for size in (1, 0.01) for _ in range(10)]
+    minimal = Z @ (np.eye(len(X)) - N @ N.T)
+    return within([fro(W - Z) - fro(W - Y) for Y in [*equal, minimal, *moved]], slack)
+
+
+def scaled(W, X, r):
+    d = np.linalg.norm(X, axis=1) + 1e-12
+    return truncated(W * d, r) / d
+
+
+def projected(left):
+    """Wrong code: other vectors in the place of the left singular vectors of W X."""
+
+    def code(W, X, r):
+        U = np.linalg.svd(left(W, X))[0][:, :r]
+        return aware(W, X, r)._replace(Z=U @ (U.T @ W))
+
+    return (code,)
+
+
+def inputs_first(W, X, r):
+    U = np.linalg.svd(X)[0][:, :r]
+    return W @ U @ U.T
+
+
+def changed(**what):
+    return (lambda W, X, r: aware(W, X, r)._replace(**{name: change(W, X, r) for name, change in what.items()}),)
+
+
+INSTANCES = [
+    *((*SKEWED, 1), (*SKEWED, 2), (*TALL, 1), (*TALL, 3), (*TALL, 4), (*WIDE, 1), (*WIDE, 3), (*WIDE, 4)),
+    *((*SQUARE, 2), (*SQUARE, 5), (*FEW, 1), (*FEW, 2), (*FEW, 3), (*FEW, 5), (*DEGENERATE, 2), (*DEGENERATE, 5)),
+    *((*LOW, 1), (*LOW, 2), (*LOW, 3), (*BLIND, 1), (*BLIND, 2), (*TIE, 1), (*TIE, 2), (*TIE, 3)),
+    *((*WHITE, 2), (*ZERO, 1), (*SHADOW, 1)),
+]
+
+
+# Any root of the Gram matrix
+
+
+def roots(X):
+    """Roots of X Xᵀ: by eigenvectors, a wide one, and Cholesky's where there is one.
+
+    Eigenvalues that are zero but for rounding are set to zero: nothing may depend on their signs.
+    """
+    lam, V = np.linalg.eigh(X @ X.T)
+    positive = above(lam, 1e-10 * lam[-1])
+    S = V * np.sqrt(np.where(positive, lam, 0))
+    found = [S, S @ V.T, np.hstack([X, 0 * X[:, :1]])]
+    if positive.all():
+        found.append(np.linalg.cholesky(X @ X.T))
+    return found
+
+
+from_root = Adapted(lambda factor, W, S, r: np.matmul(*factor(W, S, r)), definitions(15, "activation_aware"))
+
+
+def root_claim(code, W, X, r, wrong_root=None, invert=False):
+    """From every root the least error and the same singular values; through S⁻¹ the same matrix.
+
+    ``invert`` asks for the last also where S is singular, through its pseudo-inverse.
+    """
+    s, slack = padded(W @ X, r + 1), 1e-9 * max(fro(W) * fro(X), 1.0)
+    for S in roots(X) if wrong_root is None else [wrong_root(X)]:
+        E = np.random.default_rng(4).standard_normal(W.shape)
+        Z = code(W, S, r)
+        if Z.shape != W.shape or not within([abs(fro(E @ X) - fro(E @ S)), abs(fro((W - Z) @ X) - fro(s[r:]))], slack):
+            return False
+        if not close(padded(W @ S, len(s))[: len(s) - 1], s[:-1], atol=slack):
+            return False
+        if gap(s, r) and not close(Z, from_root(W, X, r), atol=1e-6 * max(fro(W), 1)):
+            return False
+        square = S.shape[0] == S.shape[1]
+        if invert or (square and rank(X) == len(X)):
+            through = truncated(W @ S, r) @ pseudo_inverse(S)
+            if gap(s, r) and not close(through, Z, atol=1e-6 * max(fro(W), 1)):
+                return False
+    return True
+
+
+# What plain truncation costs
+
+
+def condition(W, X, r):
+    s = np.linalg.svd(X, compute_uv=False)
+    return float(s[0] / s[rank(X) - 1])
+
+
+def price(code, W, X, r):
+    """Plain truncation stays within the factor, and for two numbers no smaller one would do."""
+    code, truncate = code
+    least, plain = fro(padded(W @ X, r + 1)[r:]), fro((W - truncate(W, r)) @ X)
+    slack = 1e-9 * max(fro(W) * fro(X), 1.0)
+    kappa = condition(W, X, r)
+    needed = kappa / (1 + 1e-9)  # W = diag(1, 1 + δ), X = diag(κ, 1): κ against 1 + δ
+    small = np.diag([1.0, 1 + 1e-9]), np.diag([kappa, 1.0])
+    sharp = within([needed - code(*small, 1), code(*small, 1) - kappa], 1e-6 * kappa)
+    return sharp and within(plain - code(W, X, r) * least, slack)
+
+
+PRICED = [(W, X, r) for W, X, r in INSTANCES if rank(X) == len(X)]
+
+CLAIMS = {
+    "thm-activation-aware": Claim(
+        check=each(aware_claim),
+        code=(aware, by_package),
+        cases=INSTANCES,
+        dropped={
+            "rank at most r: rank r + 1 does better": (*TALL, 2, 3),
+            "closest to W only where there is a gap": (*SHADOW, 1, None, True),
+        },
+        mutants={
+            "plain truncation": changed(Z=lambda W, X, r: truncated(W, r)),
+            "each input scaled by its size": changed(Z=scaled),
+            "left singular vectors of W": projected(lambda W, X: W),
+            "the Gram matrix for its root: of W X Xᵀ": projected(lambda W, X: W @ X @ X.T),
+            "principal directions of the inputs": changed(Z=inputs_first),
+            "the last singular vectors": changed(
+                Z=lambda W, X, r: (lambda U: U @ U.T @ W)(np.linalg.svd(W @ X)[0][:, ::-1][:, :r])
+            ),
+            "(WX)_r X⁺, not the closest to W": changed(Z=lambda W, X, r: truncated(W @ X, r) @ pseudo_inverse(X)),
+            "one term too many": changed(Z=lambda W, X, r: aware(W, X, min(r + 1, *W.shape)).Z),
+            "unique wherever there is a gap": changed(
+                unique=lambda W, X, r: gap(padded(W @ X, r + 1), r) or within(padded(W @ X, r + 1)[r], 1e-9)
+            ),
+            "unique only with a gap": changed(
+                unique=lambda W, X, r: rank(X) == len(X) and gap(padded(W @ X, r + 1), r)
+            ),
+            "unique with a gap of W": changed(unique=lambda W, X, r: rank(X) == len(X) and gap(padded(W, r + 1), r)),
+            "always unique": changed(unique=lambda W, X, r: True),
+        },
+    ),
+    "prop-whitened-truncation": Claim(
+        check=root_claim,
+        code=from_root,
+        cases=INSTANCES,
+        dropped={
+            "S Sᵀ = X Xᵀ: SᵀS will not do": (*TALL, 2, lambda X: np.linalg.cholesky(X @ X.T).T),
+            "S invertible, for the way through its inverse": (*DEGENERATE, 2, lambda X: roots(X)[0], True),
+        },
+        mutants={
+            "the Gram matrix for its root": lambda W, S, r: from_root(W, S @ S.T, r),
+            "the root transposed": lambda W, S, r: from_root(W, np.linalg.qr(S.T)[1], r),
+            "divided by the root on the wrong side": lambda W, S, r: truncated(W @ S, r) @ pseudo_inverse(S).T,
+            "multiplied by the root, not by its inverse": lambda W, S, r: truncated(W @ S, r) @ S.T,
+            "right singular vectors": lambda W, S, r: (lambda V: W @ V.T @ V)(np.linalg.svd(W)[2][:r]),
+        },
+    ),
+    "prop-truncation-price": Claim(
+        check=price,
+        code=(condition, TRUNCATED),
+        cases=PRICED,
+        dropped={"X has rank n": (np.diag([1.0, 2.0]), np.array([[1.0, 1.0], [0.0, 0.0]]), 1)},
+        mutants={
+            "the root of the condition number": (lambda W, X, r: condition(W, X, r) ** 0.5, TRUNCATED),
+            "the condition number of the Gram matrix": (lambda W, X, r: condition(W, X, r) ** 2, TRUNCATED),
+            "nothing": (lambda W, X, r: 1.0, TRUNCATED),
+            "that of W": (lambda W, X, r: condition(X, W, r), TRUNCATED),
+            "one term too few is kept": (condition, lambda W, r: TRUNCATED(W, r) - TRUNCATED(W, 1)),
+        },
+    ),
+}
+
+
+# Misstatements
+
+
+def networks():
+    from lowrank_helpers.training import load_base_model
+
+    return load_base_model(), load_base_model(initial=True)
+
+
+def head_energy():
+    """One singular value has 90 % of the energy of the head, and the logits of rank 1 are far from the model's."""
+    import torch
+
+    model, _ = networks()
+    text = torch.tensor([list(b"import os\nfor name in os.listdir(path):\n    print(name)\n")])
+    W = model.head.weight.detach().double()
+    with torch.no_grad():
+        hidden = model.hidden_states(text)[0].double()
+        U, s, Vt = torch.linalg.svd(W, full_matrices=False)
+        exact, cut = (hidden @ Z.T for Z in (W, s[0] * torch.outer(U[:, 0], Vt[0])))
+        right = [float(torch.log_softmax(y, -1)[:-1].gather(1, text[0, 1:, None]).mean()) for y in (exact, cut)]
+    return bool(s[0] ** 2 > 0.9 * (s**2).sum() and right[0] > -1.5 and right[1] < right[0] - 1)
+
+
+def part_that_does_nothing():
+    """Taking the mean row away lowers σ₁ by a third or more, and leaves the softmax as it was."""
+    import torch
+
+    model, _ = networks()
+    W = model.head.weight.detach().double()
+    centred = W - W.mean(0)
+    h = torch.from_numpy(np.random.default_rng(1).standard_normal((20, W.shape[1])))
+    same = close(torch.softmax(h @ W.T, -1), torch.softmax(h @ centred.T, -1), atol=1e-12)
+    return bool(same and torch.linalg.svdvals(centred)[0] < 0.67 * torch.linalg.svdvals(W)[0])
+
+
+def weights(network):
+    import torch
+
+    for name, layer in network.named_modules():
+        if isinstance(layer, torch.nn.Linear):
+            yield name, layer.weight.detach().double().numpy()
+
+
+def not_low_rank():
+    """A relative error of 10 % takes, on average without the head, nine tenths of the break-even rank or more."""
+    share = [
+        rank_for_error(np.linalg.svd(W, compute_uv=False), 0.1) / break_even_rank(*W.shape)
+        for name, W in weights(networks()[0])
+        if name != "head"
+    ]
+    return bool(np.mean(share) > 0.9)
+
+
+def not_noise_either():
+    """Trained spectra are steeper than initial ones; and a sparse matrix may have full rank."""
+    trained, initial = (
+        [rank_for_error(np.linalg.svd(W, compute_uv=False), 0.1**0.5) for _, W in weights(network)]
+        for network in networks()
+    )
+    return bool(all(a < 0.85 * b for a, b in zip(trained, initial, strict=True)) and rank(np.eye(50)) == 50)
+
+
+FOLKLORE = {
+    12: Folklore(
+        wrong="a few singular values hold 90 % of the energy, so they are enough",
+        fails=head_energy,
+        holds=part_that_does_nothing,
+    ),
+    17: Folklore(
+        wrong="trained weights are low rank, hence LoRA; hence also pruning and distillation",
+        fails=not_low_rank,
+        holds=not_noise_either,
+    ),
+}

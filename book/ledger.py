@@ -1,0 +1,105 @@
+"""Read the book's numbered claims from the chapters: where each is stated, proved and shown, and what its proof uses.
+
+The tests (tests/book/test_ledger.py) and the built book's ledger page (book/extension.py) both stand on this.
+"""
+
+import json
+import pathlib
+import re
+from typing import Any, NamedTuple
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+CLAIM_KINDS = ("theorem", "lemma", "corollary", "proposition")
+
+DIRECTIVE = re.compile(r"^:::\{prf:(?P<kind>\w+)\}(?P<title>[^\n]*)\n(?P<body>.*?)^:::\s*$", re.MULTILINE | re.DOTALL)
+LABEL = re.compile(r"^:label:\s*(\S+)\s*$", re.MULTILINE)
+USES = re.compile(r"^\*Uses:\*(.*)\Z", re.MULTILINE | re.DOTALL)
+REFERENCE = re.compile(r"\{prf:ref\}`(?:[^`<]*<)?((?:thm|lem|cor|prop)-[^`>]+)>?`")
+
+
+class Entry(NamedTuple):
+    """One claim as the book has it.
+
+    proof is None where no proof follows the claim; uses is None where the proof has no "Uses" line; cell is the
+    execution count of the code cell that shows the claim, None where there is none, and output what it prints.
+    """
+
+    label: str
+    kind: str
+    title: str
+    chapter: str
+    proof: str | None
+    uses: tuple[str, ...] | None
+    mentioned: tuple[str, ...]
+    cell: int | None
+    output: str
+
+
+def chapters() -> list[pathlib.Path]:
+    """The chapters' notebooks, in the order of the book."""
+    return sorted((ROOT / "chapters").glob("*.ipynb"))
+
+
+def cells(path: pathlib.Path) -> list[dict[str, Any]]:
+    """A notebook's cells, with each source as one string."""
+    found = json.loads(path.read_text(encoding="utf-8"))["cells"]
+    for cell in found:
+        cell["source"] = "".join(cell["source"])
+    return found
+
+
+def marked(cell: dict[str, Any], key: str) -> list[Any]:
+    """What a code cell's metadata says under "claim" or "folklore", as a list."""
+    value = cell["metadata"].get(key, [])
+    return value if isinstance(value, list) else [value]
+
+
+def printed(cell: dict[str, Any]) -> str:
+    """What a code cell printed."""
+    return "".join("".join(o["text"]) for o in cell["outputs"] if o["output_type"] == "stream")
+
+
+def read_chapter(path: pathlib.Path) -> list[Entry]:
+    """The claims of one chapter, in the order in which they are stated."""
+    notebook = cells(path)
+    shown = {label: cell for cell in notebook if cell["cell_type"] == "code" for label in marked(cell, "claim")}
+    text = "\n\n".join(cell["source"] for cell in notebook if cell["cell_type"] == "markdown")
+    found = list(DIRECTIVE.finditer(text))
+    entries = []
+    for here, directive in enumerate(found):
+        if directive["kind"] not in CLAIM_KINDS:
+            continue
+        label = LABEL.search(directive["body"])
+        following = found[here + 1] if here + 1 < len(found) else None
+        proof = following["body"] if following is not None and following["kind"] == "proof" else None
+        uses = USES.search(proof.strip()) if proof else None
+        cell = shown.get(label[1]) if label else None
+        entries.append(
+            Entry(
+                label=label[1] if label else "",
+                kind=directive["kind"],
+                title=directive["title"].strip(),
+                chapter=path.stem,
+                proof=proof,
+                uses=tuple(REFERENCE.findall(uses[1])) if uses else None,
+                mentioned=tuple(REFERENCE.findall(proof[: -len(uses[0])] if uses else proof)) if proof else (),
+                cell=cell["execution_count"] if cell else None,
+                output=printed(cell) if cell else "",
+            )
+        )
+    return entries
+
+
+def read_book() -> list[Entry]:
+    """All claims of the book, in its order."""
+    return [entry for path in chapters() for entry in read_chapter(path)]
+
+
+def folklore_cells() -> dict[int, list[tuple[str, dict[str, Any]]]]:
+    """For each row of the folklore page, the chapters and cells that show the misstatement failing."""
+    found: dict[int, list[tuple[str, dict[str, Any]]]] = {}
+    for path in chapters():
+        for cell in cells(path):
+            for row in marked(cell, "folklore"):
+                found.setdefault(row, []).append((path.stem, cell))
+    return found

@@ -1,0 +1,135 @@
+"""What the randomised methods need of a matrix, dense, sparse or an operator: its products with a few columns."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple, Protocol, TypeAlias
+
+import numpy as np
+import scipy.sparse
+from numpy.typing import ArrayLike
+from scipy.sparse.linalg import LinearOperator
+
+from lowrank_helpers import _checks
+from lowrank_helpers._checks import Array
+
+
+class Sparse(Protocol):
+    """A scipy.sparse matrix or array: they have no common type."""
+
+    def tocsr(self) -> Any: ...
+
+
+class Operator(Protocol):
+    """A LinearOperator, also for type checkers that do not know scipy's types."""
+
+    def matmat(self, X: Any, /) -> Any: ...
+    def rmatmat(self, X: Any, /) -> Any: ...
+
+
+Matrix: TypeAlias = ArrayLike | Sparse | Operator
+
+PLAIN = (np.float32, np.float64)  # dtypes that are taken as they are, in the machine's order of bytes
+
+
+class Products(NamedTuple):
+    """A matrix by its shape, its dtype, X ↦ A X and Y ↦ Aᵀ Y."""
+
+    shape: tuple[int, int]
+    dtype: Any
+    times: Callable[[Array], Array]
+    transposed_times: Callable[[Array], Array]
+
+
+def read(A: Matrix, name: str = "A") -> Products:
+    """Read a dense matrix, a sparse one or an operator."""
+    if isinstance(A, LinearOperator):
+        return _operator(A)
+    if scipy.sparse.issparse(A):
+        return _sparse(A, name)
+    return _dense(A, name)
+
+
+def _dense(A: Any, name: str) -> Products:
+    """Read a dense matrix; entries that are not finite show in the first product, which saves a pass over A.
+
+    Products of a file mapped into memory read it as they go along.
+    """
+    plain = type(A) in (np.ndarray, np.memmap) and A.dtype in PLAIN and A.ndim == 2 and A.size > 0
+    dense = np.asarray(A) if plain else _checks.matrix(A, name)
+
+    def product(factor: Array, X: Array) -> Array:
+        with np.errstate(over="ignore", invalid="ignore"):
+            result: Array = factor @ X
+        if not np.isfinite(result).all():
+            _checks.matrix(A, name)
+            _products_in_range(result, dense, name)
+        return result
+
+    m, n = dense.shape
+    return Products((m, n), dense.dtype, lambda X: product(dense, X), lambda Y: product(dense.T, Y))
+
+
+def _sparse(A: Any, name: str) -> Products:
+    """Read a sparse matrix as a dense one; of formats other than CSR and CSC it makes a CSR copy."""
+    if A.ndim != 2 or 0 in A.shape:
+        raise _checks.invalid(
+            f"{name} must be a matrix with at least one row and one column; got shape {A.shape}. "
+            "Pass one of m rows and n columns."
+        )
+    stored = A if A.format in ("csr", "csc") else A.tocsr()
+    if stored.dtype not in PLAIN:
+        entries = _checks.vector(stored.data, f"{name}.data") if stored.nnz else np.zeros(0)
+        stored = stored.astype(entries.dtype)
+
+    def product(factor: Any, X: Array) -> Array:
+        with np.errstate(over="ignore", invalid="ignore"):
+            result: Array = factor @ X
+        if not np.isfinite(result).all():
+            _checks.vector(stored.data, f"{name}.data")
+            _products_in_range(result, stored.data, name)
+        return result
+
+    return Products(A.shape, stored.dtype, lambda X: product(stored, X), lambda Y: product(stored.T, Y))
+
+
+def _products_in_range(result: Array, entries: Array, name: str) -> None:
+    """Refuse infinite products before LAPACK gets them, which may never return."""
+    if not np.isfinite(result).all():
+        raise _checks.invalid(
+            f"products with {name} must be finite; got entries up to {np.abs(entries).max():.1e}, "
+            f"whose products overflow. Divide {name} by it first, and multiply s by it afterwards."
+        )
+
+
+def _operator(A: LinearOperator) -> Products:
+    """Read an operator: one product of each kind with a zero shows whether it has both."""
+    dtype = np.dtype(A.dtype) if A.dtype is not None else np.dtype(np.float64)
+    if dtype.kind == "c":
+        raise _checks.mistyped(f"A must be real; got an operator of dtype {dtype}. Pass its real part.")
+    dtype = dtype if dtype == np.float32 else np.dtype(np.float64)
+    if min(A.shape) == 0:
+        raise _checks.invalid(f"A must have at least one row and one column; got shape {A.shape}. Give it both.")
+
+    def product(name: str, X: Array, rows: int) -> Array:
+        try:
+            result = np.asarray(getattr(A, name)(X))
+        except (NotImplementedError, AttributeError, TypeError) as error:  # which of them depends on scipy's version
+            raise _checks.mistyped(
+                f"A must have the products matmat and rmatmat; its {name} raised {error!r}. "
+                "Pass LinearOperator(shape, matvec=…, rmatvec=…, matmat=…, rmatmat=…)."
+            ) from error
+        if result.shape != (rows, X.shape[1]):
+            raise _checks.invalid(
+                f"A must map matrices of {len(X)} rows to ones of {rows} by {name}; got shape "
+                f"{result.shape} from {X.shape}. Look whether matmat and rmatmat are in each other's place."
+            )
+        if not np.isfinite(result).all():
+            raise _checks.invalid(
+                f"products with A must be finite; {name} gave NaN or infinite entries. "
+                "Look at what the operator does with them."
+            )
+        return result.astype(dtype, copy=False)
+
+    m, n = A.shape
+    product("matmat", np.zeros((n, 1), dtype=dtype), m)
+    product("rmatmat", np.zeros((m, 1), dtype=dtype), n)
+    return Products((m, n), dtype, lambda X: product("matmat", X, m), lambda Y: product("rmatmat", Y, n))

@@ -1,0 +1,192 @@
+"""The built book, looked at in a browser whose network is cut: every page, two widths.
+
+Each run writes what it measured to ``_build/pages.txt``. Accessibility has a file of its own.
+"""
+
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import NamedTuple
+from urllib.parse import unquote, urldefrag, urljoin
+
+import pytest
+
+from tests.book.visit import CHAPTERS, HTML, PAGES, ROOT, Visit
+
+
+class Measured(NamedTuple):
+    """Own bytes of a page, and seconds until its formulas are typeset, on the first screen and all.
+
+    Of the processor, and by the clock. The first screen's is the clock's, times the share of the processor that the
+    page got, so that other programs do not count.
+    """
+
+    own: int
+    first: float
+    first_clock: float
+    whole: float
+    whole_clock: float
+
+
+MEASURED: dict[str, Measured] = {}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def report():
+    """Once all pages are measured, write the table."""
+    yield
+    head = "page                        own bytes   first screen (clock)   all formulas (clock)\n"
+    rows = [
+        f"{name:28s} {m.own / 1e3:6.0f} kB    {m.first:4.2f} s ({m.first_clock:4.2f} s)"
+        f"       {m.whole:4.2f} s ({m.whole_clock:4.2f} s)\n"
+        for name, m in MEASURED.items()
+    ]
+    if rows:
+        (ROOT / "_build" / "pages.txt").write_text(head + "".join(rows), encoding="utf-8")
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_page_on_a_desktop(site, browser, name):
+    with Visit(browser, site, name) as visit:
+        whole_clock, whole = visit.until_math(), visit.worked()
+        first_clock = visit.first_math()
+        MEASURED[name] = Measured(visit.own_bytes, first_clock * whole / whole_clock, first_clock, whole, whole_clock)
+        assert visit.foreign == [], "asks nothing of other hosts"
+        assert visit.failed == [] and visit.errors == []
+        assert visit.page.locator("mjx-merror").count() == 0, "every formula is typeset"
+        assert visit.page.locator("input[type=search]:visible").count() <= 1, "one search field at most"
+        broken = "[...document.images].filter(i => i.complete && !i.naturalWidth).map(i => i.src)"
+        assert visit.page.evaluate(broken) == []
+
+
+@pytest.mark.parametrize("name", CHAPTERS)
+def test_size_and_speed(site, browser, name):
+    """At most 1.5 MB a page; the formulas of the first screen in 1.5 s of the processor's time, the last in 4 s.
+
+    Those are the seconds of a quiet desktop. A busy or a slow machine takes up to twice as many, seen so far, and its
+    verdict must be the same: three times as many are allowed.
+    """
+    if name not in MEASURED:
+        test_page_on_a_desktop(site, browser, name)
+    page = MEASURED[name]
+    assert page.own <= 1.5e6 and page.first <= 3 * 1.5 and page.whole <= 3 * 4
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_page_on_a_phone(site, browser, name):
+    with Visit(browser, site, name, width=390) as visit:
+        visit.until_math()
+        assert visit.page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
+        clipped = """[...document.querySelectorAll('article mjx-container, article pre, article table')]
+          .filter(box => {
+            for (let b = box; b && b.tagName !== 'ARTICLE'; b = b.parentElement) {
+              if (['auto', 'scroll'].includes(getComputedStyle(b).overflowX)) return false;
+            }
+            return box.getBoundingClientRect().right > innerWidth + 1;
+          }).map(box => box.textContent.slice(0, 60))"""
+        assert visit.page.evaluate(clipped) == [], "what is too wide has a scroll bar of its own"
+        small = """[...document.querySelectorAll('article .cell_output img')]
+          .filter(i => i.getBoundingClientRect().right > innerWidth + 1).map(i => i.src)"""
+        assert visit.page.evaluate(small) == []
+
+
+class Anchors(HTMLParser):
+    """The ids and the links of a page."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.ids, self.links = set(), []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attributes):
+        found = dict(attributes)
+        if found.get("id"):
+            self.ids.add(found["id"])
+        if tag == "a" and found.get("href"):
+            self.links.append(found["href"])
+
+
+def test_every_link_inside_the_book_leads_somewhere():
+    pages = {
+        path: Anchors(path.read_text(encoding="utf-8")) for path in HTML.rglob("*.html") if "_static" not in path.parts
+    }
+    lost = []
+    for path, anchors in pages.items():
+        for link in anchors.links:
+            if re.match(r"[a-z]+:", link):
+                continue
+            address, fragment = urldefrag(urljoin(path.as_uri(), link))
+            target = Path(unquote(address.removeprefix("file://")))
+            known = pages[target].ids if target in pages else set()
+            if not target.exists() or (fragment and target in pages and unquote(fragment) not in known):
+                lost.append(f"{path.name}: {link}")
+    assert lost == []
+
+
+def test_search_works_with_the_network_cut(site, browser):
+    with Visit(browser, site, "search") as visit:
+        visit.page.goto(f"{site}search.html?q=Frobenius")
+        visit.page.wait_for_selector("#search-results li a")
+        assert any("Norms" in t for t in visit.page.locator("#search-results li a").all_inner_texts())
+
+
+def test_a_click_on_a_theorem_leads_to_it_and_back(site, browser):
+    with Visit(browser, site, "chapters/01_norms") as visit:
+        visit.until_math()
+        proof = visit.page.locator(".proof", has_text="Uses:").nth(3)
+        link = proof.locator("a.reference").last
+        target = link.get_attribute("href")
+        link.click()
+        visit.page.wait_for_function("h => location.hash === h", arg=target)
+        claim = visit.page.locator(f"[id='{target[1:]}']").first
+        on_screen = "id => Math.abs(document.getElementById(id).getBoundingClientRect().top) < innerHeight"
+        visit.page.wait_for_function(on_screen, arg=target[1:])
+        back = claim.locator(".claim-links a", has_text=re.compile(".")).last
+        back.click()
+        assert visit.page.url.split("#")[1] != target[1:]
+
+
+def test_the_quiz_points_to_a_chapter(site, browser):
+    with Visit(browser, site, "index") as visit:
+        page = visit.page
+        for question in page.locator("#quiz fieldset").all():
+            question.locator("input[value=right]").check()
+        page.get_by_role("button", name="Where do I start?").click()
+        assert "10 of 10" in page.locator("#quiz output").inner_text()
+        page.locator("#quiz fieldset").nth(7).locator("input[value=wrong]").first.check()
+        page.get_by_role("button", name="Where do I start?").click()
+        advice = page.locator("#quiz output")
+        assert "9 of 10" in advice.inner_text()
+        assert advice.locator("a").get_attribute("href") == "chapters/05_svd.html"
+
+
+def test_the_keyboard_reaches_the_page(site, browser):
+    with Visit(browser, site, "index") as visit:
+        page, reached = visit.page, set()
+        for _ in range(140):
+            page.keyboard.press("Tab")
+            reached.add(page.evaluate("(e => e.id || e.name || e.className || e.innerText)(document.activeElement)"))
+        assert {f"q{i}" for i in range(1, 11)} <= reached, "each question of the quiz"
+        assert any("search" in str(r) for r in reached) and any("theme-switch" in str(r) for r in reached)
+
+
+def test_the_calculator_on_its_page(site, browser):
+    with Visit(browser, site, "chapters/17_lora_training") as visit:
+        visit.until_math()
+        visit.page.get_by_label("Train").select_option("everything")
+        reading = visit.page.locator(".memory-calculator output").inner_text()
+        assert "107.8 GB for weights" in reading and "80 GB: too little" in reading
+        assert visit.foreign == []
+
+
+def test_the_slider_on_its_page(site, browser):
+    with Visit(browser, site, "chapters/06_eckart_young") as visit:
+        visit.until_math()
+        slider = visit.page.locator("input[type=range]").first
+        slider.focus()
+        before = slider.get_attribute("aria-valuetext")
+        for _ in range(3):
+            visit.page.keyboard.press("ArrowRight")
+        after = slider.get_attribute("aria-valuetext")
+        assert before != after and "rank" in after.lower()
+        assert visit.foreign == []

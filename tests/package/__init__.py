@@ -1,0 +1,1 @@
+"""Tests of lowrank_helpers: the path of a module is the path of its tests."""

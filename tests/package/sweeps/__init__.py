@@ -1,0 +1,1 @@
+"""Every public function, by the same questions: scale, determinism, inputs, misuse."""

@@ -1,0 +1,1 @@
+"""Tests of what stands around the book: make, tools, versions, the wheel."""

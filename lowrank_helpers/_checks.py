@@ -390,6 +390,11 @@ def generator(rng: object) -> np.random.Generator:
     )
 
 
+def seed(value: object, name: str = "seed") -> int:
+    """Read a seed of torch's generators."""
+    return integer(value, 0, 2**63 - 1, name, limit="2⁶³ − 1")
+
+
 def relative_tolerance(rtol: object, A: Array) -> float:
     """Read ``rtol``; None means max(m, n) times the machine epsilon of A's dtype."""
     if rtol is None:

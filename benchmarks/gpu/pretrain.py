@@ -13,6 +13,7 @@ a minute to compile each, less than four minutes.
 import hashlib
 import platform
 import statistics
+from dataclasses import replace
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
@@ -27,7 +28,7 @@ from benchmarks.gpu.shapes import LARGER, flops_per_token, parameters
 from benchmarks.gpu.steps import source_text
 from benchmarks.gpu.study import Result, Task, Tasks
 from benchmarks.gpu.weights import LoadBase, fresh, load_weights, save_weights
-from lowrank_helpers.training import GPT, GPTConfig, TrainingResult, evaluate, load_corpus, pretrain
+from lowrank_helpers.training import GPT, Bookkeeping, GPTConfig, Plan, TrainingResult, evaluate, load_corpus, pretrain
 
 QUESTIONS = (
     "How often may the text be repeated before the loss on files that were held out rises?",
@@ -38,7 +39,7 @@ FIRST_GUESS = 1e6 * flops_per_token(LARGER, LARGER.context) / SMALL_RATE  # seco
 COMPILING = 45.0 / FIRST_GUESS  # takes as long as so many million tokens
 EPOCHS = (6, 12)
 FILES = tuple(f"weights/weights-{i}-of-2.safetensors" for i in (1, 2))  # in OUT, beside the results
-SETTINGS = {"learning_rate": 1e-3, "final_learning_rate": 0.02, "weight_decay": 0.1, "seed": 0}
+SETTINGS: dict[str, Any] = {"learning_rate": 1e-3, "final_learning_rate": 0.02, "weight_decay": 0.1, "seed": 0}
 
 
 def run(device: torch.device, *, variant: gpu.Variant, out: Path, load_base: LoadBase) -> Tasks:
@@ -108,15 +109,13 @@ def _train(
     device: torch.device, config: GPTConfig, corpus: Tensor, held_out: Tensor, steps: int, batch: int, *, compile: bool
 ) -> tuple[GPT, TrainingResult, str | None]:  # fmt: skip
     """Train compiled; if that fails, train without, and say what failed."""
-    options: dict[str, Any] = {
-        **SETTINGS, "steps": steps, "batch_size": batch, "validation": held_out, "evaluate_every": max(1, steps // 12),
-        "log_every": 10, "progress": False,
-    }  # fmt: skip
+    plan = Plan(steps=steps, batch_size=batch, **SETTINGS)
+    books = Bookkeeping(validation=held_out, evaluate_every=max(1, steps // 12), log_every=10, progress=False)
     failure = None
     if compile:
         model = GPT(config).to(device)
         try:
-            return model, pretrain(model, corpus, compile=True, **options), None
+            return model, pretrain(model, corpus, plan, replace(books, compile=True)), None
         except FloatingPointError:
             raise
         except Exception as error:
@@ -124,7 +123,7 @@ def _train(
         del model
         gpu.free()
     model = GPT(config).to(device)
-    return model, pretrain(model, corpus, **options), failure
+    return model, pretrain(model, corpus, plan, books), failure
 
 
 def median_speed(log: list[dict[str, float]]) -> float:

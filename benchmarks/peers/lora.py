@@ -30,7 +30,7 @@ import torch.nn.functional as F
 
 from benchmarks.peers.provenance import RESULTS, provenance
 from lowrank_helpers.lora import LoRALinear, add_lora
-from lowrank_helpers.training import ALL_LINEAR, GPT, GPTConfig, finetune, losses
+from lowrank_helpers.training import ALL_LINEAR, GPT, GPTConfig, Plan, finetune, losses
 from lowrank_helpers.training.corpus import Batches
 
 RESULT = RESULTS / "lora.json"
@@ -73,10 +73,9 @@ def theirs() -> GPT:
 
 def our_loop(model: GPT, tokens: torch.Tensor, steps: int) -> Losses:
     """Train through the package's own trainer."""
-    result = finetune(
-        model, tokens, method="trainable", steps=steps, learning_rate=RATE, warmup=0, final_learning_rate=1.0,
-        batch_size=BATCH, clip=1e9, betas=(0.9, 0.999),
-    )  # fmt: skip
+    constant = {"warmup": 0, "final_learning_rate": 1.0}
+    plan = Plan(steps=steps, learning_rate=RATE, batch_size=BATCH, clip=1e9, betas=(0.9, 0.999), **constant)
+    result = finetune(model, tokens, plan, method="trainable")
     return [record["loss"] for record in result.log]
 
 

@@ -47,7 +47,7 @@ def generator(rng: int | torch.Generator | None) -> torch.Generator:
         raise _checks.mistyped(
             f"rng must be None, an int or a torch.Generator; got {type(rng).__name__}. Pass a seed such as 0."
         )
-    seed = secrets.randbits(63) if rng is None else _checks.integer(rng, 0, 2**63 - 1, "rng")
+    seed = secrets.randbits(63) if rng is None else _checks.seed(rng, "rng")
     return torch.Generator().manual_seed(seed)
 
 

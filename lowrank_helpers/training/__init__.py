@@ -1,8 +1,8 @@
 """A byte-level GPT of the book's own, and the trainer that pretrains and adapts it.
 
 ``model`` is the network, ``losses`` its loss, ``corpus`` the text, ``base`` the model that ships with the book,
-``methods`` what fine-tuning may train; ``arguments``, ``schedule``, ``optimiser``, ``checkpoints`` and ``records`` are
-the parts of the ``loop``, and ``trainer`` is what one calls.
+``methods`` what fine-tuning may train; ``plan`` has the options of a run, ``schedule``, ``optimiser``, ``checkpoints``
+and ``records`` are the parts of its ``loop``, and ``trainer`` is what one calls.
 """
 
 from lowrank_helpers import _extra
@@ -19,6 +19,8 @@ try:
     from lowrank_helpers.training.methods import prepare as prepare
     from lowrank_helpers.training.model import GPT as GPT
     from lowrank_helpers.training.model import GPTConfig as GPTConfig
+    from lowrank_helpers.training.plan import Bookkeeping as Bookkeeping
+    from lowrank_helpers.training.plan import Plan as Plan
     from lowrank_helpers.training.records import TrainingResult as TrainingResult
     from lowrank_helpers.training.schedule import learning_rate_at as learning_rate_at
     from lowrank_helpers.training.trainer import evaluate as evaluate

@@ -21,9 +21,9 @@ from lowrank_helpers.training.checkpoints import latest_checkpoint, save_checkpo
 from lowrank_helpers.training.corpus import Batches
 from lowrank_helpers.training.model import GPT
 from lowrank_helpers.training.optimiser import Optimiser
+from lowrank_helpers.training.plan import Bookkeeping, Plan
 from lowrank_helpers.training.records import Log, TrainingResult, fingerprint, refuse_another_run
 from lowrank_helpers.training.schedule import (
-    Precision,
     dtype_on,
     learning_rate_at,
     processes,
@@ -31,36 +31,15 @@ from lowrank_helpers.training.schedule import (
 )
 
 
-class Plan(NamedTuple):
-    """What decides, beside model and corpus, with which weights a run ends."""
+class Corpora(NamedTuple):
+    """What a run reads: tokens to learn, perhaps others to measure the loss of, and how many make a sequence."""
 
-    steps: int
-    batch_size: int
-    context: int
-    learning_rate: float
-    warmup: int
-    final_learning_rate: float
-    weight_decay: float
-    betas: tuple[float, float]
-    clip: float
-    accumulate: int
-    precision: Precision
-    seed: int
-
-
-class Habits(NamedTuple):
-    """What does not: when to measure, record and save, and where."""
-
+    tokens: Tensor
     validation: Tensor | None
-    evaluate_every: int | None
-    folder: Path | None
-    save_every: int | None
-    log_every: int
-    compile: bool
-    progress: bool
+    context: int
 
 
-def run(model: GPT, tokens: Tensor, plan: Plan, habits: Habits, about: dict[str, Any]) -> TrainingResult:
+def run(model: GPT, corpora: Corpora, plan: Plan, books: Bookkeeping, about: dict[str, Any]) -> TrainingResult:
     """Train what requires a gradient, from the newest whole checkpoint in the folder, if there is one."""
     device = model.embed.weight.device
     trained = {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
@@ -71,20 +50,27 @@ def run(model: GPT, tokens: Tensor, plan: Plan, habits: Habits, about: dict[str,
             "got float16. Call model.float(), or pass precision='float32'."
         )
     optimiser = Optimiser(trained, device, dtype, weight_decay=plan.weight_decay, betas=plan.betas, clip=plan.clip)
-    settings = {**plan._asdict(), "betas": list(plan.betas), **about, **fingerprint(model, tokens)}
+    tokens, validation, context = corpora
+    folder = None if books.folder is None else Path(books.folder)
+    settings = {**plan.settings(context), **about, **fingerprint(model, tokens)}
     rank, world_size = processes(device)
     with (
-        _own_folder(habits.folder, rank),
+        _own_folder(folder, rank),
         _training(model, optimiser),
-        _random_numbers(model, device, habits.compile) as seed,
-        _memory_error_explained(plan),
+        _random_numbers(model, device, books.compile) as seed,
+        _memory_error_explained(plan, context),
         _interruptible(world_size) as interruption,
     ):
-        resumed = _resume(optimiser, settings, habits.folder)
-        batches = Batches(tokens, plan.context, plan.seed)
-        forward = torch.compile(model) if habits.compile else model
-        log = Log(habits.folder if rank == 0 else None, resumed)
-        bar = tqdm(total=plan.steps, initial=resumed, disable=rank > 0 or not habits.progress, unit="step")
+        resumed = _resume(optimiser, settings, folder)
+        batches = Batches(tokens, context, plan.seed)
+        forward = torch.compile(model) if books.compile else model
+        log = Log(folder if rank == 0 else None, resumed)
+        bar = tqdm(
+            total=plan.steps,
+            initial=resumed,
+            disable=rank > 0 or not _checks.progress_shown(books.progress),
+            unit="step",
+        )
         began = time.perf_counter()
         for step in range(resumed + 1, plan.steps + 1):
             seed(seed_of_step(plan.seed, step, rank))
@@ -93,13 +79,17 @@ def run(model: GPT, tokens: Tensor, plan: Plan, habits: Habits, about: dict[str,
                 total += optimiser.add_gradient(forward, *batch, share=1 / plan.accumulate)
             loss, norm = optimiser.clip_gradient(total, world_size)
             if not math.isfinite(loss) or not (math.isfinite(norm) or dtype == torch.float16):
-                raise FloatingPointError(_not_finite(step, loss, norm, habits.folder))
+                raise FloatingPointError(_not_finite(step, loss, norm, folder))
             rate = learning_rate_at(
-                step, steps=plan.steps, peak=plan.learning_rate, warmup=plan.warmup, final=plan.final_learning_rate
+                step,
+                steps=plan.steps,
+                peak=plan.learning_rate,
+                warmup=plan.warmup_steps,
+                final=plan.final_learning_rate,
             )
             optimiser.step(rate)
 
-            tokens_per_step = plan.batch_size * plan.accumulate * plan.context
+            tokens_per_step = plan.batch_size * plan.accumulate * context
             speed = (step - resumed) * tokens_per_step / (time.perf_counter() - began)
             bar.set_postfix_str(f"loss {loss:.3f}, {speed:,.0f} tokens/s", refresh=False)
             bar.update()
@@ -112,18 +102,18 @@ def run(model: GPT, tokens: Tensor, plan: Plan, habits: Habits, about: dict[str,
                 "tokens_per_second": round(speed, 1),
             }
             last_step = step if interruption.is_set() else plan.steps
-            measured = habits.validation is not None and _due(step, habits.evaluate_every, last_step)
-            saved = habits.folder is not None and _due(step, habits.save_every, last_step)
-            if habits.validation is not None and measured:
+            measured = validation is not None and _due(step, books.evaluate_every, last_step)
+            saved = folder is not None and _due(step, books.save_every, last_step)
+            if validation is not None and measured:
                 with optimiser.autocast():
-                    record["validation"] = mean_loss(model, habits.validation, plan.context, plan.batch_size)
-            if measured or saved or _due(step, habits.log_every, last_step):
+                    record["validation"] = mean_loss(model, validation, context, plan.batch_size)
+            if measured or saved or _due(step, books.log_every, last_step):
                 log.add(record, before_checkpoint=saved)
-            if habits.folder is not None and saved and rank == 0:
+            if folder is not None and saved and rank == 0:
                 state = {"settings": settings, "optimiser": optimiser.state()}
-                save_checkpoint(habits.folder, step, optimiser.tensors(), state)
+                save_checkpoint(folder, step, optimiser.tensors(), state)
             if step == last_step < plan.steps:
-                _warn_of_interruption(step, plan.steps, habits.folder)
+                _warn_of_interruption(step, plan.steps, folder)
                 break
         bar.close()
     last = log.records[-1] if log.records else {}
@@ -287,7 +277,7 @@ def _not_finite(step: int, loss: float, norm: float, folder: Path | None) -> str
 
 
 @contextmanager
-def _memory_error_explained(plan: Plan) -> Iterator[None]:
+def _memory_error_explained(plan: Plan, context: int) -> Iterator[None]:
     try:
         yield
     except (torch.OutOfMemoryError, RuntimeError) as error:
@@ -295,7 +285,7 @@ def _memory_error_explained(plan: Plan) -> Iterator[None]:
             raise
         raise MemoryError(
             _checks.named(
-                f"out of memory with batches of {plan.batch_size} × {plan.context} tokens. "
+                f"out of memory with batches of {plan.batch_size} × {context} tokens. "
                 "Lower batch_size and raise accumulate by as much, or set model.checkpoint_activations = True."
             )
         ) from error

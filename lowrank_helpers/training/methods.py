@@ -95,7 +95,7 @@ def put_in(
     _checks.choice(method, get_args(Method), "method")
     _checks.integer(bottleneck, 1, None, "bottleneck")
     _checks.integer(prompt_tokens, 1, model.config.vocabulary, "prompt_tokens", limit="the vocabulary")
-    generator = torch.Generator().manual_seed(_checks.integer(seed, 0, 2**63 - 1, "seed", limit="2⁶³ − 1"))
+    generator = torch.Generator().manual_seed(_checks.seed(seed))
     if method == "lora":
         attach_new(model, given, targets, "default", generator)
     elif method == "adapters":

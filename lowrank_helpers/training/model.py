@@ -264,7 +264,7 @@ def check_model(model: object) -> None:
 @torch.no_grad()
 def _initialise(model: GPT, seed: int) -> None:
     """Fill the embeddings and matrices, in the order of their names in the model, and the norms with ones."""
-    generator = torch.Generator().manual_seed(_checks.integer(seed, 0, 2**63 - 1, "seed", limit="2⁶³ − 1"))
+    generator = torch.Generator().manual_seed(_checks.seed(seed))
     for name, weight in model.named_parameters():
         if weight.is_meta:
             continue

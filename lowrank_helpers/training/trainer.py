@@ -1,7 +1,8 @@
 """Train a GPT from scratch, fine-tune it, measure it, let it write."""
 
-import os
+import math
 from collections.abc import Sequence
+from typing import cast, get_args
 
 import torch
 from torch import Tensor
@@ -9,44 +10,22 @@ from torch import Tensor
 from lowrank_helpers import _checks
 from lowrank_helpers.lora import Init, Scaling
 from lowrank_helpers.lora.start import settings
-from lowrank_helpers.training.arguments import read_corpus, read_plan, read_precision, read_seed
-from lowrank_helpers.training.loop import in_mode, mean_loss, run
+from lowrank_helpers.training.corpus import tokens_of
+from lowrank_helpers.training.loop import Corpora, in_mode, mean_loss, run
 from lowrank_helpers.training.methods import ALL_LINEAR, Method, put_in, undone_on_error
 from lowrank_helpers.training.model import GPT, check_model
+from lowrank_helpers.training.plan import Bookkeeping, Plan
 from lowrank_helpers.training.records import TrainingResult
-from lowrank_helpers.training.schedule import Precision, dtype_on
+from lowrank_helpers.training.schedule import Precision, dtype_on, process_count
 
 
-def pretrain(
-    model: GPT,
-    corpus: bytes | Tensor,
-    *,
-    steps: int,
-    batch_size: int = 32,
-    context: int | None = None,
-    learning_rate: float = 1e-3,
-    warmup: int | None = None,
-    final_learning_rate: float = 0.1,
-    weight_decay: float = 0.1,
-    betas: tuple[float, float] = (0.9, 0.95),
-    clip: float = 1.0,
-    accumulate: int = 1,
-    precision: Precision = "auto",
-    compile: bool = False,
-    seed: int = 0,
-    validation: bytes | Tensor | None = None,
-    evaluate_every: int | None = None,
-    folder: str | os.PathLike[str] | None = None,
-    save_every: int | None = None,
-    log_every: int = 1,
-    progress: bool | None = None,
-) -> TrainingResult:
+def pretrain(model: GPT, corpus: bytes | Tensor, plan: Plan, bookkeeping: Bookkeeping | None = None) -> TrainingResult:
     """Train all parameters of a model to guess the next token of a corpus. The model is changed in place.
 
-    A run with a ``folder`` can be killed at any moment: the same call, with a model made in the same way, goes on from
-    the last checkpoint, and on a CPU ends in the same weights to the bit. Under ``torchrun`` each process takes an
-    equal part of every batch, and gradients are averaged; the weights differ from one process's by rounding alone.
-    On GPUs each process puts its model on its own, ``model.to(f"cuda:{os.environ['LOCAL_RANK']}")``, and NCCL averages.
+    A run with a folder can be killed at any moment: the same call, with a model made in the same way, goes on from the
+    last checkpoint, and on a CPU ends in the same weights to the bit. Under ``torchrun`` each process takes an equal
+    part of every batch, and gradients are averaged; the weights differ from one process's by rounding alone. On GPUs
+    each process puts its model on its own, ``model.to(f"cuda:{os.environ['LOCAL_RANK']}")``, and NCCL averages.
 
     Parameters
     ----------
@@ -54,33 +33,10 @@ def pretrain(
         On the device to train on, in the dtype to keep weights in (float32 as a rule).
     corpus : bytes or Tensor of integers, shape (N,)
         Tokens. Each epoch cuts them into windows at a new offset and shuffles these.
-    steps : int
-        Steps of AdamW in the whole run, those before it was resumed included.
-    batch_size, accumulate : int
-        Sequences in a forward pass, over all processes together, and passes in a step.
-    context : int, optional
-        Tokens of a sequence; by default ``model.config.context``.
-    learning_rate, warmup, final_learning_rate : float, int, float
-        The peak; the number of steps up to it (by default a twentieth of ``steps``); and where the cosine ends, as a
-        fraction of the peak.
-    weight_decay, betas, clip : float, (float, float), float
-        Of AdamW, for matrices alone; and the greatest norm that a step's gradient may have.
-    precision : {"auto", "float32", "bfloat16", "float16"}
-        Of the products; "auto" is float32 on a CPU, on a GPU bfloat16 if it has it, else float16 with loss scaling.
-    compile : bool
-        Whether to run the model through ``torch.compile``. Its dropout then draws from torch's global generators, which
-        are put back in the end: no two such runs in threads.
-    seed : int
-        Of the order of the data, and of LoRA's dropout. torch's global generators are left alone, so runs in several
-        threads are those that they would be one after the other.
-    validation : bytes or Tensor of integers, optional
-        A second corpus, whose loss is measured every ``evaluate_every`` steps and at the end.
-    evaluate_every, save_every, log_every : int, optional
-        Steps from one measurement, checkpoint, record to the next; the last step always has each.
-    folder : path, optional
-        Where checkpoints and ``log.jsonl`` go, a JSON object a line. Without it nothing is saved.
-    progress : bool, optional
-        Whether to draw a progress bar; by default on a terminal only.
+    plan : Plan
+        How many steps, at which learning rate, on how large batches.
+    bookkeeping : Bookkeeping, optional
+        What is measured, recorded and saved; by default a record of each step, in memory.
 
     Returns
     -------
@@ -89,7 +45,7 @@ def pretrain(
     Raises
     ------
     ValueError, TypeError
-        An argument is out of range, the corpus is too short for one batch, or the folder holds another run.
+        The plan does not fit the model, the corpus is too short for one batch, or the folder holds another run.
     FloatingPointError
         The loss or its gradient is no longer finite. Weights and checkpoints are those of the step before.
     MemoryError, OSError
@@ -103,35 +59,30 @@ def pretrain(
 
     References
     ----------
-    Radford et al. 2019, "Language models are unsupervised multitask learners"; Brown et al. 2020, arXiv:2005.14165,
-    appendix B, for the schedule, the betas, the clipping and the weight decay.
+    Radford et al. 2019, "Language models are unsupervised multitask learners".
 
     Examples
     --------
-    >>> from lowrank_helpers.training import GPT, GPTConfig, pretrain
+    >>> from lowrank_helpers.training import GPT, GPTConfig, Plan, pretrain
     >>> model = GPT(GPTConfig(context=16, width=32, heads=2, layers=1, hidden=64))
-    >>> result = pretrain(model, b"to be or not to be, " * 50, steps=40, batch_size=8, learning_rate=1e-2)
+    >>> result = pretrain(model, b"to be or not to be, " * 50, Plan(steps=40, learning_rate=1e-2, batch_size=8))
     >>> result.log[0]["loss"] > 5.4, result.loss < 1.5
     (True, True)
     """
-    tokens, plan, habits = read_plan(
-        model, corpus, steps=steps, batch_size=batch_size, context=context, learning_rate=learning_rate,
-        warmup=warmup, final_learning_rate=final_learning_rate, weight_decay=weight_decay, betas=betas, clip=clip,
-        accumulate=accumulate, precision=precision, compile=compile, seed=seed, validation=validation,
-        evaluate_every=evaluate_every, folder=folder, save_every=save_every, log_every=log_every, progress=progress,
-    )  # fmt: skip
+    books = _books(bookkeeping)
+    corpora = _corpora(model, corpus, plan, books)
     with undone_on_error(model):
         model.requires_grad_(True)
-        return run(model, tokens, plan, habits, {"method": "pretrain"})
+        return run(model, corpora, plan, books, {"method": "pretrain"})
 
 
 def finetune(
     model: GPT,
     corpus: bytes | Tensor,
+    plan: Plan,
+    bookkeeping: Bookkeeping | None = None,
     *,
     method: Method,
-    steps: int,
-    learning_rate: float,
     rank: int = 8,
     alpha: float = 16.0,
     targets: Sequence[str] = ALL_LINEAR,
@@ -141,23 +92,6 @@ def finetune(
     dora: bool = False,
     bottleneck: int = 16,
     prompt_tokens: int = 16,
-    batch_size: int = 32,
-    context: int | None = None,
-    warmup: int | None = None,
-    final_learning_rate: float = 0.1,
-    weight_decay: float = 0.0,
-    betas: tuple[float, float] = (0.9, 0.95),
-    clip: float = 1.0,
-    accumulate: int = 1,
-    precision: Precision = "auto",
-    compile: bool = False,
-    seed: int = 0,
-    validation: bytes | Tensor | None = None,
-    evaluate_every: int | None = None,
-    folder: str | os.PathLike[str] | None = None,
-    save_every: int | None = None,
-    log_every: int = 1,
-    progress: bool | None = None,
 ) -> TrainingResult:
     """Adapt a trained model to a corpus by one of six methods. The model is changed in place.
 
@@ -167,21 +101,14 @@ def finetune(
         Trained; see `load_base_model`.
     corpus : bytes or Tensor of integers, shape (N,)
         What to adapt to.
+    plan, bookkeeping : Plan, Bookkeeping
+        As in `pretrain`.
     method : {"full", "last block", "adapters", "prompt", "lora", "trainable"}
         What is trained: everything; the last block, the norm behind it and the head; bottleneck adapters behind
         attention and feed-forward layer of each block (Houlsby et al. 2019); vectors put before each sequence (Lester
         et al. 2021); LoRA (Hu et al. 2021); or what requires a gradient as the model comes.
-    steps, learning_rate : int, float
-        As in `pretrain`; the rate has no default, because the best one differs tenfold between methods.
-    rank, alpha, targets, dropout, scaling, init, dora
-        Of "lora", as in `lora.add_lora`; by default on all seven linear layers of a block.
-    bottleneck : int
-        Of "adapters": their inner width.
-    prompt_tokens : int
-        Of "prompt": the number of vectors. They start as embeddings of tokens drawn at random.
-    batch_size, context, warmup, final_learning_rate, weight_decay, betas, clip, accumulate, precision, compile, seed, \
-validation, evaluate_every, folder, save_every, log_every, progress
-        As in `pretrain`; ``seed`` also draws what is put into the model.
+    rank, alpha, targets, dropout, scaling, init, dora, bottleneck, prompt_tokens
+        Of the method, as in `prepare`; what it puts into the model is drawn from the plan's seed.
 
     Returns
     -------
@@ -199,28 +126,65 @@ validation, evaluate_every, folder, save_every, log_every, progress
 
     Examples
     --------
-    >>> from lowrank_helpers.training import GPT, GPTConfig, finetune
+    >>> from lowrank_helpers.training import GPT, GPTConfig, Plan, finetune
     >>> model = GPT(GPTConfig(context=16, width=32, heads=2, layers=1, hidden=64))
-    >>> result = finetune(
-    ...     model, b"to be or not to be, " * 50, method="lora", rank=4, steps=2, learning_rate=1e-2, batch_size=8
-    ... )
+    >>> plan = Plan(steps=2, learning_rate=1e-2, batch_size=8)
+    >>> result = finetune(model, b"to be or not to be, " * 50, plan, method="lora", rank=4)
     >>> result.trainable  # 4 (32 + 32) for each of four, 4 (32 + 64) for each of three
     2176
     """
-    tokens, plan, habits = read_plan(
-        model, corpus, steps=steps, batch_size=batch_size, context=context, learning_rate=learning_rate,
-        warmup=warmup, final_learning_rate=final_learning_rate, weight_decay=weight_decay, betas=betas, clip=clip,
-        accumulate=accumulate, precision=precision, compile=compile, seed=seed, validation=validation,
-        evaluate_every=evaluate_every, folder=folder, save_every=save_every, log_every=log_every, progress=progress,
-    )  # fmt: skip
+    books = _books(bookkeeping)
+    corpora = _corpora(model, corpus, plan, books)
     given = settings(rank, alpha, dropout, scaling, init, dora)
     with undone_on_error(model, weights=method == "lora" and given.takes_from_base):
-        put_in(model, method, given, targets, bottleneck, prompt_tokens, seed)
+        put_in(model, method, given, targets, bottleneck, prompt_tokens, plan.seed)
         about = {
             "method": method, "alpha": float(alpha), "scaling": scaling, "dropout": float(dropout), "init": init,
             "dora": bool(dora),
         }  # fmt: skip
-        return run(model, tokens, plan, habits, about)
+        return run(model, corpora, plan, books, about)
+
+
+def _books(bookkeeping: object) -> Bookkeeping:
+    if bookkeeping is None:
+        return Bookkeeping()
+    if not isinstance(bookkeeping, Bookkeeping):
+        raise _checks.mistyped(
+            f"bookkeeping must be a Bookkeeping; got {type(bookkeeping).__name__}. Pass Bookkeeping(folder='run')."
+        )
+    return bookkeeping
+
+
+def _corpora(model: GPT, corpus: object, plan: object, books: Bookkeeping) -> Corpora:
+    """Read the corpora, and refuse a plan that does not fit the model, the corpora or the processes."""
+    check_model(model)
+    if not isinstance(plan, Plan):
+        raise _checks.mistyped(
+            f"plan must be a Plan; got {type(plan).__name__}. Pass Plan(steps=200, learning_rate=1e-3)."
+        )
+    processes = process_count()
+    if plan.batch_size % processes:
+        raise _checks.invalid(
+            f"batch_size must be a multiple of the number of processes, {processes}; got {plan.batch_size}. "
+            f"Take {math.ceil(plan.batch_size / processes) * processes}."
+        )
+    context, tokens = _read(model, corpus, plan.context, "corpus", plan.batch_size)
+    validation = None if books.validation is None else _read(model, books.validation, context, "validation", 1)[1]
+    return Corpora(tokens, validation, context)
+
+
+def _read(model: GPT, corpus: object, context: int | None, name: str, windows: int) -> tuple[int, Tensor]:
+    """Read a corpus that must hold some windows, and the length of a window."""
+    check_model(model)
+    most = model.config.context
+    window = most if context is None else _checks.integer(context, 1, most, "context", limit="config.context")
+    tokens = tokens_of(corpus, model.config.vocabulary, name)
+    if len(tokens) <= windows * window:
+        raise _checks.invalid(
+            f"{name} must hold more than {windows} × {window} tokens, one batch; got {len(tokens)}. "
+            "Lower batch_size or context."
+        )
+    return window, tokens
 
 
 def evaluate(
@@ -245,7 +209,7 @@ def evaluate(
     context : int, optional
         Tokens of a window; by default ``model.config.context``.
     precision : {"auto", "float32", "bfloat16", "float16"}
-        As in `pretrain`.
+        As in `Plan`.
 
     Returns
     -------
@@ -265,10 +229,10 @@ def evaluate(
     >>> abs(evaluate(model, b"to be or not to be, " * 10) - math.log(256)) < 0.1  # nothing has been learned
     True
     """
-    window, tokens = read_corpus(model, corpus, context)
+    window, tokens = _read(model, corpus, context, "corpus", 1)
     _checks.integer(batch_size, 1, None, "batch_size")
     device = model.embed.weight.device
-    dtype = dtype_on(device, read_precision(precision))
+    dtype = dtype_on(device, cast(Precision, _checks.choice(precision, get_args(Precision), "precision")))
     with torch.autocast(device.type, dtype, enabled=dtype != torch.float32):
         return mean_loss(model, tokens, window, batch_size)
 
@@ -320,7 +284,7 @@ def generate(model: GPT, prompt: bytes, length: int, *, temperature: float = 1.0
     _checks.number(temperature, "temperature", least=0.0)
     device = model.embed.weight.device
     generator = torch.Generator(device)
-    generator.seed() if rng is None else generator.manual_seed(read_seed("rng", rng))
+    generator.seed() if rng is None else generator.manual_seed(_checks.seed(rng, "rng"))
     tokens = torch.tensor([list(prompt)], device=device)
     with in_mode(model, training=False):
         for _ in range(length):

@@ -91,20 +91,20 @@ MAY_IMPORT = {
     "lora.files": "_checks _disk",
     "lora.model": "_checks lora.*",
     "training": "_extra training.*",
-    "training.arguments": "_checks training.checkpoints training.corpus training.loop training.model training.schedule",
     "training.base": "_checks training.model",
     "training.checkpoints": "_checks _disk",
     "training.corpus": "_checks",
     "training.loop": "_checks _disk lora training.checkpoints training.corpus training.model training.optimiser"
-    " training.records training.schedule",
+    " training.plan training.records training.schedule",
     "training.losses": "_checks training.schedule",
     "training.methods": "_checks _normal lora lora.model lora.start training.model",
     "training.model": "_checks _normal attention.heads training.losses training.schedule",
     "training.optimiser": "_checks",
     "training.records": "_checks training.model",
     "training.schedule": "_checks",
-    "training.trainer": "_checks lora lora.start training.arguments training.loop training.methods training.model"
-    " training.records training.schedule",
+    "training.plan": "_checks training.schedule",
+    "training.trainer": "_checks lora lora.start training.corpus training.loop training.methods training.model"
+    " training.plan training.records training.schedule",
 }
 # Networks need torch; nothing else may, not even inside a function.
 MAY_IMPORT_TORCH = ["_normal", "lora", "lora.*", "training", "training.*", "attention.*", "compression"]

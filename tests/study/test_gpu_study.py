@@ -13,6 +13,7 @@ import subprocess
 import sys
 import warnings
 import weakref
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
@@ -38,9 +39,10 @@ from benchmarks.gpu.steps import optimiser_of, training_steps
 from book.margins import close, within
 from lowrank_helpers import results, training
 from lowrank_helpers.lora import LoRALinear, add_lora
-from lowrank_helpers.training import ALL_LINEAR, GPT, GPTConfig, finetune, load_corpus, prepare
+from lowrank_helpers.training import ALL_LINEAR, GPT, GPTConfig, Plan, finetune, load_corpus, prepare
 from lowrank_helpers.training import losses as loss_functions
 from lowrank_helpers.training.corpus import Batches
+from lowrank_helpers.training.model import from_files
 from tests import ROOT
 
 pytestmark = pytest.mark.slow
@@ -728,7 +730,7 @@ def test_the_steps_are_those_of_finetune(method):
     text = load_corpus("book", "train")[:2000]
     settings = {"steps": 25, "batch_size": 4, "context": 32, "learning_rate": 1e-2, "seed": 3}
     theirs, ours = GPT(SMALL), GPT(SMALL)
-    result = finetune(theirs, text, method=method, rank=2, **settings)
+    result = finetune(theirs, text, Plan(**settings), method=method, rank=2)
     prepare(ours, method, rank=2, seed=3)
     losses = [loss for _, loss in training_steps(ours, optimiser_of(ours, CPU, torch.float32), text, **settings)]
     assert losses == [record["loss"] for record in result.log]
@@ -953,8 +955,9 @@ def test_weights_come_back_in_small_files(tmp_path):
     assert max(file.stat().st_size for file in files) <= 15 * 2**20
     base = weights.load_weights(tmp_path, CPU)
     assert (base.config, base.digest) == (shapes.LARGER, digest)
+    state = from_files(base.state)
     for name, tensor in model.state_dict().items():
-        assert torch.equal(base.state[name], tensor.to(torch.bfloat16).float())
+        assert torch.equal(state[name], tensor.to(torch.bfloat16).float())
     again = weights.fresh(base)
     again.embed.weight.data.zero_()
     assert base.state["embed.weight"].any() and all(p.requires_grad for p in again.parameters())
@@ -1283,7 +1286,9 @@ def test_chapter_17_runs_in_its_large_size_and_shows_what_a_gpu_measured(done, t
     short = {"steps": 2, "batch_size": 2, "context": 32}
     pretrain_whole = training.pretrain
     monkeypatch.setattr(
-        training, "pretrain", lambda model, corpus, **given: pretrain_whole(model, corpus[:5000], **{**given, **short})
+        training,
+        "pretrain",
+        lambda model, corpus, plan, books: pretrain_whole(model, corpus[:5000], replace(plan, **short), books),
     )
     changes = {
         "LARGE = False": "LARGE = True",

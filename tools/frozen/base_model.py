@@ -18,7 +18,16 @@ import numpy
 import safetensors.torch
 import torch
 
-from lowrank_helpers.training import GPT, GPTConfig, evaluate, load_corpus, pretrain, standard_library
+from lowrank_helpers.training import (
+    GPT,
+    Bookkeeping,
+    GPTConfig,
+    Plan,
+    evaluate,
+    load_corpus,
+    pretrain,
+    standard_library,
+)
 from lowrank_helpers.training.model import in_files
 
 MODELS = pathlib.Path(__file__).resolve().parents[2] / "lowrank_helpers" / "data" / "models"
@@ -48,9 +57,8 @@ def main() -> None:
     sums = {"base_model_initial": save(model, "base_model_initial")}
     corpus, validation = standard_library("train"), load_corpus("source", "validation")
     before = evaluate(model, validation)
-    result = pretrain(
-        model, corpus, validation=validation, folder=sys.argv[1], save_every=100, evaluate_every=300, **SETTINGS
-    )
+    books = Bookkeeping(validation=validation, folder=sys.argv[1], save_every=100, evaluate_every=300)
+    result = pretrain(model, corpus, Plan(**SETTINGS), books)
     sums["base_model"] = save(model, "base_model")
     record = {
         "made": datetime.date.today().isoformat(),

@@ -610,9 +610,9 @@ TOKENS = weights(6, 8)
 LATENT_WEIGHTS = attention.LatentWeights(
     weights(8, 3), weights(3, 8), weights(3, 8), weights(8, 8), weights(8, 8), weights(8, 2), weights(8, 4)
 )
-TRAINING = {"corpus": TEXT, "steps": 3, "batch_size": 2, "learning_rate": 1e-2}
+PLAN = {"steps": 3, "learning_rate": 1e-2, "batch_size": 2}
+TRAINING = {"corpus": TEXT, "plan": training.Plan(**PLAN)}
 
-STEPS = {"context": "[1, config.context = 8]", "warmup": "[0, steps = 3]"}
 ADAPTERS = {"rank": "[1, min(m, n) = 16]", "prompt_tokens": "[1, the vocabulary = 256]"}
 
 NETWORKS = [
@@ -694,16 +694,18 @@ NETWORKS = [
             "targets": tensor([0, 4, 1, 2, 0, 3]),
         },
     ),
-    Row(training.pretrain, None, {"model": Made(gpt), **TRAINING}, limits=STEPS),
+    Row(training.Plan, None, PLAN, limits={"context": "[1, inf)", "warmup": "[0, steps = 3]"}),
+    Row(training.Bookkeeping, None, {"log_every": 2}),
+    Row(training.pretrain, None, {"model": Made(gpt), **TRAINING}),
     Row(
         training.finetune,
         None,
         {"model": Made(gpt), "method": "lora", "rank": 2, "dropout": 0.3, "targets": ["q_proj", "head"], **TRAINING},
-        limits=STEPS | ADAPTERS,
+        limits=ADAPTERS,
     ),
     Row(training.prepare, None, {"model": Made(gpt), "method": "lora"}, limits=ADAPTERS),
     Row(training.prepare, None, {"model": Made(gpt), "method": "adapters"}, "adapters", limits=ADAPTERS),
-    Row(training.evaluate, None, {"model": Made(gpt), "corpus": TEXT}, limits={"context": STEPS["context"]}),
+    Row(training.evaluate, None, {"model": Made(gpt), "corpus": TEXT}, limits={"context": "[1, config.context = 8]"}),
     Row(
         training.generate,
         None,

@@ -33,7 +33,7 @@ from lowrank_helpers import (
 )
 from lowrank_helpers.datasets.catalogue import OFFLINE_ONLY, SOURCES
 from lowrank_helpers.widgets.memory_calculator import PRESETS
-from tests.package.sweeps.functions import LIMITS, ROWS, TEXT, Made, Row, adapted, gpt, linear, matrix, snapshot
+from tests.package.sweeps.functions import LIMITS, PLAN, ROWS, TEXT, Made, Row, adapted, gpt, linear, matrix, snapshot
 from tests.package.sweeps.test_functions import missing
 
 NAN, INF = float("nan"), float("inf")
@@ -484,8 +484,10 @@ def penalties(name):
 
 #: What is wrong in the place of an argument of this name that is no slot, no number, no word and no flag.
 BY_NAME: dict[str, Callable[[Row, str], Wrong]] = {
-    "corpus": lambda row, name: corpora(name, row.arguments.get("batch_size", 1)),
+    "corpus": lambda row, name: corpora(name, PLAN["batch_size"] if "plan" in row.arguments else 1),
     "validation": lambda row, name: corpora(name, 1),
+    "plan": lambda row, name: instance(name, "a Plan"),
+    "bookkeeping": lambda row, name: instance(name, "a Bookkeeping"),
     "model": lambda row, name: gpts(name) if "training" in row.function.__module__ else networks(name),
     "folder": lambda row, name: folders(name),
     "betas": lambda row, name: betas(name),
@@ -523,6 +525,14 @@ LAYER = Bad(linear(), ValueError, r"model must contain linear layers; got a Line
 OF_LAYER = {
     "rank": {"above": Bad(17, ValueError, r"rank must be between 1 and .* = 16; got 17 .*q_proj.*\(16, 16\)", False)}
 }
+#: Arguments that are read by the function that is given the answer.
+LATER = {(training.Bookkeeping, "validation"): training.pretrain}
+
+
+def plan(**options):
+    return training.Plan(**PLAN | options)
+
+
 PARTICULAR: dict[Callable[..., Any], dict[str, Wrong]] = {
     svd.worked_svd: {
         "A": {
@@ -582,12 +592,25 @@ PARTICULAR: dict[Callable[..., Any], dict[str, Wrong]] = {
     lora.load_lora: {"model": {"a layer": LAYER}},
     lora.add_lora: OF_LAYER | {"model": {"a layer": LAYER}},
     training.prepare: OF_LAYER,
-    training.pretrain: {
-        "batch_size": {"corpus": Bad(6, ValueError, r"corpus must hold more than 6 × 8 tokens.*; got 42\.")},
+    training.Bookkeeping: {
         "evaluate_every": {
             "without": Bad(1, ValueError, r"evaluate_every needs a validation corpus; got none\. Pass validation")
         },
         "save_every": {"without": Bad(1, ValueError, r"save_every needs a folder; got none\. Pass folder='run'")},
+    },
+    training.pretrain: {
+        "plan": {
+            "corpus": Bad(plan(batch_size=6), ValueError, r"corpus must hold more than 6 × 8 tokens.*; got 42\."),
+            "context": Bad(
+                plan(context=9), ValueError, r"context must be between 1 and config\.context = 8; got 9\.", False
+            ),
+        },
+        "bookkeeping": {
+            "too short": Bad(
+                training.Bookkeeping(validation=b"short"), ValueError, r"validation must hold more than 1 × 8 tokens"
+            ),
+            "no corpus": Bad(training.Bookkeeping(validation="text"), TypeError, "validation must be bytes"),
+        },
     },
     training.generate: {
         "model": {
@@ -670,7 +693,7 @@ def cases(row):
         wrong = of_slot(name, slot) | particular.pop(name, {})
         yield name, slot, {key: bad for key, bad in wrong.items() if not (optional and bad.value is None)}
     for name, kinds, none in hints(row.function):
-        if name not in slots:
+        if name not in slots and (row.function, name) not in LATER:
             yield name, None, of_option(row, name, kinds, none) | particular.pop(name, {})
     assert not particular, f"{row.name} has no {sorted(particular)}"
 
@@ -740,7 +763,8 @@ def test_every_public_function_is_swept_and_every_argument():
     for function, names in swept.items():
         parameters = set(inspect.signature(function).parameters)
         whole_tuples = {"init"} if function is decomposition.nmf else set()  # swept as a word, and its parts as arrays
-        assert parameters - whole_tuples <= names, function
+        later = {name for of, name in LATER if of is function}
+        assert parameters - whole_tuples - later <= names, function
 
 
 # ------------------------------------------------------------------------------ that the sweep sees what it looks for
@@ -819,13 +843,17 @@ def test_a_batch_must_be_a_multiple_of_the_processes(monkeypatch):
 
 def test_bad_settings_come_to_light_before_anything_is_written(tmp_path):
     (row,) = (row for row in ROWS if row.function is training.finetune)
-    for changed in ({"clip": 0}, {"batch_size": 99}, {"rank": 99}, {"targets": ["query"]}, {"validation": b"x"}):
+    books = training.Bookkeeping(folder=tmp_path / "run")
+    for changed in ({"plan": plan(batch_size=99)}, {"rank": 99}, {"targets": ["query"]}):
         with pytest.raises(ValueError, match="must"):
-            row.function(**row.built() | changed, folder=tmp_path / "run")
+            row.function(**row.built() | {"bookkeeping": books} | changed)
+    books = training.Bookkeeping(folder=tmp_path / "run", validation=b"x")
+    with pytest.raises(ValueError, match="must"):
+        row.function(**row.built() | {"bookkeeping": books})
     assert not list(tmp_path.iterdir())
 
 
 def test_nothing_to_train_is_named():
     model = gpt().requires_grad_(False)
     with pytest.raises(ValueError, match=r"^finetune: a parameter must require a gradient for method 'trainable'"):
-        training.finetune(model, TEXT, method="trainable", steps=1, learning_rate=1e-3, batch_size=2)
+        training.finetune(model, TEXT, plan(), method="trainable")

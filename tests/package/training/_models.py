@@ -1,7 +1,10 @@
 """Small models and texts, and what is compared of them."""
 
+import dataclasses
+
 import torch
 
+from lowrank_helpers import training
 from lowrank_helpers.training import GPT, GPTConfig
 
 SIZES = {"context": 8, "width": 16, "heads": 2, "layers": 2, "hidden": 24}
@@ -33,3 +36,22 @@ def distance(one, other):
     """The greatest difference of two models' weights."""
     pairs = zip(one.state_dict().values(), other.state_dict().values(), strict=True)
     return max((a - b).abs().max().item() for a, b in pairs)
+
+
+def parted(options, **usual):
+    """Options in one dict as a Plan, a Bookkeeping, and what is left of them."""
+    left, made = usual | options, []
+    for kind in (training.Plan, training.Bookkeeping):
+        names = {field.name for field in dataclasses.fields(kind)}
+        made.append(kind(**{name: left.pop(name) for name in names & left.keys()}))
+    return *made, left
+
+
+def pretrain(model, corpus, **options):
+    plan, bookkeeping, left = parted(options, learning_rate=1e-3, weight_decay=0.1)
+    return training.pretrain(model, corpus, plan, bookkeeping, **left)
+
+
+def finetune(model, corpus, **options):
+    plan, bookkeeping, left = parted(options)
+    return training.finetune(model, corpus, plan, bookkeeping, **left)

@@ -2,8 +2,7 @@
 
 import pytest
 
-from lowrank_helpers.training import pretrain
-from tests.package.training._models import HAMLET, gpt
+from tests.package.training._models import HAMLET, gpt, pretrain
 
 
 @pytest.fixture(scope="module")

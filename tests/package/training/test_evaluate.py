@@ -7,8 +7,8 @@ import torch
 import torch.nn.functional as F
 
 from book.margins import close
-from lowrank_helpers.training import evaluate, finetune, generate
-from tests.package.training._models import HAMLET, PORTIA, bits, gpt, whole
+from lowrank_helpers.training import evaluate, generate
+from tests.package.training._models import HAMLET, PORTIA, bits, finetune, gpt, whole
 
 
 def test_measuring_and_saving_change_no_weights(tmp_path):

@@ -6,8 +6,7 @@ import math
 import pytest
 import torch
 
-from lowrank_helpers.training import finetune, pretrain
-from tests.package.training._models import HAMLET, KINDS, METHODS, bits, gpt, whole
+from tests.package.training._models import HAMLET, KINDS, METHODS, bits, finetune, gpt, pretrain, whole
 
 
 def fails_at(monkeypatch, model, call, error):

@@ -11,8 +11,9 @@ import pytest
 import torch
 
 from lowrank_helpers.lora import LoRALinear
-from lowrank_helpers.training import GPT, GPTConfig, finetune, latest_checkpoint, pretrain, save_checkpoint
+from lowrank_helpers.training import GPT, GPTConfig, latest_checkpoint, save_checkpoint
 from lowrank_helpers.training.checkpoints import STATE, _digest
+from tests.package.training._models import finetune, pretrain
 
 pytestmark = pytest.mark.slow
 

@@ -11,9 +11,10 @@ import torch
 import torch.distributed as dist
 
 from book.margins import close, within
-from lowrank_helpers.training import GPT, GPTConfig, finetune, pretrain, schedule
+from lowrank_helpers.training import GPT, GPTConfig, schedule
 from lowrank_helpers.training.optimiser import Optimiser
 from tests import ROOT
+from tests.package.training._models import finetune, pretrain
 
 pytestmark = pytest.mark.slow
 
@@ -27,7 +28,8 @@ SCRIPT = """
 import json, os, pathlib, sys
 import safetensors.torch, torch
 from lowrank_helpers.lora import product
-from lowrank_helpers.training import GPT, GPTConfig, finetune, loop, pretrain
+from lowrank_helpers.training import GPT, GPTConfig, loop
+from tests.package.training._models import finetune, pretrain
 from tests.package.training.test_loop_processes import ADAPTED, SIZES, TEXT, TRAINED, WATCHED
 
 torch.set_num_threads(1)
@@ -199,7 +201,7 @@ def test_each_process_keeps_to_the_gpu_of_its_model(four_gpus):
 
 def test_a_model_on_another_process_s_gpu_is_refused(four_gpus):
     with pytest.raises(
-        ValueError, match=r"^pretrain: the model of process 2 must be on cuda:2; got cuda:0\. Call model\.to\(f\"cuda:"
+        ValueError, match=r"^processes: the model of process 2 must be on cuda:2; got cuda:0\. Call model\.to\(f\"cuda:"
     ):
         schedule.processes(torch.device("cuda", 0))
     assert four_gpus == []

@@ -20,7 +20,9 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from lowrank_helpers import _disk
-from lowrank_helpers.training import GPT, GPTConfig, finetune, latest_checkpoint, loop, pretrain, save_checkpoint
+from lowrank_helpers.training import GPT, GPTConfig, latest_checkpoint, loop, save_checkpoint
+from tests import ROOT
+from tests.package.training._models import finetune, pretrain
 
 pytestmark = pytest.mark.slow
 
@@ -106,8 +108,7 @@ def server():
     """A function that has a run made in a process of its own, and returns its exit code and its seconds."""
     command = [sys.executable, "-m", "tests.package.training.test_loop_resume"]
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
-    root = Path(__file__).parents[1]
-    with subprocess.Popen(command, cwd=root, env={**os.environ, "OMP_NUM_THREADS": "1"}, **pipes) as process:
+    with subprocess.Popen(command, cwd=ROOT, env={**os.environ, "OMP_NUM_THREADS": "1"}, **pipes) as process:
 
         def order(folder, options, **how):
             print(json.dumps({"folder": str(folder), "options": options, **how}), file=process.stdin, flush=True)

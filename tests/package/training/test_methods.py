@@ -7,8 +7,9 @@ from torch import nn
 
 from book.margins import close
 from lowrank_helpers.lora import LoRALinear
-from lowrank_helpers.training import ALL_LINEAR, GPT, GPTConfig, evaluate, finetune, losses, prepare
+from lowrank_helpers.training import ALL_LINEAR, GPT, GPTConfig, evaluate, losses, prepare
 from lowrank_helpers.training.methods import BottleneckAdapter, undone_on_error
+from tests.package.training._models import finetune
 
 SIZES = GPTConfig(vocabulary=40, context=8, width=16, heads=2, layers=2, hidden=24)
 TOKENS = torch.arange(16).reshape(2, 8)

@@ -9,9 +9,9 @@ import torch
 import torch.nn.functional as F
 
 from book.margins import close, within
-from lowrank_helpers.training import evaluate, finetune, pretrain
+from lowrank_helpers.training import evaluate
 from lowrank_helpers.training.corpus import Batches
-from tests.package.training._models import HAMLET, PORTIA, bits, distance, gpt, whole
+from tests.package.training._models import HAMLET, PORTIA, bits, distance, finetune, gpt, pretrain, whole
 
 
 def by_hand(model, text, *, steps, batch_size, seed, peak, warmup, final, decay, betas, clip):

@@ -4,8 +4,8 @@ import json
 import re
 import sys
 
-from lowrank_helpers.training import evaluate, pretrain
-from tests.package.training._models import HAMLET, PORTIA, gpt
+from lowrank_helpers.training import evaluate
+from tests.package.training._models import HAMLET, PORTIA, gpt, pretrain
 
 
 def test_records_are_made_when_they_are_due_and_lie_in_the_log(tmp_path):

@@ -6,9 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from book.margins import close, within
-from lowrank_helpers.training import learning_rate_at, pretrain
+from lowrank_helpers.training import learning_rate_at
 from tests.package._matrices import PROPERTY
-from tests.package.training._models import HAMLET, gpt
+from tests.package.training._models import HAMLET, gpt, pretrain
 
 
 @PROPERTY

@@ -12,8 +12,8 @@ import torch
 
 from book.margins import within
 from lowrank_helpers.lora import product
-from lowrank_helpers.training import evaluate, finetune, generate, prepare, pretrain
-from tests.package.training._models import HAMLET, KINDS, METHODS, PORTIA, bits, distance, gpt
+from lowrank_helpers.training import evaluate, generate, prepare
+from tests.package.training._models import HAMLET, KINDS, METHODS, PORTIA, bits, distance, finetune, gpt, pretrain
 
 
 def test_pretraining_learns_a_text_by_heart(trained):

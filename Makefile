@@ -36,7 +36,7 @@ python_problem = $(shell \
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help book notebooks test quick browser execute lint bench publish serve zip linkcheck test-portable test-colab clean
+.PHONY: help book notebooks text test quick browser execute lint bench publish serve zip linkcheck test-portable test-colab clean
 
 help:  ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -47,6 +47,10 @@ book: $(BUILT)  ## build the HTML into _build/html and say where to open it
 notebooks: $(BUILT)  ## make the chapters' notebooks for Colab and Jupyter, full/ and student/, into _build/notebooks
 	rm -rf _build/notebooks
 	cp -R $(HTML)/notebooks _build/notebooks
+
+text: $(TESTED)  ## write each chapter as text into _build/text, to read and to compare (NB=chapters/01_norms.ipynb)
+	mkdir -p _build/text
+	$(foreach nb,$(NB),$(BIN)/jupytext --quiet --to md:myst --output _build/text/$(notdir $(nb:.ipynb=.md)) $(nb) &&) true
 
 test: $(TESTED) browser $(BUILT)  ## run all tests: helpers, claims, notebooks, pages (TESTS=tests/package/svd: those alone)
 	$(if $(TESTS),,@echo "All tests take about $(TIME).")

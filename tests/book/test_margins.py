@@ -1,15 +1,14 @@
 """The ruler itself, and that no test measures without it."""
 
 import ast
-from pathlib import Path
 
 import numpy as np
 import pytest
 
 from book import margins
 from book.margins import TooClose, above, close, rank, rejects, within
+from tests import ROOT
 
-TESTS = Path(__file__).parent
 COMPARERS = {
     "allclose", "isclose", "approx", "assert_allclose", "assert_close", "assert_almost_equal", "array_almost_equal",
 }  # fmt: skip
@@ -139,9 +138,9 @@ def test_these_do_not(line):
 
 def test_no_test_measures_without_the_ruler():
     found = {
-        str(path.relative_to(TESTS)): lines
-        for path in sorted(TESTS.rglob("*.py"))
-        if path.name not in ("margins.py", "test_margins.py")
+        str(path.relative_to(ROOT)): lines
+        for path in sorted([*(ROOT / "tests").rglob("*.py"), *(ROOT / "book" / "claims").rglob("*.py")])
+        if path.name != "test_margins.py"
         and (lines := measured_without_the_ruler(path.read_text(encoding="utf-8")))
     }
     assert found == {}

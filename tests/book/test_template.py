@@ -1,4 +1,4 @@
-"""The chapter to start from is one that would pass: executed from its text, it keeps every rule, and its claim is read."""
+"""The chapter to start from would pass: executed from its text, it keeps every rule, and its claim is read."""
 
 import pathlib
 import subprocess

@@ -37,6 +37,7 @@ def test_another_order_of_the_pairs_would_be_seen():
     assert not close(pairs, torch.empty(32).normal_(generator=generator())[:16], atol=4 * 2**-12)
 
 
+@pytest.mark.slow
 def test_the_bits_hang_on_no_instruction_set():
     digests = []
     for capability in ("default", "avx2", "avx512"):  # torch takes the best up to this one that the processor has

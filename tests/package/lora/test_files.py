@@ -333,6 +333,7 @@ save_lora(trained(seed=1), sys.argv[1])
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("existing", [True, False])
 @pytest.mark.parametrize("at", [TENSORS, CONFIG])
 def test_a_save_that_is_killed_leaves_one_whole_adapter(tmp_path, at, existing):
@@ -374,6 +375,7 @@ def test_a_folder_with_the_name_of_a_file_is_not_deleted(tmp_path):
     assert os.listdir(tmp_path) == [CONFIG] and (tmp_path / CONFIG / "mine").read_text() == "mine"
 
 
+@pytest.mark.slow
 def test_writers_and_readers_side_by_side(tmp_path):
     """Two threads save two adapters in turns and one loads: each load is one of the two, and none fails."""
     models = [trained(), trained(seed=1, alpha=6)]
@@ -649,6 +651,7 @@ def test_an_adapter_without_a_sample_of_its_base_is_taken_on_trust(folder):
     assert len(adapted(load_lora(tiny(seed=8), folder))) == 6
 
 
+@pytest.mark.slow
 def test_a_byte_of_the_tensors_that_is_flipped_is_noticed_wherever_it_is(folder):
     content = (folder / TENSORS).read_bytes()
     start = 8 + int.from_bytes(content[:8], "little")

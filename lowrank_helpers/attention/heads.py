@@ -175,10 +175,10 @@ def rotate(x: Tensor, *, start: int = 0) -> Tensor:
     if x.shape[-1] % 2:
         raise _checks.invalid(f"x must have an even last axis; got {x.shape[-1]}. Rotations turn pairs.")
     start = _checks.integer(start, 0, None, "start")
-    return _rotary(x, start)
+    return rotated(x, start)
 
 
-def _rotary(x: Tensor, start: int = 0) -> Tensor:
+def rotated(x: Tensor, start: int = 0) -> Tensor:
     """Do what `rotate` says, without its checks: for models, which call it in every layer."""
     T, half = x.shape[-2], x.shape[-1] // 2
     wide = torch.float32 if x.device.type == "mps" else torch.float64

@@ -16,7 +16,7 @@ from lowrank_helpers._checks import Array, F, Float64, Seed
 from lowrank_helpers.svd import SVDFactors, fix_signs
 from lowrank_helpers.svd._bases import thin_svd
 from lowrank_helpers.svd._products import Sparse, read
-from lowrank_helpers.svd.randomized import _krylov_factors
+from lowrank_helpers.svd.randomized import krylov_factors
 
 Texts: TypeAlias = ArrayLike | Sparse
 
@@ -183,4 +183,4 @@ def _weights(X: Any) -> Any:
 def _leading_terms(A: Any, rank: int, steps: int, rng: np.random.Generator) -> Array:
     """Right singular vectors, as columns, from a Krylov space of many small blocks."""
     block = min(max(math.ceil(rank / 8), 10), *A.shape)
-    return _krylov_factors(read(A, "X"), rank, block, steps, rng).Vt.T
+    return krylov_factors(read(A, "X"), rank, block, steps, rng).Vt.T

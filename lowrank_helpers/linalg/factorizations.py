@@ -88,13 +88,13 @@ def householder_qr(A: ArrayLike) -> QR[Any]:
     """
     A = _checks.matrix(A)
     k = _checks.excess(A)
-    Q, R, _ = _householder(np.ldexp(A, -k), pivoting=False)
+    Q, R, _ = householder(np.ldexp(A, -k), pivoting=False)
     signs = np.where(np.diag(R) < 0, -1, 1).astype(R.dtype)
     R = R * signs[:, None] + 0  # + 0 turns −0 into 0
     return QR(Q * signs + 0, _checks.times_power(R, k, "R"))
 
 
-def _householder(A: Array, *, pivoting: bool) -> tuple[Array, Array, NDArray[np.intp]]:
+def householder(A: Array, *, pivoting: bool) -> tuple[Array, Array, NDArray[np.intp]]:
     """Factor A[:, perm] = Q R; with pivoting the longest column left comes next, which sorts R by size."""
     R = A.copy()
     m, n = A.shape
@@ -285,7 +285,7 @@ def solve_lower(L: ArrayLike, b: ArrayLike) -> NDArray[Any]:
     """
     L = _triangular(L, "L")
     b = _checks.right_hand_side(b, len(L), "b", of="L")
-    return _solved(_forward, L, b)
+    return _solved(forward_substitution, L, b)
 
 
 def _solved(solve: Callable[[Array, Array], Array], T: Array, b: Array) -> Array:
@@ -296,7 +296,7 @@ def _solved(solve: Callable[[Array, Array], Array], T: Array, b: Array) -> Array
     return _checks.times_power(x, j - k, "x")
 
 
-def _forward(L: Array, b: Array) -> Array:
+def forward_substitution(L: Array, b: Array) -> Array:
     x = np.zeros(b.shape, dtype=np.result_type(L, b))
     for i in range(len(L)):
         x[i] = (b[i] - L[i, :i] @ x[:i]) / L[i, i]
@@ -343,10 +343,10 @@ def solve_upper(U: ArrayLike, b: ArrayLike) -> NDArray[Any]:
     """
     U = _triangular(U, "U")
     b = _checks.right_hand_side(b, len(U), "b", of="U")
-    return _solved(_back, U, b)
+    return _solved(back_substitution, U, b)
 
 
-def _back(U: Array, b: Array) -> Array:
+def back_substitution(U: Array, b: Array) -> Array:
     x = np.zeros(b.shape, dtype=np.result_type(U, b))
     for i in reversed(range(len(U))):
         x[i] = (b[i] - U[i, i + 1 :] @ x[i + 1 :]) / U[i, i]
@@ -414,7 +414,7 @@ def lu_solve(factors: LU[Any], b: ArrayLike) -> NDArray[Any]:
     """
     perm, L, U = _lu_factors(factors)
     b = _checks.right_hand_side(b, len(L), "b", of="the factors")
-    return _solved(lambda U, b: _back(U, _forward(L, b[perm])), U, b)
+    return _solved(lambda U, b: back_substitution(U, forward_substitution(L, b[perm])), U, b)
 
 
 def _lu_factors(factors: Any) -> LU[Any]:

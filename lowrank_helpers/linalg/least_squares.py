@@ -8,8 +8,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from lowrank_helpers import _checks
 from lowrank_helpers._checks import Array, F, Float64
-from lowrank_helpers.linalg.factorizations import _back, _forward, householder_qr
-from lowrank_helpers.linalg.rank import _rank_one_elimination
+from lowrank_helpers.linalg.factorizations import back_substitution, forward_substitution, householder_qr
+from lowrank_helpers.linalg.rank import rank_one_elimination
 
 
 @overload
@@ -63,14 +63,14 @@ def _minimum_norm(A: Array, M: Array, rtol: float) -> Array:
 
 
 def _scaled_minimum_norm(A: Array, M: Array, rtol: float) -> Array:
-    C, R = _rank_one_elimination(A, rtol)
+    C, R = rank_one_elimination(A, rtol)
     if C.shape[1] == 0:
         return np.zeros((A.shape[1], *M.shape[1:]), dtype=np.result_type(A, M))
     Q, S = householder_qr(C)
     P, T = householder_qr(R.T)
     with np.errstate(over="ignore", invalid="ignore"):  # of a tiny pivot that rtol allows; it shows in X
-        Y = _back(S, Q.T @ M)  # Y = C⁺ M
-        X: Array = P @ _forward(T.T, Y)  # X = R⁺ Y
+        Y = back_substitution(S, Q.T @ M)  # Y = C⁺ M
+        X: Array = P @ forward_substitution(T.T, Y)  # X = R⁺ Y
     return X
 
 

@@ -109,11 +109,11 @@ def rank_factorization(A: ArrayLike, *, rtol: float | None = None) -> RankFactor
     """
     A = _checks.matrix(A)
     k = _checks.exponent(A)
-    C, R = _rank_one_elimination(np.ldexp(A, -k), _checks.relative_tolerance(rtol, A))
+    C, R = rank_one_elimination(np.ldexp(A, -k), _checks.relative_tolerance(rtol, A))
     return RankFactorization(_checks.times_power(C, k, "C"), R)
 
 
-def _rank_one_elimination(A: Array, rtol: float) -> RankFactorization[Any]:
+def rank_one_elimination(A: Array, rtol: float) -> RankFactorization[Any]:
     m, n = A.shape
     E = A.copy()
     columns, rows = [], []

@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from lowrank_helpers import _checks
 from lowrank_helpers._checks import Array, F, Float64
-from lowrank_helpers.linalg.factorizations import _householder
+from lowrank_helpers.linalg.factorizations import householder
 
 
 class SVDFactors(NamedTuple, Generic[F]):
@@ -265,7 +265,7 @@ def jacobi_svd(A: ArrayLike, *, tol: float | None = None, max_sweeps: int = 60) 
 def _one_sided_jacobi(A: Array, tol: float, max_sweeps: int) -> tuple[Array, Array, Array]:
     n = A.shape[1]
     rows = np.argsort(-np.abs(A).max(axis=1), kind="stable")  # large ones first: small ones keep their digits
-    Q, R, perm = _householder(A[rows], pivoting=True)
+    Q, R, perm = householder(A[rows], pivoting=True)
     WV = np.hstack([R, np.eye(n)])  # row j: column j of W = Rᵀ V, then column j of V; at first V = I
     for _ in range(max_sweeps):
         cosine = _sweep(WV, tol)

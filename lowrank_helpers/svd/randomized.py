@@ -200,15 +200,15 @@ def block_krylov_svd(
             f"steps times block must be at least rank = {r}; got {t} · {b} = {t * b}. "
             f"Pass steps={math.ceil(r / b)} or more."
         )
-    return _krylov_factors(products, r, b, t, _checks.generator(rng))
+    return krylov_factors(products, r, b, t, _checks.generator(rng))
 
 
-def _krylov_factors(A: Products, rank: int, block: int, steps: int, rng: np.random.Generator) -> SVDFactors[Any]:
+def krylov_factors(A: Products, rank: int, block: int, steps: int, rng: np.random.Generator) -> SVDFactors[Any]:
     """Collect the orthonormal basis P of the Krylov space and T = Aᵀ P, block by block; the factors are T's."""
     m, n = A.shape
     if m > n:
         wide = Products((n, m), A.dtype, A.transposed_times, A.times)
-        U, s, Vt = _krylov_factors(wide, rank, block, steps, rng)
+        U, s, Vt = krylov_factors(wide, rank, block, steps, rng)
         return SVDFactors(np.ascontiguousarray(Vt.T), s, np.ascontiguousarray(U.T))
     room = min(steps * block, m + block)
     P, T = (np.empty((length, room), dtype=A.dtype, order="F") for length in (m, n))
@@ -334,11 +334,11 @@ def _unit(Y: Array) -> tuple[Array, NDArray[np.float64]]:
 def _factors(Q: Array, T: Array, rank: int, rng: np.random.Generator) -> SVDFactors[Any]:
     """Truncate Q Qᵀ A, given T = Aᵀ Q = V diag(s) Yᵀ: it is Q Y diag(s) Vᵀ."""
     V, s, Yt = thin_svd(T, rank)
-    U, V = _completed(Q @ Yt.T, rank, rng), _completed(V, rank, rng)
+    U, V = _completed_at_random(Q @ Yt.T, rank, rng), _completed_at_random(V, rank, rng)
     return SVDFactors(U, np.pad(s, (0, rank - len(s))), np.ascontiguousarray(V.T))
 
 
-def _completed(U: Array, columns: int, rng: np.random.Generator) -> Array:
+def _completed_at_random(U: Array, columns: int, rng: np.random.Generator) -> Array:
     """Append orthonormal columns where the rank of A has left fewer than asked for."""
     missing = columns - U.shape[1]
     if missing == 0:

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from lowrank_helpers import _checks
 from lowrank_helpers._normal import normal
-from lowrank_helpers.attention.heads import _rotary
+from lowrank_helpers.attention.heads import rotated
 from lowrank_helpers.training.losses import chunked_cross_entropy, cross_entropy_of
 from lowrank_helpers.training.schedule import recomputed
 
@@ -104,7 +104,7 @@ class Attention(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         q, k, v = (self._split(project(x)) for project in (self.q_proj, self.k_proj, self.v_proj))
         if self.rotary:
-            q, k = _rotary(q), _rotary(k)
+            q, k = rotated(q), rotated(k)
         mixed = F.scaled_dot_product_attention(q, k, v, is_causal=True)
         return cast(Tensor, self.o_proj(mixed.transpose(1, 2).flatten(2)))
 

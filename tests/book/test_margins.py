@@ -140,7 +140,6 @@ def test_no_test_measures_without_the_ruler():
     found = {
         str(path.relative_to(ROOT)): lines
         for path in sorted([*(ROOT / "tests").rglob("*.py"), *(ROOT / "book" / "claims").rglob("*.py")])
-        if path.name != "test_margins.py"
-        and (lines := measured_without_the_ruler(path.read_text(encoding="utf-8")))
+        if path.name != "test_margins.py" and (lines := measured_without_the_ruler(path.read_text(encoding="utf-8")))
     }
     assert found == {}

@@ -404,6 +404,20 @@ def test_imports_go_in_one_direction():
     graphlib.TopologicalSorter(found).prepare()  # raises CycleError where two modules need each other
 
 
+def test_a_function_with_an_underscore_stays_in_its_room():
+    found = [
+        f"{module} imports {name}"
+        for module, names in IMPORTS.items()
+        for name in names
+        if name.startswith("lowrank_helpers.")
+        and name.rpartition(".")[2].startswith("_")
+        and name.removeprefix("lowrank_helpers.") not in MODULES
+        and name.split(".")[1] != module.split(".")[0]
+        and not name.endswith(".__version__")
+    ]
+    assert found == []
+
+
 def test_torch_is_imported_for_networks_alone():
     needing = {m for m, names in IMPORTS.items() if {name.split(".")[0] for name in names} & {"torch", "safetensors"}}
     assert {module for module in needing if not any(fnmatch(module, pattern) for pattern in MAY_IMPORT_TORCH)} == set()

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 import lowrank_helpers
 from benchmarks.gpu import weights
 from book.margins import above, close, within
-from lowrank_helpers.attention.heads import _rotary
+from lowrank_helpers.attention.heads import rotated
 from lowrank_helpers.training import GPT, GPTConfig, load_base_model
 from lowrank_helpers.training.model import from_files, in_files
 from lowrank_helpers.training.records import fingerprint
@@ -174,7 +174,7 @@ def test_a_prefix_has_the_logits_that_it_has_in_the_whole(positions):
 
 def test_rotations_keep_lengths_and_depend_on_differences_of_positions():
     q, k = drawn(8, seed=1), drawn(8, seed=2)
-    queries, keys = (_rotary(x.expand(1, 20, 8))[0] for x in (q, k))
+    queries, keys = (rotated(x.expand(1, 20, 8))[0] for x in (q, k))
     assert torch.equal(queries[0], q)  # position 0 is not turned
     assert close(queries.norm(dim=1), q.norm().expand(20), atol=1e-6)
     products = queries @ keys.T

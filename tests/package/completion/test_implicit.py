@@ -73,7 +73,7 @@ def gradient(C, result, penalty, confidence):
 def test_implicit_als_ends_where_both_gradients_are_zero(share):
     rng = np.random.default_rng(3)
     C = np.where(rng.random((60, 50)) < share, rng.integers(1, 9, (60, 50)), 0).astype(float)
-    result = implicit_als(scipy.sparse.csr_array(C), 12, penalty=2.0, confidence=4, max_iterations=1500, tolerance=0)
+    result = implicit_als(scipy.sparse.csr_array(C), 12, penalty=2.0, confidence=4, max_iterations=1500)
     turned = result.__class__(result.H.T, result.W.T, *[None] * 5)
     assert within([gradient(C, result, 2.0, 4), gradient(C.T, turned, 2.0, 4)], 1e-6)
     assert not within(gradient(C, result, 4.0, 4), 1e-3), "of another penalty it is not"

@@ -22,6 +22,14 @@ SETTINGS = {"steps": 20, "batch_size": 4, "learning_rate": 1e-2, "validation": C
 LORA = {"method": "lora", "rank": 2, **SETTINGS}
 
 
+@pytest.fixture(autouse=True)
+def listening():
+    """Ctrl-C as a terminal has it: a process that was started in the background does not hear it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 def gpt():
     return GPT(GPTConfig(context=16, width=32, heads=2, layers=1, hidden=48), seed=1)
 

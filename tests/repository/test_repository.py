@@ -424,7 +424,7 @@ def test_torch_is_imported_for_networks_alone():
     assert {"lora.layer", "training.model"} <= needing  # they would be found
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "tests" / "claims").glob("ch*.py")), ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", sorted((ROOT / "book" / "claims").glob("ch*.py")), ids=lambda path: path.stem)
 def test_claims_are_read_without_torch(path):
     """The ledger page imports them, and the book is built without torch: so it is imported in functions alone."""
     top = ast.parse(path.read_text(encoding="utf-8")).body

@@ -407,6 +407,7 @@ def test_power_iterations_bring_the_bound_near_and_keep_it_above():
     assert close(bounds[1][0], by_hand, rtol=1e-9)
 
 
+@pytest.mark.slow
 def test_estimate_error_fails_as_often_as_lemma_4_1_allows():
     A = np.zeros((5, 4))
     A[0, 0] = 2.0  # |ω₁| alone decides: one probe is below √(π/2) / 10 with probability 0.0997, two with its square

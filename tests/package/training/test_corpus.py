@@ -97,6 +97,7 @@ def own():
     return {split: standard_library(split).numpy().tobytes() for split in ("train", "validation")}
 
 
+@pytest.mark.slow
 def test_this_pythons_own_library(own):
     assert 4_000_000 < len(own["train"]) < 40_000_000 and 50_000 < len(own["validation"]) < len(own["train"]) / 10
     for source in own.values():

@@ -144,9 +144,8 @@ def als_complete(
     mean = float(seen.values.mean(dtype=np.float64)) if biases else 0.0
     table = _table(seen, mean, penalty, weighted, biases, omega)
     rows, columns = _start(table.by_row, table.by_column, r, generator)
-    if (
-        _square(table.centred) == 0 and omega == 0
-    ):  # factors 0 are best, and without a penalty nothing determines others
+    # of a table of zeros factors 0 are best, and without a penalty nothing determines others
+    if _square(table.centred) == 0 and omega == 0:
         return completion(seen, rows.factors, 0 * columns.factors, np.zeros(1), True, mean=mean)
     try:
         ended = iterate(_sweeps(table, rows, columns, tolerance), (rows, columns), max_iterations, progress)

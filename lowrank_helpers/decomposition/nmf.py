@@ -159,6 +159,7 @@ def nmf(
     max_iterations = _checks.integer(max_iterations, 1, None, "max_iterations")
     tolerance = _checks.number(tolerance, "tolerance", least=0.0, below=1.0)
     generator = _checks.generator(rng)
+    shown = _checks.progress_shown(progress)  # before the start is computed
     given = _given(A, rank, init) if isinstance(init, tuple) else None
     k = _exponent(A)  # the largest entry of 2⁻ᵏ A is near 1, so that logarithms cost no digits
     A = _times_power(A, -k)
@@ -173,7 +174,7 @@ def nmf(
     else:
         pair = updates.frobenius(A) if frobenius else updates.kullback_leibler(A)
         steps = (updates.multiplicative if method == "multiplicative" else updates.squarem)(pair, W, H)
-    found = _run(A, steps, frobenius, max_iterations, tolerance, progress)
+    found = _run(A, steps, frobenius, max_iterations, tolerance, shown)
     return replace(
         found,
         W=_times_root(found.W, k),

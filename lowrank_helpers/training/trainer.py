@@ -157,7 +157,6 @@ def _books(bookkeeping: object) -> Bookkeeping:
 
 def _corpora(model: GPT, corpus: object, plan: object, books: Bookkeeping) -> Corpora:
     """Read the corpora, and refuse a plan that does not fit the model, the corpora or the processes."""
-    check_model(model)
     if not isinstance(plan, Plan):
         raise _checks.mistyped(
             f"plan must be a Plan; got {type(plan).__name__}. Pass Plan(steps=200, learning_rate=1e-3)."

@@ -17,9 +17,11 @@ from sphinx.util.docutils import SphinxDirective
 from sphinx.util.fileutil import copy_asset
 
 from book import edition, ledger
+from book.observations import Contender
 from book.setup_cell import published, repository_url
 
 ENTRIES = ledger.read_book()
+FINDINGS = ledger.read_findings()
 FOLKLORE_CELLS = ledger.folklore_cells()
 PROOF_TARGET = "chapters/{chapter}.html#{label}"
 MATHJAX = ["tex-chtml.js", "output/chtml/fonts/woff-v2", "input/tex/extensions", "ui/lazy.js"]
@@ -28,6 +30,11 @@ MATHJAX = ["tex-chtml.js", "output/chtml/fonts/woff-v2", "input/tex/extensions",
 def claims_of(chapter: str) -> dict[str, Any]:
     """The Claim of each label in one chapter, from the tests."""
     return importlib.import_module(f"book.claims.ch{chapter}").CLAIMS
+
+
+def observations_of(chapter: str) -> dict[str, Any]:
+    """The Observation of each label in one chapter, from the same file."""
+    return getattr(importlib.import_module(f"book.claims.ch{chapter}"), "OBSERVATIONS", {})
 
 
 def chapter_number(chapter: str) -> int:
@@ -101,6 +108,40 @@ class LedgerGraph(SphinxDirective):
         ]
 
 
+class ObservationTable(SphinxDirective):
+    """``{observation-table}``: the observations of each chapter, their contenders and what would overturn them."""
+
+    def run(self) -> list[nodes.Node]:
+        out = []
+        for chapter in dict.fromkeys(finding.chapter for finding in FINDINGS):
+            observations = observations_of(chapter)
+            out.append(f'<h3>Chapter {chapter_number(chapter)}</h3><dl class="ledger">')
+            for finding in (f for f in FINDINGS if f.chapter == chapter):
+                place = PROOF_TARGET.format(chapter=chapter, label=finding.label)
+                protocol = observations[finding.label].protocol
+                contenders = "; ".join(html.escape(contender_line(c)) for c in protocol.contenders)
+                sharp = "; ".join(map(html.escape, observations[finding.label].sharp))
+                tuned = f", settings chosen on {html.escape(protocol.tuned_on)}" if protocol.tuned_on else ""
+                out.append(
+                    f'<dt id="ledger-{finding.label}"><a href="{place}">{html.escape(finding.title)}</a> '
+                    f"<code>{finding.label}</code></dt>"
+                    f'<dd><span class="ledger-line"><b>Compared</b> {contenders}.</span>'
+                    f'<span class="ledger-line"><b>Measured</b> on {html.escape(protocol.tested_on)}{tuned}; '
+                    f"interval: {html.escape(protocol.interval)}.</span>"
+                    f'<span class="ledger-line"><b>Shown by</b> <a href="chapters/{chapter}.html'
+                    f'#shows-{finding.label}">cell {finding.cell}</a>.</span>'
+                    f'<span class="ledger-line"><b>Overturned by</b> {sharp}.</span></dd>'
+                )
+            out.append("</dl>")
+        return [raw("\n".join(out))]
+
+
+def contender_line(contender: Contender) -> str:
+    """A contender's name, with how its settings came about."""
+    grid = [f"{setting} out of {', '.join(map(str, values))}" for setting, values in contender.grid.items()]
+    return f"{contender.name} ({'; '.join(grid) or contender.fixed or 'nothing chosen'})"
+
+
 class FolkloreRow(SphinxDirective):
     """``{folklore-row} 8``: where the misstatement is shown failing, and the test that guards it."""
 
@@ -121,11 +162,17 @@ def mark_cells(app: Sphinx, doctree: nodes.document) -> None:
     docname = app.env.docname
     for container in doctree.findall(nodes.container):
         metadata = container.get("cell_metadata") or {}
-        for key, prefix in (("claim", "shows-"), ("folklore", "folklore-")):
+        for key, prefix in (("claim", "shows-"), ("observation", "shows-"), ("folklore", "folklore-")):
             container["ids"] += [f"{prefix}{value}" for value in ledger.marked({"metadata": metadata}, key)]
     if not docname.startswith("chapters/"):
         return
     chapter = docname.removeprefix("chapters/")
+    for finding in (f for f in FINDINGS if f.chapter == chapter):
+        box = next(node for node in doctree.findall(nodes.Element) if finding.label in node.get("ids", []))
+        box += raw(
+            f'<p class="claim-links"><a href="#shows-{finding.label}">shown by cell {finding.cell}</a>; '
+            f'<a href="../ledger.html#ledger-{finding.label}">guarded by its verdict</a>.</p>'
+        )
     for entry in (e for e in ENTRIES if e.chapter == chapter):
         users = [other for other in ENTRIES if entry.label in (other.uses or ())]
         links = [f'<a href="#shows-{entry.label}">shown by cell {entry.cell}</a>']
@@ -206,6 +253,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
     """Register all of the above."""
     app.add_directive("ledger-table", LedgerTable)
     app.add_directive("ledger-graph", LedgerGraph)
+    app.add_directive("observation-table", ObservationTable)
     app.add_directive("folklore-row", FolkloreRow)
     fit_stand_ins()
     app.connect("config-inited", theme_settings)

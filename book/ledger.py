@@ -1,6 +1,7 @@
-"""Read the book's numbered claims from the chapters: where each is stated, proved and shown, and what its proof uses.
+"""Read from the chapters the book's numbered claims, where each is stated, proved and shown, and its observations.
 
-The tests (tests/book/test_ledger.py) and the built book's ledger page (book/extension.py) both stand on this.
+The tests (tests/book/test_ledger.py, test_observations.py) and the built book's ledger page (book/extension.py) both
+stand on this.
 """
 
 import json
@@ -49,7 +50,7 @@ def cells(path: pathlib.Path) -> list[dict[str, Any]]:
 
 
 def marked(cell: dict[str, Any], key: str) -> list[Any]:
-    """What a code cell's metadata says under "claim" or "folklore", as a list."""
+    """What a code cell's metadata says under "claim", "folklore" or "observation", as a list."""
     value = cell["metadata"].get(key, [])
     return value if isinstance(value, list) else [value]
 
@@ -93,6 +94,46 @@ def read_chapter(path: pathlib.Path) -> list[Entry]:
 def read_book() -> list[Entry]:
     """All claims of the book, in its order."""
     return [entry for path in chapters() for entry in read_chapter(path)]
+
+
+class Finding(NamedTuple):
+    """One observation as the book has it: text is what its box says; source is of the cell that shows it, if any."""
+
+    label: str
+    title: str
+    chapter: str
+    text: str
+    cell: int | None
+    source: str
+    output: str
+
+
+def read_findings() -> list[Finding]:
+    """All observations of the book, in its order."""
+    found = []
+    for path in chapters():
+        notebook = cells(path)
+        shown = {
+            label: cell for cell in notebook if cell["cell_type"] == "code" for label in marked(cell, "observation")
+        }
+        for directive in (d for cell in notebook for d in DIRECTIVE.finditer(cell["source"])):
+            if directive["kind"] == "observation":
+                label = LABEL.search(directive["body"])
+                name = label[1] if label else ""
+                cell = shown.get(name, {"execution_count": None, "source": "", "outputs": []})
+                text = LABEL.sub("", directive["body"]).strip()
+                found.append(
+                    Finding(
+                        name,
+                        directive["title"].strip(),
+                        path.stem,
+                        text,
+                        cell["execution_count"],
+                        cell["source"],
+                        printed(cell),
+                    )
+                )
+    return found
 
 
 def folklore_cells() -> dict[int, list[tuple[str, dict[str, Any]]]]:

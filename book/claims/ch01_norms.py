@@ -1,11 +1,14 @@
 """The claims of chapter 1, Norms."""
 
+import functools
+
 import numpy as np
 
 from book import margins
 from book.claims import Adapted, Claim, Folklore, each, rank
 from book.definitions import definitions
 from book.margins import within
+from book.observations import Contender, Observation, Protocol
 from lowrank_helpers import linalg
 
 RNG = np.random.default_rng(20)
@@ -235,6 +238,61 @@ CLAIMS = {
     ),
 }
 
+against_shuffles = definitions(1, "against_shuffles")
+SHUFFLED = "the same pixels in random order"
+
+
+@functools.cache
+def shuffled_pixels():
+    """For each photograph and each way of reading it, its stable rank and those of its shuffled pixels."""
+    return {name: against_shuffles(name) for name in ("china", "flower")}
+
+
+def order_is_what_counts(pictures):
+    """Centred, each picture is far below all its shuffles; as it is, it is not."""
+    centred = all(20 * own < min(others) for own, others in (rows["mean taken off"] for rows in pictures.values()))
+    return centred and all(2 * own > min(others) for own, others in (rows["as it is"] for rows in pictures.values()))
+
+
+def replaced_row(pictures, how, row):
+    return {name: {**rows, how: row(*rows[how])} for name, rows in pictures.items()}
+
+
+OBSERVATIONS = {
+    "obs-norms-shuffled-pixels": Observation(
+        measured=shuffled_pixels,
+        protocol=Protocol(
+            baseline=SHUFFLED,
+            contenders=[
+                Contender(SHUFFLED, fixed="has no setting"),
+                Contender("the photograph", fixed="has no setting"),
+            ],
+            tested_on="two photographs, china and flower, with their mean and without",
+            runs=19,
+            interval="the range over 19 shuffles of each",
+        ),
+        verdict=order_is_what_counts,
+        numbers=lambda pictures: [
+            f"{number:.1f}"
+            for rows in pictures.values()
+            for own, others in rows.values()
+            for number in (own, min(others))
+        ],
+        sharp={
+            "shuffled pixels as low as the picture": lambda pictures: replaced_row(
+                pictures, "mean taken off", lambda own, others: (own, [*others[1:], own])
+            ),
+            "a picture as high as its shuffled pixels": lambda pictures: replaced_row(
+                pictures, "mean taken off", lambda own, others: (min(others), others)
+            ),
+            "a picture that differs before its mean is gone": lambda pictures: replaced_row(
+                pictures, "as it is", lambda own, others: (own, [100 * x for x in others])
+            ),
+        },
+    ),
+}
+
+
 FOLKLORE = {
     2: Folklore(
         wrong="diag(AᵀA) holds the squared lengths of A's rows",
@@ -242,5 +300,10 @@ FOLKLORE = {
         holds=lambda: (
             close(np.diag(A32.T @ A32), (A32**2).sum(axis=0)) and close(np.diag(A32 @ A32.T), (A32**2).sum(axis=1))
         ),
+    ),
+    35: Folklore(
+        wrong="a photograph has a stable rank near 1 and noise has not: that is low rank",
+        fails=lambda: min(shuffled_pixels()["china"]["as it is"][1]) < 1.5,
+        holds=lambda: order_is_what_counts(shuffled_pixels()),
     ),
 }

@@ -19,7 +19,7 @@ from book.setup_cell import setup_cell
 Rule = Callable[[NotebookNode], list[str]]
 RULES: list[Rule] = []
 
-CELL_METADATA = {"code": {"tags", "claim", "folklore", "mystnb"}, "markdown": set()}
+CELL_METADATA = {"code": {"tags", "claim", "folklore", "observation", "mystnb"}, "markdown": set()}
 KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}
 TAGS = {"hide-cell", "hide-input", "nbval-ignore-output"}
 CLOSING = ["Exercises", "What to remember", "Quiz", "Where to read on"]

@@ -48,9 +48,10 @@ notebooks: $(BUILT)  ## make the chapters' notebooks for Colab and Jupyter, full
 	rm -rf _build/notebooks
 	cp -R $(HTML)/notebooks _build/notebooks
 
-text: $(TESTED)  ## write each chapter as text into _build/text, to read and to compare (NB=chapters/01_norms.ipynb)
+text: $(TESTED)  ## write chapters as text, and a list of what they compare, into _build/text (NB=chapters/01_norms.ipynb)
 	mkdir -p _build/text
 	$(foreach nb,$(NB),$(BIN)/jupytext --quiet --to md:myst --output _build/text/$(notdir $(nb:.ipynb=.md)) $(nb) &&) true
+	$(BIN)/python -m tools.comparatives $(NB) > _build/text/comparatives.txt
 
 test: $(TESTED) browser $(BUILT)  ## run all tests: helpers, claims, notebooks, pages (TESTS=tests/package/svd: those alone)
 	$(if $(TESTS),,@echo "All tests take about $(TIME).")

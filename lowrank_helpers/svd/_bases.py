@@ -22,19 +22,22 @@ class _Cholesky(NamedTuple):
 def thin_svd(T: Array, rank: int) -> tuple[Array, Array, Array]:
     """Return the leading `rank` singular triples (U, s, Vt) of a matrix of few columns; as many as it can have.
 
-    A float32 T is worked on in float64: there TᵀT has all its digits, and its eigenvalues are the σ² to float32. In
-    float32, T R⁻¹ loses directions of T already where κ(T) is 10⁴.
+    All of it is worked out in float64. The eigenvalues of TᵀT are the σ², and have lost the digits that σ_r² is smaller
+    than σ₁² by: none that a float32 T had, and two of float64's where σ_r is a tenth of σ₁.
     """
     wide = T.astype(np.float64, copy=False)
-    if T.dtype == np.float32 and T.size:
-        squares, Y = (found[..., : -rank - 1 : -1] for found in np.linalg.eigh(wide.T @ wide))
-        if squares[-1] > 1e-8 * squares[0]:  # then T Y diag(1/σ) is orthonormal to float32 too
+    gram = _gram(wide)
+    if gram is not None and len(gram):
+        squares, Y = (found[..., : -rank - 1 : -1] for found in np.linalg.eigh(gram))
+        lost = 1e-8 if T.dtype == np.float32 else 1e-2
+        if squares[-1] > max(lost * squares[0], 1e-290):  # then T Y diag(1/σ) is orthonormal too
             s = np.sqrt(squares)
-            return (wide @ (Y / s)).astype(T.dtype), s.astype(T.dtype), Y.T.astype(T.dtype)
-    first = _cholesky(wide)
+            found = wide @ (Y / s), s, Y.T
+            return tuple(part.astype(T.dtype, copy=False) for part in found)
+    first = _cholesky(gram)
     if first is not None:
         Z = wide @ first.inverse
-        second = _cholesky(Z)
+        second = _cholesky(_gram(Z))
         if second is not None and second.near:  # Q = Z R₂⁻¹ is orthonormal, and QᵀT is small
             X, s, Yt = np.linalg.svd(second.inverse.T @ (Z.T @ wide))
             U, s, Vt = Z @ (second.inverse @ X[:, :rank]), s[:rank], Yt[:rank]
@@ -69,7 +72,7 @@ def orthonormal(Y: Array, least: float, *, rough: bool = False) -> Array:
 def _cholesky_qr(Y: Array, least: float, rough: bool) -> Array | None:
     """Orthonormalise Y in one round or two; None where columns are too close to dependent for it."""
     for again in (False, True):
-        found = _cholesky(Y)
+        found = _cholesky(_gram(Y))
         if found is None or (again and not found.near):
             return None
         R, inverse, near = found
@@ -83,12 +86,17 @@ def _cholesky_qr(Y: Array, least: float, rough: bool) -> Array | None:
     return Y
 
 
-def _cholesky(Y: Array) -> _Cholesky | None:
-    """Factor YᵀY, in float64 also for a float32 Y, because a square needs twice the digits; None if it is singular."""
+def _gram(Y: Array) -> Array | None:
+    """Form YᵀY, in float64 also for a float32 Y, because a square needs twice the digits; None if it overflows."""
     with np.errstate(over="ignore", invalid="ignore"):
         gram = Y.astype(np.float64, copy=False)
         gram = gram.T @ gram
-    if not np.isfinite(gram).all():  # squares out of range
+    return gram if np.isfinite(gram).all() else None
+
+
+def _cholesky(gram: Array | None) -> _Cholesky | None:
+    """Factor YᵀY; None if there is none, or it is singular."""
+    if gram is None:
         return None
     try:
         R = np.linalg.cholesky(gram).T

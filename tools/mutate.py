@@ -52,6 +52,12 @@ EQUIVALENT: dict[tuple[int, str, str] | tuple[int, str], str] = {
         "y - level -> y",
     ): "the centred columns are orthogonal to a constant: b does not see the level of y",
     (3, "free_level", "y - level -> y + level"): "the same: b does not see any constant in y",
+    (3, "error_of_qr", "A.sum(axis=1, keepdims=True) + rho * normal -> A.sum(axis=1, keepdims=True) - rho * normal"): (
+        "a residual of the same size the other way: the power is the same"
+    ),
+    (3, "error_of_qr", "0.0 -> 1.0"): (
+        "for the last entry of the normal vector: the row beside it is zero, so it stays normal, and a little longer"
+    ),
     (5, "milliseconds"): TIMES,
     (6, "tangents", "0 -> 1"): "another seed: the bound holds from any start",
     (7, "seconds"): TIMES,

@@ -46,6 +46,18 @@ class Mutant(NamedTuple):
 TIMES = "seconds of this machine, which no cell prints to be compared"
 EQUIVALENT: dict[tuple[int, str, str] | tuple[int, str], str] = {
     (1, "milliseconds"): TIMES,
+    (
+        3,
+        "free_level",
+        "y - level -> y",
+    ): "the centred columns are orthogonal to a constant: b does not see the level of y",
+    (3, "free_level", "y - level -> y + level"): "the same: b does not see any constant in y",
+    (3, "error_of_qr", "A.sum(axis=1, keepdims=True) + rho * normal -> A.sum(axis=1, keepdims=True) - rho * normal"): (
+        "a residual of the same size the other way: the power is the same"
+    ),
+    (3, "error_of_qr", "0.0 -> 1.0"): (
+        "for the last entry of the normal vector: the row beside it is zero, so it stays normal, and a little longer"
+    ),
     (5, "milliseconds"): TIMES,
     (6, "tangents", "0 -> 1"): "another seed: the bound holds from any start",
     (7, "seconds"): TIMES,
@@ -92,9 +104,9 @@ def transpose(node: ast.AST) -> Iterator[ast.AST]:
 
 
 def constant(node: ast.AST) -> Iterator[ast.AST]:
-    """The next whole number for one, and twice another number; indices have their own operator."""
+    """The next whole number for one, 1.0 for 0.0 and twice another number; indices have their own operator."""
     if isinstance(node, ast.Constant) and type(node.value) in (int, float):
-        yield ast.Constant(node.value + 1 if type(node.value) is int else 2 * node.value)
+        yield ast.Constant(node.value + 1 if type(node.value) is int else 2 * node.value or 1.0)
 
 
 def dropped_term(node: ast.AST) -> Iterator[ast.AST]:

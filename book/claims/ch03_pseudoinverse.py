@@ -1,5 +1,6 @@
 """The claims of chapter 3, Least squares and the pseudo-inverse."""
 
+import functools
 import pathlib
 import re
 
@@ -10,7 +11,8 @@ from book import margins
 from book.claims import Adapted, Claim, Folklore, rank
 from book.definitions import definitions
 from book.margins import above, within
-from lowrank_helpers import linalg
+from book.observations import Contender, Observation, Protocol
+from lowrank_helpers import linalg, results
 
 EPS = np.finfo(float).eps
 RNG = np.random.default_rng(33)
@@ -176,7 +178,11 @@ def satisfies(code, tells, A, X, which):
 from_factors = Adapted(
     lambda pinv, factor, A: pinv(*factor(A, rtol=CUT)), definitions(3, "pinv_from_factors"), linalg.rank_factorization
 )
-TELLS = definitions(3, "penrose")
+# the chapter's function says by how much each equation is missed; here 1e-8 is rounding, and more is a miss
+TELLS = Adapted(
+    lambda missed, A, X: [not above(miss, 1e-8 * (1 + size(A) * size(X)) ** 2) for miss in missed(A, X)],
+    definitions(3, "penrose"),
+)
 
 
 def off(A, left, right):
@@ -614,6 +620,169 @@ CLAIMS = {
             "λ averaged over the rows": lambda A, M, lam: linalg.tikhonov(A, M, lam * len(A)),
             "no penalty": lambda A, M, lam: lstsq(A, M),
             "the least solution, shrunk": lambda A, M, lam: lstsq(A, M) / (1 + lam),
+        },
+    ),
+}
+
+
+# --- what was measured
+
+RAW, CENTRED, STANDARDISED = "raw", "centred", "standardised"
+LEVEL = "level alone"
+PATIENTS = 442
+
+
+@functools.cache
+def units():
+    """R² of the chapter's four ways on three tables, for all patients and for ten random halves of them."""
+    explained = definitions(3, "explained")
+    halves = [np.random.default_rng(k).permutation(PATIENTS)[: PATIENTS // 2] for k in range(10)]
+    return [explained(rows) for rows in (np.arange(PATIENTS), *halves)]
+
+
+def only_plain_steps_mind_the_units(runs):
+    """Standardised steps arrive and raw ones do not, however long; centred ones are worse than the level; LSQR is."""
+    return all(
+        best - run[STANDARDISED][0] < 1e-3
+        and best - run[RAW][1] > 0.05
+        and best - run[RAW][0] > 0.05
+        and run[CENTRED][0] < run[LEVEL][0] < run[RAW][0]
+        and all(best - run[name][2] < 1e-3 for name in (RAW, CENTRED, STANDARDISED))
+        for run in runs
+        for best in [run[RAW][3]]
+    )
+
+
+def one_run(runs, k, **rows):
+    return [
+        {**run, **{name: change(run) for name, change in rows.items()}} if i == k else run for i, run in enumerate(runs)
+    ]
+
+
+NORMAL, UNIT, ONCE, TWICE = "normal equations", "columns of length 1", "corrected once", "corrected twice"
+THRICE, QR, LSTSQ = "corrected three times", "QR", "lstsq, defaults"
+
+
+def stored_digits():
+    """By the number of unknowns, the residual and the power of κ, the right digits of each contender, seed by seed."""
+    cases = results.load("normal_equations")["cases"]
+    return {(case["shape"][1], case["residual"], case["power"]): case["digits"] for case in cases}
+
+
+def behind(digits):
+    """Where κ ≤ 10⁶, how many digits two corrections are behind QR, seed by seed."""
+    return [
+        [q - twice for twice, q in zip(right[TWICE], right[QR], strict=True)]
+        for (_, _, power), right in digits.items()
+        if power <= 6
+    ]
+
+
+def two_corrections_are_enough(digits):
+    """To κ = 10⁶ they are near QR by the median; without them digits are lost; at 10⁸ they fail; one is too few."""
+    near = max(map(np.median, behind(digits))) < 0.5
+    lost = all(
+        np.median(digits[20, rho, 6][QR]) - np.median(digits[20, rho, 6][NORMAL]) > 1 for rho in (0.0, 1e-3, 1.0)
+    )
+    scaling = all(abs(np.median(right[UNIT]) - np.median(right[NORMAL])) < 0.5 for right in digits.values())
+    short = np.median(digits[20, 0.0, 8][QR]) - np.median(digits[20, 0.0, 8][TWICE]) > 3
+    once = np.median(digits[20, 0.0, 6][QR]) - np.median(digits[20, 0.0, 6][ONCE]) > 1
+    return near and lost and scaling and short and once
+
+
+def with_digits(digits, case, **right):
+    return {**digits, case: {**digits[case], **right}}
+
+
+NO_SETTING = "has no setting"
+
+OBSERVATIONS = {
+    "obs-pseudoinverse-units": Observation(
+        measured=units,
+        protocol=Protocol(
+            baseline=LEVEL,
+            contenders=[
+                Contender(LEVEL, fixed=NO_SETTING),
+                *(
+                    Contender(f"{name}, {way}", fixed=fixed)
+                    for name in (RAW, CENTRED, STANDARDISED)
+                    for way, fixed in {
+                        "steps 1/|A|²": "the step that is promised to converge",
+                        "steps 1.9/|A|²": "a step near the longest that converges",
+                        "LSQR": NO_SETTING,
+                    }.items()
+                ),
+            ],
+            tested_on="the diabetes table and ten random halves of its patients, at their own least squares",
+            runs=10,
+            interval="the range over the halves",
+        ),
+        verdict=only_plain_steps_mind_the_units,
+        numbers=lambda runs: [
+            f"{runs[0][RAW][0]:.3f}",
+            f"{runs[0][RAW][1]:.3f}",
+            f"{runs[0][STANDARDISED][0]:.3f}",
+            f"{runs[0][CENTRED][0]:.3f}",
+        ],
+        sharp={
+            "raw columns arrive on one half": lambda runs: one_run(
+                runs, 3, raw=lambda run: [run[RAW][3], run[RAW][3], *run[RAW][2:]]
+            ),
+            "long steps arrive on the raw columns": lambda runs: one_run(
+                runs, 0, raw=lambda run: [run[RAW][0], run[RAW][3], *run[RAW][2:]]
+            ),
+            "LSQR minds the units too": lambda runs: one_run(
+                runs, 5, raw=lambda run: [*run[RAW][:2], run[RAW][0], run[RAW][3]]
+            ),
+            "standardised columns fall short": lambda runs: one_run(
+                runs, 1, standardised=lambda run: [0.9 * run[STANDARDISED][0], *run[STANDARDISED][1:]]
+            ),
+            "centred columns beat the level": lambda runs: one_run(
+                runs, 0, centred=lambda run: [0.1, *run[CENTRED][1:]]
+            ),
+        },
+    ),
+    "obs-pseudoinverse-corrected": Observation(
+        measured=stored_digits,
+        protocol=Protocol(
+            baseline=NORMAL,
+            contenders=[
+                Contender(NORMAL, fixed=NO_SETTING),
+                Contender(UNIT, fixed=NO_SETTING),
+                Contender(TWICE, fixed="one, two and three corrections are all in the box"),
+                Contender(QR, fixed=NO_SETTING),
+                Contender(LSTSQ),
+            ],
+            tested_on="random systems of three shapes, up to five condition numbers, three residuals",
+            runs=20,
+            interval="paired over twenty seeds: the median and the largest of the differences",
+        ),
+        verdict=two_corrections_are_enough,
+        numbers=lambda digits: [
+            *(f"{np.median(digits[20, 0.0, 6][name]):.1f}" for name in (NORMAL, QR, TWICE, ONCE, UNIT)),
+            *(f"{np.median(digits[20, 0.0, 8][name]):.1f}" for name in (NORMAL, QR, TWICE)),
+            *(f"{np.median(digits[20, 1.0, 6][name]):.1f}" for name in (NORMAL, QR, TWICE)),
+            *(f"{np.median(digits[20, 0.0, 7][name]):.1f}" for name in (THRICE, QR)),
+            f"{max(map(np.median, behind(digits))):.1f}",
+            f"{max(map(max, behind(digits))):.1f}",
+        ],
+        sharp={
+            "QR better by more than half a digit for one shape and residual": lambda digits: with_digits(
+                digits, (5, 1e-3, 4), **{TWICE: [q - 0.6 for q in digits[5, 1e-3, 4][QR]]}
+            ),
+            "no better than without corrections": lambda digits: with_digits(
+                digits, (20, 0.0, 6), **{TWICE: digits[20, 0.0, 6][NORMAL]}
+            ),
+            "the normal equations as good as QR": lambda digits: with_digits(
+                digits, (20, 0.0, 6), **{NORMAL: digits[20, 0.0, 6][QR]}
+            ),
+            "scaled columns as good as QR": lambda digits: with_digits(
+                digits, (20, 0.0, 6), **{UNIT: digits[20, 0.0, 6][QR]}
+            ),
+            "one correction as good as two": lambda digits: with_digits(
+                digits, (20, 0.0, 6), **{ONCE: digits[20, 0.0, 6][TWICE]}
+            ),
+            "no limit at 10⁸": lambda digits: with_digits(digits, (20, 0.0, 8), **{TWICE: digits[20, 0.0, 8][QR]}),
         },
     ),
 }

@@ -1,0 +1,1 @@
+"""What takes longer than a chapter may: the measurements behind observations, stored for them."""

@@ -54,6 +54,7 @@ EQUIVALENT: dict[tuple[int, str, str] | tuple[int, str], str] = {
     (7, "seconds"): TIMES,
     (11, "block_error", "3000 -> 3001"): LIMIT,
     (11, "compare", "3000 -> 3001"): LIMIT,
+    (11, "degrees", "1 -> 2"): "a guard against rounding, at angles that are not 0",
     (11, "four_ways", "3000 -> 3001"): LIMIT,
     (11, "sparse_hals", "3000 -> 3001"): LIMIT,
     (11, "successive_projection", "1 -> 2"): "a column of zeros is 0, by whatever it is divided",

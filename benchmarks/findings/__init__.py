@@ -1,1 +1,1 @@
-"""Measurements behind the book's observations that take longer than seconds, or whose digits differ by processor."""
+"""What observations measure that takes longer than a cell may: each module writes a file of its name into the results."""

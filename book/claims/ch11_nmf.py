@@ -1,14 +1,18 @@
 """The claims of chapter 11, non-negative matrix factorisation."""
 
+import functools
 from itertools import permutations
 from typing import NamedTuple
 
 import numpy as np
 import scipy.special
+import scipy.stats
 
 from book.claims import Adapted, Claim
 from book.definitions import definitions
 from book.margins import close, rank, within
+from book.observations import Contender, Observation, Protocol
+from lowrank_helpers import results
 
 RNG = np.random.default_rng(110)
 EPS = np.finfo(float).eps
@@ -342,6 +346,50 @@ def single(r, i, j):
     return E
 
 
+# Separable factors
+
+
+def finds_parts(code, W, H):
+    """r different columns of WH are picked, and with them as W' the only H' is non-negative and equivalent to H."""
+    A, r = W @ H, W.shape[1]
+    with np.errstate(all="ignore"):
+        picked = code(A, r)
+    if len(set(picked)) < r:
+        return False
+    W1 = A[:, picked]
+    H1 = np.linalg.lstsq(W1, A, rcond=None)[0]
+    return within(-H1.min(), 1e-9) and close(W1 @ H1, A, atol=1e-9) and equivalent((W1, H1), (W, H))
+
+
+def picking(column, reduced, normalised=True):
+    """Successive projection with another choice of the column, or another way to go on from it."""
+
+    def code(A, r):
+        R = A / np.where(A.sum(axis=0) > 0, A.sum(axis=0), 1) if normalised else A
+        picked = []
+        for _ in range(r):
+            picked.append(int(column((R**2).sum(axis=0))))
+            R = reduced(R, R[:, picked[-1]])
+        return picked
+
+    return code
+
+
+def without_direction(R, q):
+    return R - np.outer(q, q @ R) / (q @ q)
+
+
+def separable(m, r, mixtures, seed, scale=1.0):
+    """W > 0, and in H mixtures and a multiple of each unit vector, in random order."""
+    rng = np.random.default_rng(seed)
+    H = np.hstack([scale * rng.random((r, mixtures)), np.diag(rng.random(r) + 0.5)])
+    return rng.random((m, r)) + 0.1, H[:, rng.permutation(mixtures + r)]
+
+
+CORNERS = np.array([[1.0, 0, 0.5], [0, 1, 0.5]])  # the third is the mean of the first two
+SUCCESSIVE = definitions(11, "successive_projection")
+
+
 CLAIMS = {
     "thm-nonnegative-rank-one": Claim(
         check=rank_one,
@@ -460,6 +508,43 @@ CLAIMS = {
             ),
         },
     ),
+    "thm-nmf-separable": Claim(
+        check=finds_parts,
+        code=SUCCESSIVE,
+        cases=[
+            (
+                np.array([[2.0, 0, 1], [0, 1, 1], [1, 1, 0], [0, 3, 1]]),
+                np.array([[1.0, 0, 1, 2, 0], [2, 0, 1, 0, 1], [3, 2, 1, 0, 0]]),
+            ),
+            separable(6, 3, 9, 0),
+            separable(5, 4, 3, 1),
+            separable(4, 4, 6, 2, scale=100.0),
+            separable(7, 1, 4, 3),
+            (np.array([[1.0, 0.5], [0, 0.5]]), np.array([[1.0, 0, 0.9], [0, 2.0, 0.1]])),  # a mixture next to a corner
+            (
+                np.eye(3),
+                np.hstack([np.eye(3), 2 * np.eye(3), np.ones((3, 2)), np.zeros((3, 1))]),
+            ),  # ties, a zero column
+            (np.array([[3.0, 0, 1], [0, 2, 0], [0, 0, 1], [0, 0, 0]]), np.hstack([np.ones((3, 1)), np.eye(3)])),
+            (np.array([[1.0, 10], [10, 1]]), np.array([[0.01, 0, 5], [0, 0.02, 5]])),
+        ],
+        dropped={
+            "each part has a column of its own": (np.eye(3), np.array([[1.0, 1, 0, 1], [1, 0, 1, 1], [0, 1, 1, 1]])),
+            "rank W = r": (CORNERS, np.array([[1.0, 0, 0], [0, 1, 0], [0, 0, 1]])),
+            "W ≥ 0": (np.array([[1.0, 1.0], [0.0, -2.0]]), np.array([[1.0, 0, 1.0], [0, 1, 0.9]])),
+            "H ≥ 0": (np.array([[1.0, 0.3], [0.2, 0.6]]), np.array([[1.0, 0, 3.0], [0, 1, -1.0]])),
+        },
+        mutants={
+            "columns as long as they come": picking(np.argmax, without_direction, normalised=False),
+            "the shortest column": picking(np.argmin, without_direction),
+            "nothing taken away but the column itself": picking(
+                np.argmax, lambda R, q: np.where((q[:, None] == R).all(axis=0), 0, R)
+            ),
+            "q with its length": picking(np.argmax, lambda R, q: R - np.outer(q, q @ R)),
+            "what points along q is kept": picking(np.argmax, lambda R, q: np.outer(q, q @ R) / (q @ q)),
+            "rows for columns": lambda A, r: SUCCESSIVE(A.T, r),
+        },
+    ),
     "thm-nmf-not-unique": Claim(
         check=not_unique,
         code=SLIDE,
@@ -486,6 +571,266 @@ CLAIMS = {
             "the largest quotient": lambda W, H: SLIDE(W, H)._replace(high=float((H[0] / H[1]).max())),
             "no negative ε": lambda W, H: SLIDE(W, H)._replace(low=0.0),
             "half of the interval": lambda W, H: SLIDE(W, H)._replace(high=SLIDE(W, H).high / 2),
+        },
+    ),
+}
+
+# What is measured: angles to planted parts
+
+four_ways = definitions(11, "four_ways")
+ANY, PROJECTION, NMF, BOTH = "any columns", "projection", "NMF", "projection, NMF"
+PURE, NOISY, IMPURE = "separable, noise 1 %", "separable, noise 10 %", "not separable, noise 1 %"
+MIXTURES = {PURE: (0.01, True), NOISY: (0.1, True), IMPURE: (0.01, False)}
+
+
+@functools.cache
+def angles():
+    """For each kind of table and each way to parts, the mean angle on each of ten tables."""
+    found = {kind: [four_ways(*setting, seed) for seed in range(10)] for kind, setting in MIXTURES.items()}
+    return {kind: {way: [row[way] for row in rows] for way in rows[0]} for kind, rows in found.items()}
+
+
+def paired(rows, first, second):
+    """The mean of first − second, and half of its interval of 95 % (Student's t)."""
+    d = np.subtract(rows[first], rows[second])
+    return d.mean(), scipy.stats.t.ppf(0.975, d.size - 1) * d.std(ddof=1) / d.size**0.5
+
+
+def nearer(rows, first, second):
+    """Whether the first way is nearer to the parts than the second, by more than the interval."""
+    mean, half = paired(rows, second, first)
+    return bool(mean > half)
+
+
+def projection_is_a_start(found):
+    undecided = [abs(x) <= half for x, half in [paired(found[IMPURE], NMF, BOTH)]]
+    return (
+        nearer(found[PURE], PROJECTION, NMF)
+        and nearer(found[NOISY], NMF, PROJECTION)
+        and nearer(found[IMPURE], NMF, PROJECTION)
+        and all(nearer(rows, PROJECTION, ANY) for rows in found.values())
+        and all(b < p for rows in found.values() for b, p in zip(rows[BOTH], rows[PROJECTION], strict=True))
+        and all(undecided)
+    )
+
+
+def angle_numbers(found):
+    means = [np.mean(angle) for rows in found.values() for angle in rows.values()]
+    pairs = [(PURE, NMF, PROJECTION), (NOISY, PROJECTION, NMF), (IMPURE, PROJECTION, NMF), (IMPURE, BOTH, NMF)]
+    return [f"{x:.1f}" for x in [*means, *(y for kind, a, b in pairs for y in paired(found[kind], a, b))]]
+
+
+def instead(found, kind, way, values):
+    return {**found, kind: {**found[kind], way: values}}
+
+
+# What is measured: the sparsity of parts
+
+SHUFFLED = "digits, each pixel shuffled"
+
+
+def parts_of_pictures():
+    return results.load("nmf_parts")["tables"]
+
+
+def empty_ground(tables):
+    """The tables in which four entries in ten are the least of their pixel, and the others."""
+    return [[row for row in tables.values() if (row["at their least"] > 0.4) == many] for many in (True, False)]
+
+
+def ground_counts(tables):
+    rich, poor = empty_ground(tables)
+    return (
+        min(x for row in rich for x in row["NMF"]) > max(x for row in poor for x in row["NMF"])
+        and min(tables[SHUFFLED]["NMF"]) > max(tables["digits"]["NMF"])
+        and all(min(row["NMF"]) > row["PCA"] for row in rich)
+        and all(row["converged"] for row in tables.values())
+    )
+
+
+def sparsities(tables):
+    ends = [x for row in tables.values() for x in (min(row["NMF"]), max(row["NMF"]))]
+    return [f"{x:.2f}" for x in [*ends, *(tables[name]["PCA"] for name in ("digits", "faces of 100 people"))]]
+
+
+def with_parts(tables, name, like):
+    return {**tables, name: {**tables[name], "NMF": tables[like]["NMF"]}}
+
+
+# What is measured: time beside scikit-learn
+
+race = definitions(11, "race")
+
+
+def races():
+    """For each case the shares of scikit-learn's time, and the differences of the last losses."""
+    return {name: race(case) for name, case in results.load("nmf")["cases"].items()}
+
+
+def counts_are_faster(found):
+    """SQUAREM from all starts, sooner and lower; HALS sooner where it gets there, and who ends lower is undecided."""
+    return all(
+        (len(shares) == 5 and max(ends) < 0)
+        if "kullback" in name
+        else (0 < len(shares) < 5 and min(ends) < 0 < max(ends))
+        for name, (shares, ends) in found.items()
+    ) and all(max(shares) < 1 for shares, _ in found.values())
+
+
+def race_numbers(found):
+    shares = [f"{x:.2f}" for shares, _ in found.values() for x in (min(shares), max(shares))]
+    return [*shares, *(f"{100 * abs(x):.1f}" for _, ends in found.values() for x in (min(ends), max(ends)))]
+
+
+# What is measured: the planted rank
+
+ONE, THREE, ERROR, VALUES = "one split", "three splits", "one standard error", "singular values"
+EVEN, PROPORTIONAL = "the same everywhere", "proportional to the entry"
+
+
+def planted_rank():
+    return results.load("nmf_rank")["chosen"]
+
+
+def right(ranks):
+    """How often the planted 5 was chosen, and the interval of that share (Wilson)."""
+    share = scipy.stats.binomtest(list(ranks).count(5), len(ranks)).proportion_ci(0.95, method="wilson")
+    return list(ranks).count(5), share.low, share.high
+
+
+def one_split_is_luck(chosen):
+    """With even noise, averages with a margin are better than one split; with proportional noise nothing is good."""
+    even, proportional = chosen[EVEN], chosen[PROPORTIONAL]
+    return (
+        right(even[ONE])[2] < right(even[ERROR])[1]
+        and right(even[ONE])[2] < right(even[VALUES])[1]
+        and right(even[THREE])[1] < right(even[ONE])[2]
+        and all(right(row)[2] < 0.6 for row in proportional.values())
+    )
+
+
+def rank_numbers(chosen):
+    counts = [str(right(row)[0]) for rows in chosen.values() for row in rows.values()]
+    return [*counts, *(f"{100 * x:.0f}" for name in (ONE, ERROR) for x in right(chosen[EVEN][name])[1:])]
+
+
+SETTING_FREE = "has no setting, and the rank is given"
+
+OBSERVATIONS = {
+    "obs-nmf-separable": Observation(
+        measured=angles,
+        protocol=Protocol(
+            baseline=ANY,
+            contenders=[
+                Contender(ANY, fixed=SETTING_FREE),
+                Contender(PROJECTION, fixed=SETTING_FREE),
+                Contender("NMF, defaults, the best loss of four starts"),
+                Contender("projection, then NMF, defaults"),
+            ],
+            tested_on="ten tables of each of three kinds, whose parts are known",
+            runs=10,
+            interval="95 %, paired, over ten tables (Student's t)",
+        ),
+        verdict=projection_is_a_start,
+        numbers=angle_numbers,
+        sharp={
+            "NMF as near at 1 % of noise": lambda m: instead(m, PURE, NMF, m[PURE][PROJECTION]),
+            "projection as near at 10 %": lambda m: instead(m, NOISY, NMF, m[NOISY][PROJECTION]),
+            "projection as near without pure columns": lambda m: instead(m, IMPURE, NMF, m[IMPURE][PROJECTION]),
+            "any columns as near as those picked": lambda m: instead(m, NOISY, ANY, m[NOISY][PROJECTION]),
+            "a table on which NMF makes its start worse": lambda m: instead(
+                m, PURE, BOTH, [m[PURE][PROJECTION][0] + 0.1, *m[PURE][BOTH][1:]]
+            ),
+            "a start that decides without pure columns": lambda m: instead(
+                m, IMPURE, BOTH, [x - 2 for x in m[IMPURE][NMF]]
+            ),
+        },
+    ),
+    "obs-nmf-ground": Observation(
+        measured=parts_of_pictures,
+        protocol=Protocol(
+            baseline="PCA",
+            contenders=[
+                Contender("PCA", fixed="has no setting; sixteen components as of NMF"),
+                Contender("NMF, defaults, sixteen parts"),
+                Contender("NMF, defaults, of the same pixels in random order"),
+            ],
+            tested_on="seven tables of pictures",
+            runs=5,
+            interval="the range over five random starts",
+        ),
+        verdict=ground_counts,
+        numbers=sparsities,
+        sharp={
+            "shuffled pixels with less sparse parts": lambda m: with_parts(m, SHUFFLED, "crops, above the median"),
+            "faces with parts as sparse as the digits'": lambda m: with_parts(m, "faces of 100 people", "digits"),
+            "negatives with parts as sparse as the digits'": lambda m: with_parts(m, "digits, negative", "digits"),
+            "grey paper that makes the parts dense": lambda m: with_parts(
+                m, "digits on grey paper", "faces of 100 people"
+            ),
+            "components as sparse as parts": lambda m: {**m, "digits": {**m["digits"], "PCA": max(m["digits"]["NMF"])}},
+        },
+    ),
+    "obs-nmf-scikit-learn": Observation(
+        measured=races,
+        protocol=Protocol(
+            baseline="scikit-learn's multiplicative updates, defaults",
+            contenders=[
+                Contender("scikit-learn's multiplicative updates, defaults"),
+                Contender("scikit-learn's coordinate descent, defaults"),
+                Contender("SQUAREM, defaults"),
+                Contender("extrapolated HALS, defaults"),
+            ],
+            tested_on="the digits and the tf-idf table of the docstrings",
+            runs=5,
+            interval="the range over five random starts, paired",
+        ),
+        verdict=counts_are_faster,
+        numbers=race_numbers,
+        sharp={
+            "scikit-learn sooner at an equal divergence": lambda m: {
+                **m,
+                "digits, kullback-leibler": (
+                    [*m["digits, kullback-leibler"][0][1:], 1.2],
+                    m["digits, kullback-leibler"][1],
+                ),
+            },
+            "a start from which SQUAREM ends higher": lambda m: {
+                **m,
+                "tf-idf, kullback-leibler": (
+                    m["tf-idf, kullback-leibler"][0],
+                    [*m["tf-idf, kullback-leibler"][1][1:], 0.01],
+                ),
+            },
+            "HALS lower from every start": lambda m: {
+                **m,
+                "digits, frobenius": (m["digits, frobenius"][0], -abs(m["digits, frobenius"][1])),
+            },
+            "HALS slower to an equal loss": lambda m: {**m, "tf-idf, frobenius": ([1.3], m["tf-idf, frobenius"][1])},
+        },
+    ),
+    "obs-nmf-planted-rank": Observation(
+        measured=planted_rank,
+        protocol=Protocol(
+            baseline=VALUES,
+            contenders=[
+                Contender(VALUES, fixed="theory gives the threshold"),
+                Contender(ONE, fixed="has no setting; three blocks, ranks 1 to 9"),
+                Contender(THREE, fixed="has no setting; nine blocks, ranks 1 to 9"),
+                Contender(ERROR, fixed="has no setting; the same nine blocks"),
+            ],
+            tested_on="twenty tables with five planted parts for each of two kinds of noise",
+            runs=20,
+            interval="95 % (Wilson), over twenty tables",
+        ),
+        verdict=one_split_is_luck,
+        numbers=rank_numbers,
+        sharp={
+            "one split as good as the margin": lambda m: instead(m, EVEN, ONE, m[EVEN][ERROR]),
+            "the margin no better than one split": lambda m: instead(m, EVEN, ERROR, m[EVEN][ONE]),
+            "singular values that miss it": lambda m: instead(m, EVEN, VALUES, [6] * 20),
+            "averages alone far better than one split": lambda m: instead(m, EVEN, THREE, [5] * 20),
+            "a way that finds it in proportional noise": lambda m: instead(m, PROPORTIONAL, THREE, [5] * 20),
         },
     ),
 }

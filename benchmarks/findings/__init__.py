@@ -1,0 +1,1 @@
+"""Measurements of observations that take longer than seconds: each program stores its own, a chapter reads them."""

@@ -48,6 +48,7 @@ EQUIVALENT: dict[tuple[int, str, str] | tuple[int, str], str] = {
     (1, "milliseconds"): TIMES,
     (5, "milliseconds"): TIMES,
     (6, "tangents", "0 -> 1"): "another seed: the bound holds from any start",
+    (6, "escape", "1 -> 2"): "a longer step along the same way out: any that is long enough does",
     (7, "seconds"): TIMES,
     (11, "compare", "3000 -> 3001"): "a limit of iterations that is not reached",
     (11, "timed"): TIMES,

@@ -367,6 +367,7 @@ def weighted_hessian(M, A, B, W):
 
 MASKED, SEEN, LOWER, TRAP_A, TRAP_B = trapped()
 MIX = np.array([[2.0, 1.0], [0.5, 1.0]])
+SMALL, IDLE = np.diag([2.0, 0.1, 0.0, 0.0]), np.array([[0.0, 0, 0, 0], [0, 0, 1, -1]]).T
 CRITICAL = [
     (*kept(D321, [0, 1], 2),),
     (*kept(D321, [0, 2], 2, MIX),),
@@ -387,8 +388,8 @@ CRITICAL = [
     (np.diag([2.0, 1.0, 0.0]), np.array([[0.0], [0.0], [1.0]]), np.zeros((1, 3))),
     (np.diag([2.0, 1.0]), np.array([[0.0], [1.0]]), np.array([[0.0, 1.0]])),
     # a small residual beside a long idle column, or row: the way out needs a step that knows both
-    (np.diag([2.0, 0.1, 0.0]), np.array([[2.0, 0.0], [0.0, 0.0], [0.0, 10.0]]), np.eye(2, 3) * [[1.0], [0.0]]),
-    (np.diag([2.0, 0.1, 0.0]), np.eye(3, 2) * [1.0, 0.0], np.array([[2.0, 0.0, 0.0], [0.0, 0.0, 10.0]])),
+    (SMALL, np.eye(4, 2) * [2.0, 0.0] + 10 * IDLE, np.eye(2, 4) * [[1.0], [0.0]]),
+    (SMALL, np.eye(4, 2) * [1.0, 0.0], np.eye(2, 4) * [[2.0], [0.0]] + 10 * IDLE.T),
     (ZERO, np.zeros((3, 2)), np.zeros((2, 4))),
 ]
 

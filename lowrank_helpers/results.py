@@ -1,8 +1,9 @@
 """What the book measured: the stored figures of each study, with when, with what and on what they were measured.
 
 ``svd``, ``nmf``, ``lsa``, ``completion`` and ``lora`` hold our code beside other libraries (``benchmarks/``); ``cpu_…``
-and ``gpu_…`` are parts of the study of fine-tuning (``benchmarks/gpu/``) in its two sizes. Each study ran on one
-machine: its figures can be compared with one another, and not with those of another study.
+and ``gpu_…`` are parts of the study of fine-tuning (``benchmarks/gpu/``) in its two sizes; ``jpeg_or_rank`` belongs to
+an observation of chapter 6 (``benchmarks/findings/``). Each study ran on one machine: its figures can be compared with
+one another, and not with those of another study.
 """
 
 import json

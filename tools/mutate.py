@@ -63,6 +63,7 @@ EQUIVALENT: dict[tuple[int, str, str] | tuple[int, str], str] = {
     ),
     (5, "milliseconds"): TIMES,
     (6, "tangents", "0 -> 1"): "another seed: the bound holds from any start",
+    (6, "escape", "1 -> 2"): "a longer step along the same way out: any that is long enough does",
     (7, "seconds"): TIMES,
     (11, "block_error", "3000 -> 3001"): LIMIT,
     (11, "compare", "3000 -> 3001"): LIMIT,

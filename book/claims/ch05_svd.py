@@ -1,5 +1,6 @@
 """The claims of chapter 5, The singular value decomposition."""
 
+import functools
 import itertools
 import math
 
@@ -11,6 +12,7 @@ from book.claims import Adapted, Claim, Folklore
 from book.claims import rank as rank_of
 from book.definitions import definitions
 from book.margins import above, within
+from book.observations import Contender, Observation, Protocol
 from lowrank_helpers import linalg, svd
 
 EPS = np.finfo(float).eps
@@ -615,6 +617,147 @@ CLAIMS = {
             "half of the bound": residual_bound(mixed_gap, left=0.5, right=0.5),
             "σ₁ of the perturbed matrix for its σ_k": residual_bound(lambda A, B, k: values(B)[0] - next_value(A, k)),
         },
+    ),
+}
+
+right_digits, longest_first = definitions(5, "right_digits"), definitions(5, "longest_first")
+NUMPY, COLUMNS_SORTED, BOTH_SORTED = "numpy, defaults", "numpy, columns sorted", "numpy, both sorted"
+LAPACKS, CHAPTERS, PACKAGES = "LAPACK's Jacobi", "this chapter's Jacobi", "the package's Jacobi"
+METHODS = {
+    NUMPY: values,
+    COLUMNS_SORTED: lambda M: values(longest_first(M, 0)),
+    BOTH_SORTED: lambda M: values(longest_first(longest_first(M, 0), 1)),
+    LAPACKS: definitions(5, "gejsv"),
+    CHAPTERS: lambda M: JACOBI(M)[1],
+    PACKAGES: lambda M: svd.jacobi_svd(M).s,
+}
+
+
+@functools.cache
+def graded():
+    """For each method and each side that was scaled, its right digits on twenty matrices, the fewest first."""
+    return {name: {w: right_digits(method, w) for w in ("columns", "rows")} for name, method in METHODS.items()}
+
+
+def jacobi_or_an_order(digits):
+    """Jacobi and numpy on a sorted matrix keep all digits that count, numpy as it is has half of its results wrong."""
+    sides = ("columns", "rows")
+    kept = all(min(digits[name][w]) == 11 for name in (BOTH_SORTED, CHAPTERS, PACKAGES) for w in sides)
+    one_side = all(
+        min(digits[name]["columns"]) == 11 and sorted(digits[name]["rows"])[10] == 0
+        for name in (COLUMNS_SORTED, LAPACKS)
+    )
+    return kept and one_side and all(sorted(digits[NUMPY][w])[10] == 0 for w in sides)
+
+
+def with_digits(digits, name, side, change):
+    return {**digits, name: {**digits[name], side: change(digits[name][side])}}
+
+
+forty = definitions(5, "forty")
+MEAN, PSEUDO_INVERSE, TIKHONOV, CUT = "the mean", "A⁺b", "Tikhonov's filter", "the cut"
+PENALTIES = (0.01, 0.1, 1.0, 10.0, 100.0, 1000.0, 10000.0, 100000.0, 1000000.0)
+CUTS = (1, 2, 3, 4, 6, 8, 12, 20, 30)
+
+
+@functools.cache
+def forty_draws():
+    """The errors of all draws of forty patients, by method, and what the forty chose."""
+    draws = [forty(seed) for seed in range(40)]
+    by_method = zip(
+        (MEAN, PSEUDO_INVERSE, TIKHONOV, CUT), zip(*(e.tolist() for e, _ in draws), strict=True), strict=True
+    )
+    return {
+        "errors": {name: list(errors) for name, errors in by_method},
+        "penalty": [float(penalty) for _, (penalty, _) in draws],
+        "rank": [int(rank) for _, (_, rank) in draws],
+    }
+
+
+def below_the_mean(draws, name):
+    errors = draws["errors"]
+    return sum(error < mean for error, mean in zip(errors[name], errors[MEAN], strict=True))
+
+
+def a_filter_helps(draws):
+    """The chosen penalty beats the mean in all draws, the cut in almost all, the pseudo-inverse in hardly any."""
+    count = len(draws["penalty"])
+    filtered = below_the_mean(draws, TIKHONOV) == count and below_the_mean(draws, CUT) >= 0.95 * count
+    return filtered and below_the_mean(draws, PSEUDO_INVERSE) <= 0.1 * count
+
+
+def with_errors(draws, name, change):
+    return {**draws, "errors": {**draws["errors"], name: change(draws["errors"][name])}}
+
+
+OBSERVATIONS = {
+    "obs-svd-graded": Observation(
+        measured=graded,
+        protocol=Protocol(
+            baseline=NUMPY,
+            contenders=[
+                Contender(NUMPY),
+                Contender(COLUMNS_SORTED, fixed="has no setting"),
+                Contender(BOTH_SORTED, fixed="has no setting"),
+                Contender(LAPACKS, fixed="its options ask for relative accuracy and for no values to be dropped"),
+                Contender(CHAPTERS, fixed="turns until the cosines are at the rounding error"),
+                Contender(PACKAGES, fixed="turns until the cosines are at the rounding error"),
+            ],
+            tested_on="integer 5×5 matrices with columns, or rows, scaled by powers of two; exact determinants",
+            runs=20,
+            interval="the fewest right digits over 20 matrices, and their median",
+        ),
+        verdict=jacobi_or_an_order,
+        numbers=lambda digits: [str(sorted(digits[NUMPY]["columns"])[10]), str(min(digits[CHAPTERS]["columns"]))],
+        sharp={
+            "Jacobi loses digits on one matrix": lambda digits: with_digits(
+                digits, CHAPTERS, "columns", lambda found: [9, *found[1:]]
+            ),
+            "a sorted matrix loses digits": lambda digits: with_digits(
+                digits, BOTH_SORTED, "rows", lambda found: [5, *found[1:]]
+            ),
+            "numpy keeps them as it is": lambda digits: with_digits(
+                digits, NUMPY, "columns", lambda found: [11] * len(found)
+            ),
+            "sorting the columns is enough on both sides": lambda digits: with_digits(
+                digits, COLUMNS_SORTED, "rows", lambda found: [11] * len(found)
+            ),
+        },
+    ),
+    "obs-svd-forty-patients": Observation(
+        measured=forty_draws,
+        protocol=Protocol(
+            baseline=MEAN,
+            contenders=[
+                Contender(MEAN, fixed="has no setting"),
+                Contender(PSEUDO_INVERSE, fixed="has no setting"),
+                Contender(TIKHONOV, {"penalty": PENALTIES}),
+                Contender(CUT, {"rank": CUTS}, ends={"rank": "1 is the least rank, and 30 cuts nothing"}),
+            ],
+            tested_on="the other 529 patients",
+            tuned_on="the forty patients, five of them left out at a time",
+            runs=40,
+            interval="the range over 40 draws of forty patients, which overlap",
+        ),
+        verdict=a_filter_helps,
+        numbers=lambda draws: [
+            *(f"{float(np.median(draws['errors'][name])):.3f}" for name in (MEAN, PSEUDO_INVERSE, TIKHONOV, CUT)),
+            *(f"{end(draws['errors'][name]):.3f}" for name in (PSEUDO_INVERSE, TIKHONOV) for end in (min, max)),
+            *(f"{below_the_mean(draws, name)}" for name in (PSEUDO_INVERSE, TIKHONOV, CUT)),
+        ],
+        sharp={
+            "the penalty is worse than the mean in one draw": lambda draws: with_errors(
+                draws, TIKHONOV, lambda errors: [1.0, *errors[1:]]
+            ),
+            "the cut is no better than the mean": lambda draws: with_errors(
+                draws, CUT, lambda errors: draws["errors"][MEAN]
+            ),
+            "the pseudo-inverse does no harm": lambda draws: with_errors(
+                draws, PSEUDO_INVERSE, lambda errors: draws["errors"][TIKHONOV]
+            ),
+            "a penalty at the edge of its grid": lambda draws: {**draws, "penalty": [0.01, *draws["penalty"][1:]]},
+        },
+        chosen=lambda draws: {TIKHONOV: {"penalty": draws["penalty"]}, CUT: {"rank": draws["rank"]}},
     ),
 }
 

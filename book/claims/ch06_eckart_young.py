@@ -1,11 +1,14 @@
 """The claims of chapter 6, Eckart–Young."""
 
+import functools
+
 import numpy as np
 
 from book.claims import Adapted, Claim, Folklore, rank
 from book.definitions import definitions
 from book.margins import above, close, within
-from lowrank_helpers import linalg, svd
+from book.observations import Contender, Observation, Protocol
+from lowrank_helpers import datasets, linalg, results, svd
 
 RNG = np.random.default_rng(60)
 A32 = np.array([[3.0, 1.0], [1.0, 3.0], [1.0, 1.0]])
@@ -364,6 +367,7 @@ def weighted_hessian(M, A, B, W):
 
 MASKED, SEEN, LOWER, TRAP_A, TRAP_B = trapped()
 MIX = np.array([[2.0, 1.0], [0.5, 1.0]])
+SMALL, IDLE = np.diag([2.0, 0.1, 0.0, 0.0]), np.array([[0.0, 0, 0, 0], [0, 0, 1, -1]]).T
 CRITICAL = [
     (*kept(D321, [0, 1], 2),),
     (*kept(D321, [0, 2], 2, MIX),),
@@ -383,6 +387,9 @@ CRITICAL = [
     (np.diag([2.0, 1.0, 0.0]), np.zeros((3, 1)), np.array([[0.0, 0.0, 1.0]])),
     (np.diag([2.0, 1.0, 0.0]), np.array([[0.0], [0.0], [1.0]]), np.zeros((1, 3))),
     (np.diag([2.0, 1.0]), np.array([[0.0], [1.0]]), np.array([[0.0, 1.0]])),
+    # a small residual beside a long idle column, or row: the way out needs a step that knows both
+    (SMALL, np.eye(4, 2) * [2.0, 0.0] + 10 * IDLE, np.eye(2, 4) * [[1.0], [0.0]]),
+    (SMALL, np.eye(4, 2) * [1.0, 0.0], np.eye(2, 4) * [[2.0], [0.0]] + 10 * IDLE.T),
     (ZERO, np.zeros((3, 2)), np.zeros((2, 4))),
 ]
 
@@ -640,6 +647,139 @@ CLAIMS = {
                 squared_ratio,
             ),
             "A left as it was": (lambda A, M: (A, als_step(A, M)[1]), squared_ratio),
+        },
+    ),
+}
+
+
+over_floor = definitions(6, "over_floor")
+RANDOM_COLUMNS, SPACED, PIVOTED, PIVOTED_V, GREEDY = (
+    "random",
+    "evenly spaced",
+    "pivoted QR",
+    "pivoted QR of Vᵣ",
+    "greedy",
+)
+
+
+@functools.cache
+def column_errors():
+    """For each colour of two photographs, columns and rows: each way's errors over that of the truncated SVD."""
+    colours = [X for name in ("china", "flower") for X in np.moveaxis(datasets.load(name) / 255, 2, 0)]
+    return [{way: [float(x) for x in found] for way, found in over_floor(M).items()} for X in colours for M in (X, X.T)]
+
+
+def pivoted_ahead(tables):
+    """On how many matrices pivoted QR is ahead of the middle one of evenly spaced choices."""
+    return sum(row[PIVOTED][0] < float(np.median(row[SPACED])) for row in tables)
+
+
+def explaining_most_wins(tables):
+    """The greedy choice has the least error everywhere; pivoted QR is neither ahead of even spacing nor behind it."""
+    rivals = (RANDOM_COLUMNS, SPACED, PIVOTED, PIVOTED_V)
+    greedy = all(1 <= row[GREEDY][0] < min(min(row[way]) for way in rivals) for row in tables)
+    return greedy and 1 <= pivoted_ahead(tables) < len(tables) / 2
+
+
+def with_ratio(tables, way, change):
+    return [{**row, way: change(row)} for row in tables]
+
+
+def jpeg_frontiers():
+    return results.load("jpeg_or_rank")["pictures"]
+
+
+def times_jpeg(pictures, name, kind):
+    """Bytes over those of the JPEG file of the same error, for each quality."""
+    return [row[kind] / row["jpeg"] for row in pictures[name]]
+
+
+def jpeg_is_smaller(pictures):
+    """At every quality both kinds of factors take more bytes; float16 at least eight times as many."""
+    every = all(min(times_jpeg(pictures, name, kind)) > 1.5 for name in pictures for kind in ("float16", "coded"))
+    inside = all(
+        row["ranks tried"][0] < row["coded rank"] < row["ranks tried"][-1] for rows in pictures.values() for row in rows
+    )
+    return every and inside and all(min(times_jpeg(pictures, name, "float16")) > 8 for name in pictures)
+
+
+def with_row(pictures, **changes):
+    """The temple at its third quality, changed."""
+    rows = pictures["china"]
+    return {**pictures, "china": [*rows[:2], {**rows[2], **changes}, *rows[3:]]}
+
+
+OBSERVATIONS = {
+    "obs-eckart-young-columns": Observation(
+        measured=column_errors,
+        protocol=Protocol(
+            baseline=RANDOM_COLUMNS,
+            contenders=[
+                Contender(way, fixed="has no setting")
+                for way in (RANDOM_COLUMNS, SPACED, PIVOTED, PIVOTED_V, GREEDY, "the truncated SVD, a floor")
+            ],
+            tested_on="three colours of two photographs, columns and rows, r = 20",
+            runs=12,
+            interval="the range over 12 matrices; nine random draws and five offsets of even spacing for each",
+        ),
+        verdict=explaining_most_wins,
+        numbers=lambda tables: [
+            *(
+                f"{end(end(row[way]) for row in tables):.2f}"
+                for way in (GREEDY, SPACED, PIVOTED, RANDOM_COLUMNS)
+                for end in (min, max)
+            ),
+            str(pivoted_ahead(tables)),
+        ],
+        sharp={
+            "even spacing as good as the greedy choice on one matrix": lambda tables: [
+                {**tables[0], SPACED: [tables[0][GREEDY][0], *tables[0][SPACED]]},
+                *tables[1:],
+            ],
+            "random columns as good as the greedy choice": lambda tables: with_ratio(
+                tables, RANDOM_COLUMNS, lambda row: row[GREEDY]
+            ),
+            "pivoted QR ahead of even spacing everywhere": lambda tables: with_ratio(
+                tables, PIVOTED, lambda row: [0.99 * min(row[SPACED])]
+            ),
+            "columns that are closer than the theorem allows": lambda tables: with_ratio(
+                tables, GREEDY, lambda row: [0.99]
+            ),
+        },
+    ),
+    "obs-eckart-young-jpeg": Observation(
+        measured=jpeg_frontiers,
+        protocol=Protocol(
+            baseline="float16 factors, defaults",
+            contenders=[
+                Contender("float16 factors, defaults"),
+                Contender(
+                    "coded factors",
+                    fixed="rank and step are found for each picture and error, as an encoder does",
+                ),
+                Contender("JPEG", fixed="its quality sets the error, and all qualities count"),
+            ],
+            tested_on="two photographs, at seven errors each",
+            runs=1,
+            interval="none: bytes at equal error are exact; all seven errors of both pictures count",
+        ),
+        verdict=jpeg_is_smaller,
+        numbers=lambda pictures: [
+            f"{end(times_jpeg(pictures, name, kind)):.1f}"
+            for kind in ("float16", "coded")
+            for name in ("china", "flower")
+            for end in (min, max)
+        ],
+        sharp={
+            "float16 factors as small as the file": lambda pictures: with_row(
+                pictures, float16=pictures["china"][2]["jpeg"]
+            ),
+            "coded factors as small as the file at one quality": lambda pictures: with_row(
+                pictures, coded=pictures["china"][2]["jpeg"]
+            ),
+            "a coded rank at the edge of those tried": lambda pictures: with_row(
+                pictures, **{"coded rank": pictures["china"][2]["ranks tried"][-1]}
+            ),
         },
     ),
 }

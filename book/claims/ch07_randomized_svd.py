@@ -1,11 +1,14 @@
 """The claims of chapter 7, randomised SVD."""
 
+import functools
+
 import numpy as np
 
 from book.claims import Adapted, Claim, Folklore
 from book.definitions import definitions
 from book.margins import above, close, within
-from lowrank_helpers import linalg
+from book.observations import Contender, Observation, Protocol
+from lowrank_helpers import datasets, linalg
 from lowrank_helpers.svd import block_krylov_svd, estimate_error, randomized_svd
 
 fro, spec = linalg.frobenius_norm, linalg.spectral_norm
@@ -312,6 +315,46 @@ def by_itself(bound):
     return bound, package
 
 
+def estimate_by_powers(code, E, alpha, k, q, reuse=False):
+    """The bound holds as often as promised, is never above its ceiling, and is the package's."""
+    code, package = code
+    rng = np.random.default_rng(6)
+    norm, trials = spec(E), 20_000
+    probes = rng.standard_normal((trials, E.shape[1], k))
+    left = E
+    if reuse:
+        Q = basis(E @ probes[:200])
+        left = E - Q @ (Q.mT @ E)
+        bounds = np.array([code(one, vectors, alpha, q) for one, vectors in zip(left, probes, strict=False)])
+        return within(np.mean(bounds < np.linalg.norm(left, 2, axis=(1, 2))) - alpha**-k, 0.02)
+    bounds = code(left, probes, alpha, q)
+    ceiling = (alpha * np.sqrt(2 / np.pi) * lengths(probes).max(axis=-1)) ** (1 / (2 * q + 1)) * norm
+    u = np.eye(len(E))[:, :1]
+    once = np.random.default_rng(0).standard_normal((E.shape[1], k))
+    return (
+        within(np.mean(bounds < norm) - alpha**-k, 8 * np.sqrt(alpha**-k / trials))
+        and within(bounds - ceiling, 1e-12 * (1 + norm))
+        and close(package(E, u, probes=k, power_iterations=q, rng=0), code(E - u @ (u.T @ E), once, 10.0, q), rtol=1e-9)
+    )
+
+
+def by_powers(E, probes, alpha, q):
+    products = E @ probes
+    for _ in range(q):
+        products = E @ (E.T @ products)
+    return after_the_fact(products, alpha) ** (1 / (2 * q + 1))
+
+
+def powers_alone(bound):
+    """A bound, and the package's function as it would be with this bound."""
+
+    def package(E, Q, *, probes, power_iterations, rng):
+        omega = np.random.default_rng(rng).standard_normal((E.shape[1], probes))
+        return bound(E - Q @ (Q.T @ E), omega, 10.0, power_iterations)
+
+    return bound, package
+
+
 def one_pass_claim(code, A, Q, k, independent=True):
     """The mean squared error over many Ψ is what the code says; and from blocks of rows the code finds such a QX."""
     rng = np.random.default_rng(9)
@@ -460,6 +503,27 @@ CLAIMS = {
             ),
         },
     ),
+    "cor-error-estimate-powers": Claim(
+        check=estimate_by_powers,
+        code=(by_powers, estimate_error),
+        cases=[
+            (np.diag([1.0, 0.0]), 2.0, 1, 0),
+            (np.diag([1.0, 0.0]), 2.0, 3, 2),
+            (np.diag([3.0, 2.9, 1.0]), 2.0, 2, 1),
+            (TALL, 2.0, 1, 2),
+            (WIDE, 1.5, 4, 3),
+            (np.zeros((3, 4)), 2.0, 2, 1),
+        ],
+        dropped={"vectors independent of E": (matrix(SLOPE[:8], 12, 9), 10.0, 3, 1, True)},
+        mutants={
+            "without α": powers_alone(lambda E, probes, alpha, q: by_powers(E, probes, 1.0, q)),
+            "α outside of the root": powers_alone(lambda E, probes, alpha, q: alpha * by_powers(E, probes, 1.0, q)),
+            "the root of order 2q": powers_alone(
+                lambda E, probes, alpha, q: by_powers(E, probes, alpha, q) ** ((2 * q + 1) / max(2 * q, 1))
+            ),
+            "no root": powers_alone(lambda E, probes, alpha, q: by_powers(E, probes, alpha, q) ** (2 * q + 1)),
+        },
+    ),
     "thm-one-pass": Claim(
         check=one_pass_claim,
         code=(two_sketches, FROM_BLOCKS),
@@ -510,6 +574,81 @@ def rank_three(columns):
     return fro(SQUARE - (U[:, :3] * s[:3]) @ (Vt[:, :3].T if columns else Vt[:3]))
 
 
+# Observations
+
+at_equal_products = definitions(7, "at_equal_products")
+SKETCH_ALONE = "one sketch with as many products"
+
+
+@functools.cache
+def equal_products():
+    """For each matrix and five draws the excess of one sketch, of the best powers, and of the Krylov space."""
+    photo = datasets.gray(datasets.load("china"))
+    matrices = {
+        "slow": datasets.with_spectrum(1 / np.arange(1.0, 401) ** 0.5, 600, 400, rng=2),
+        "photograph": photo - photo.mean(),
+    }
+    return {name: [at_equal_products(A, seed) for seed in range(5)] for name, A in matrices.items()}
+
+
+def all_blocks_are_ahead(draws):
+    """The worst draw of the Krylov space is a thousand times better than the best of the powers, on each matrix."""
+    return all(
+        1000 * max(krylov) < min(powers) < min(sketch)
+        for sketch, powers, krylov in (zip(*rows, strict=True) for rows in draws.values())
+    )
+
+
+def redrawn(draws, name, change):
+    return {**draws, name: [change(*row) for row in draws[name]]}
+
+
+OBSERVATIONS = {
+    "obs-randomized-svd-krylov": Observation(
+        measured=equal_products,
+        protocol=Protocol(
+            baseline=SKETCH_ALONE,
+            contenders=[
+                Contender(SKETCH_ALONE, fixed="its columns are given by the number of products"),
+                Contender("powers", fixed="the best of q = 1 to 5 for each draw, by hindsight, in its favour"),
+                Contender("Krylov", fixed="blocks of r columns, their number given by that of products"),
+            ],
+            tested_on="a matrix with σ = 1/√i, and a centred photograph",
+            runs=5,
+            interval="the worst of five draws against the best of five",
+        ),
+        verdict=all_blocks_are_ahead,
+        numbers=lambda draws: [
+            f"{number:.0e}"
+            for sketch, powers, krylov in (zip(*rows, strict=True) for rows in draws.values())
+            for number in (max(krylov), min(powers), min(sketch))
+        ],
+        sharp={
+            "one number of powers within a factor of 1000": lambda draws: redrawn(
+                draws, "photograph", lambda sketch, powers, krylov: (sketch, 900 * krylov, krylov)
+            ),
+            "one draw of the Krylov space as bad as the powers": lambda draws: {
+                **draws,
+                "slow": [*draws["slow"][:4], (*draws["slow"][4][:2], draws["slow"][4][1])],
+            },
+            "the plain sketch as good as the powers": lambda draws: redrawn(
+                draws, "slow", lambda sketch, powers, krylov: (powers, powers, krylov)
+            ),
+        },
+    ),
+}
+
+
+def their_error(n_iter, normalizer, decay):
+    """scikit-learn's error at rank 20 on a matrix of this decay, over the least one."""
+    least = np.linalg.norm(decay[20:])
+    A = datasets.with_spectrum(decay, 300, 200, rng=1)
+    return definitions(7, "their_error")(n_iter, normalizer, A, least)
+
+
+DECAYS = [10.0 ** (-np.arange(100) / step) for step in (4, 2)]
+
+
 FOLKLORE = {
     6: Folklore(
         wrong="take the first r columns of Vᵀ",
@@ -534,6 +673,19 @@ FOLKLORE = {
         holds=lambda: all(
             sum(n + (n - 1) for _ in range(n * n)) == 2 * n**3 - n**2 and intensity(n, n) > intensity(n, 1)
             for n in range(2, 9)
+        ),
+    ),
+    34: Folklore(
+        wrong="scikit-learn's randomized_svd is safe by default",
+        fails=lambda: (
+            their_error(2, "auto", DECAYS[0]) > 10
+            and their_error(2, "auto", DECAYS[1]) > 1e5
+            and their_error(1, "auto", DECAYS[1]) > 1e3
+        ),
+        holds=lambda: all(
+            within(their_error(n_iter, how, decay) - 1, 2e-3)
+            for decay in DECAYS
+            for n_iter, how in ((1, "LU"), (2, "QR"), (2, "LU"), (3, "auto"), ("auto", "auto"))
         ),
     ),
 }

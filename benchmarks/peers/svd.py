@@ -313,7 +313,10 @@ def main(arguments: list[str] | None = None) -> None:
     if options.small and options.out == RESULT:
         parser.error("--small needs --out: its figures are no figures of the book")
     makers = cases(options.small)
-    results = json.loads(options.out.read_text("utf-8"))["cases"] if options.out.exists() else {}
+    before = json.loads(options.out.read_text("utf-8")) if options.out.exists() else {"cases": {}}
+    results = before["cases"]
+    for case in results.values():
+        case.setdefault("threads", before["threads"])
     for name in options.cases:
         run = provenance()
         results[name] = measure(makers[name](), 10 if options.small else 50, options.rounds)

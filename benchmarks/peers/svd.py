@@ -13,7 +13,6 @@ The result goes into lowrank_helpers/data/results/svd.json; cases that were not 
 """
 
 import argparse
-import datetime
 import json
 import math
 import pathlib
@@ -28,9 +27,11 @@ import scipy
 import scipy.sparse
 from scipy.sparse.linalg import LinearOperator, svds
 from sklearn.decomposition import TruncatedSVD
+from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.utils.extmath import randomized_svd as their_randomized_svd
 
 from benchmarks.peers.provenance import RESULTS, provenance
+from lowrank_helpers.datasets import load
 from lowrank_helpers.svd import block_krylov_svd, randomized_svd
 
 try:
@@ -69,6 +70,12 @@ def sparse(m: int, n: int, density: float) -> Any:
     return scipy.sparse.coo_array((1 + rng.poisson(1.0, entries).astype(float), (rows, columns)), (m, n)).tocsr()
 
 
+def words(small: bool) -> Any:
+    """Real data: the tf-idf of the docstrings that come with the package, as chapter 10 makes it, in CSR format."""
+    texts = load("docstrings").texts[: 300 if small else None]
+    return TfidfVectorizer(stop_words="english", sublinear_tf=True, min_df=2).fit_transform(texts).tocsr()
+
+
 def cases(small: bool) -> dict[str, Callable[[], Any]]:
     """The matrices, each made when its turn comes."""
     n, rank = (200, 10) if small else (2000, 50)
@@ -82,6 +89,7 @@ def cases(small: bool) -> dict[str, Callable[[], Any]]:
         "fast, float32": lambda: with_spectrum(10 ** (-i / 20), n, n).astype(np.float32),
         "slow, float32": lambda: with_spectrum(1 / i, n, n).astype(np.float32),
         "sparse": lambda: sparse(500, 200, 0.05) if small else sparse(50000, 20000, 1e-3),
+        "tf-idf": lambda: words(small),
     }
 
 
@@ -305,10 +313,14 @@ def main(arguments: list[str] | None = None) -> None:
     if options.small and options.out == RESULT:
         parser.error("--small needs --out: its figures are no figures of the book")
     makers = cases(options.small)
-    results = json.loads(options.out.read_text("utf-8"))["cases"] if options.out.exists() else {}
+    before = json.loads(options.out.read_text("utf-8")) if options.out.exists() else {"cases": {}}
+    results = before["cases"]
+    for case in results.values():
+        case.setdefault("threads", before["threads"])
     for name in options.cases:
+        run = provenance()
         results[name] = measure(makers[name](), 10 if options.small else 50, options.rounds)
-        results[name]["date"] = datetime.date.today().isoformat()
+        results[name] |= {key: run[key] for key in ("date", "threads", "load of the machine at the start")}
         show(name, results[name])
     libraries = ("numpy", "scipy", "scikit-learn", *(["torch"] if torch else []))
     result = provenance(*libraries) | {"cases": {name: results[name] for name in makers if name in results}}

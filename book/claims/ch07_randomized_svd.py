@@ -1,11 +1,15 @@
 """The claims of chapter 7, randomised SVD."""
 
+import copy
+import functools
+
 import numpy as np
 
 from book.claims import Adapted, Claim, Folklore
 from book.definitions import definitions
 from book.margins import above, close, within
-from lowrank_helpers import linalg
+from book.observations import Contender, Observation, Protocol
+from lowrank_helpers import datasets, linalg, results
 from lowrank_helpers.svd import block_krylov_svd, estimate_error, randomized_svd
 
 fro, spec = linalg.frobenius_norm, linalg.spectral_norm
@@ -312,6 +316,46 @@ def by_itself(bound):
     return bound, package
 
 
+def estimate_by_powers(code, E, alpha, k, q, reuse=False):
+    """The bound holds as often as promised, is never above its ceiling, and is the package's."""
+    code, package = code
+    rng = np.random.default_rng(6)
+    norm, trials = spec(E), 20_000
+    probes = rng.standard_normal((trials, E.shape[1], k))
+    left = E
+    if reuse:
+        Q = basis(E @ probes[:200])
+        left = E - Q @ (Q.mT @ E)
+        bounds = np.array([code(one, vectors, alpha, q) for one, vectors in zip(left, probes, strict=False)])
+        return within(np.mean(bounds < np.linalg.norm(left, 2, axis=(1, 2))) - alpha**-k, 0.02)
+    bounds = code(left, probes, alpha, q)
+    ceiling = (alpha * np.sqrt(2 / np.pi) * lengths(probes).max(axis=-1)) ** (1 / (2 * q + 1)) * norm
+    u = np.eye(len(E))[:, :1]
+    once = np.random.default_rng(0).standard_normal((E.shape[1], k))
+    return (
+        within(np.mean(bounds < norm) - alpha**-k, 8 * np.sqrt(alpha**-k / trials))
+        and within(bounds - ceiling, 1e-12 * (1 + norm))
+        and close(package(E, u, probes=k, power_iterations=q, rng=0), code(E - u @ (u.T @ E), once, 10.0, q), rtol=1e-9)
+    )
+
+
+def by_powers(E, probes, alpha, q):
+    products = E @ probes
+    for _ in range(q):
+        products = E @ (E.T @ products)
+    return after_the_fact(products, alpha) ** (1 / (2 * q + 1))
+
+
+def powers_alone(bound):
+    """A bound, and the package's function as it would be with this bound."""
+
+    def package(E, Q, *, probes, power_iterations, rng):
+        omega = np.random.default_rng(rng).standard_normal((E.shape[1], probes))
+        return bound(E - Q @ (Q.T @ E), omega, 10.0, power_iterations)
+
+    return bound, package
+
+
 def one_pass_claim(code, A, Q, k, independent=True):
     """The mean squared error over many Ψ is what the code says; and from blocks of rows the code finds such a QX."""
     rng = np.random.default_rng(9)
@@ -460,6 +504,27 @@ CLAIMS = {
             ),
         },
     ),
+    "cor-error-estimate-powers": Claim(
+        check=estimate_by_powers,
+        code=(by_powers, estimate_error),
+        cases=[
+            (np.diag([1.0, 0.0]), 2.0, 1, 0),
+            (np.diag([1.0, 0.0]), 2.0, 3, 2),
+            (np.diag([3.0, 2.9, 1.0]), 2.0, 2, 1),
+            (TALL, 2.0, 1, 2),
+            (WIDE, 1.5, 4, 3),
+            (np.zeros((3, 4)), 2.0, 2, 1),
+        ],
+        dropped={"vectors independent of E": (matrix(SLOPE[:8], 12, 9), 10.0, 3, 1, True)},
+        mutants={
+            "without α": powers_alone(lambda E, probes, alpha, q: by_powers(E, probes, 1.0, q)),
+            "α outside of the root": powers_alone(lambda E, probes, alpha, q: alpha * by_powers(E, probes, 1.0, q)),
+            "the root of order 2q": powers_alone(
+                lambda E, probes, alpha, q: by_powers(E, probes, alpha, q) ** ((2 * q + 1) / max(2 * q, 1))
+            ),
+            "no root": powers_alone(lambda E, probes, alpha, q: by_powers(E, probes, alpha, q) ** (2 * q + 1)),
+        },
+    ),
     "thm-one-pass": Claim(
         check=one_pass_claim,
         code=(two_sketches, FROM_BLOCKS),
@@ -510,6 +575,193 @@ def rank_three(columns):
     return fro(SQUARE - (U[:, :3] * s[:3]) @ (Vt[:, :3].T if columns else Vt[:3]))
 
 
+# Observations
+
+at_equal_products = definitions(7, "at_equal_products")
+SKETCH_ALONE = "one sketch with as many products"
+
+
+@functools.cache
+def equal_products():
+    """For each matrix and five draws the excess of one sketch, of the best powers, and of the Krylov space."""
+    photo = datasets.gray(datasets.load("china"))
+    matrices = {
+        "slow": datasets.with_spectrum(1 / np.arange(1.0, 401) ** 0.5, 600, 400, rng=2),
+        "photograph": photo - photo.mean(),
+    }
+    return {name: [at_equal_products(A, seed) for seed in range(5)] for name, A in matrices.items()}
+
+
+def all_blocks_are_ahead(draws):
+    """The worst draw of the Krylov space is a thousand times better than the best of the powers, on each matrix."""
+    return all(
+        1000 * max(krylov) < min(powers) < min(sketch)
+        for sketch, powers, krylov in (zip(*rows, strict=True) for rows in draws.values())
+    )
+
+
+def reached(study, kind, target="1e-08"):
+    """Seconds of each method that stayed below the target in every run, the fastest first."""
+    rows = {name: row[target] for name, row in study["cases"][kind]["methods"].items()}
+    good = {
+        name: row["seconds"] for name, row in rows.items() if row["seconds"] and max(row["excess"]) <= float(target)
+    }
+    return dict(sorted(good.items(), key=lambda item: np.median(item[1])))
+
+
+WINNERS = {
+    "fast": "ours, Krylov",
+    "slow": "PROPACK",
+    "tall": "Gram matrix",
+    "tf-idf": "PROPACK",
+    "photograph": "PROPACK",
+}
+
+
+def passes_of(study, methods, target="1e-08"):
+    return [case["methods"][name][target]["passes"] for case in study["cases"].values() for name in methods]
+
+
+def no_method_is_fastest_everywhere(study):
+    """Each kind has its winner, ahead of every other method in every round; the Krylov space takes few passes."""
+    for kind, winner in WINNERS.items():
+        seconds = reached(study, kind)
+        ahead = [np.less(seconds.get(winner, np.inf), others) for name, others in seconds.items() if name != winner]
+        if winner not in seconds or not np.all(ahead):
+            return False
+    return 5 * max(passes_of(study, ["ours, Krylov"])) < min(passes_of(study, ["ARPACK", "PROPACK"]))
+
+
+def equal_accuracy_numbers(study):
+    """Milliseconds of the first two of each kind, and the passes."""
+    first_two = [list(reached(study, kind).values())[:2] for kind in WINNERS]
+    return [
+        *(f"{1000 * np.median(seconds):.0f}" for two in first_two for seconds in two),
+        str(max(passes_of(study, ["ours, Krylov"]))),
+        str(min(passes_of(study, ["ARPACK", "PROPACK"]))),
+    ]
+
+
+def stored_otherwise(study, kind, method, change):
+    """The study with one entry for 1e-08 changed."""
+    study = copy.deepcopy(study)
+    change(study["cases"][kind]["methods"][method]["1e-08"])
+    return study
+
+
+def times(factor):
+    return lambda entry: entry.update(seconds=[factor * seconds for seconds in entry["seconds"]])
+
+
+def settings_chosen(study):
+    """For each method with a grid, what it chose on each kind of matrix for each target."""
+    found = {}
+    for case in study["cases"].values():
+        for name, row in case["methods"].items():
+            if study["grids"][name]:
+                settings = found.setdefault(name, {"setting": []})["setting"]
+                settings += [entry["setting"] for entry in row.values() if entry["setting"] is not None]
+    return found
+
+
+GRIDS = results.load("svd_equal_accuracy")["grids"]
+LONGER = "and more of them than the least that suffices only take longer"
+ENDS = {
+    "ARPACK": "0 asks for all digits, and 1 for none",
+    "PROPACK": "0 asks for all digits, and 1 for none",
+    "LOBPCG": f"one iteration, tried as well, reaches neither excess, {LONGER}",
+    "scikit-learn": f"0 iterations are the plain sketch, {LONGER}",
+    "torch": f"0 iterations are the plain sketch, {LONGER}",
+    "ours, powers": f"0 iterations are the plain sketch, {LONGER}",
+    "ours, Krylov": f"two blocks of half of the rank are the least that hold it, {LONGER}",
+}
+
+
+def redrawn(draws, name, change):
+    return {**draws, name: [change(*row) for row in draws[name]]}
+
+
+OBSERVATIONS = {
+    "obs-randomized-svd-krylov": Observation(
+        measured=equal_products,
+        protocol=Protocol(
+            baseline=SKETCH_ALONE,
+            contenders=[
+                Contender(SKETCH_ALONE, fixed="its columns are given by the number of products"),
+                Contender("powers", fixed="the best of q = 1 to 5 for each draw, by hindsight, in its favour"),
+                Contender("Krylov", fixed="blocks of r columns, their number given by that of products"),
+            ],
+            tested_on="a matrix with σ = 1/√i, and a centred photograph",
+            runs=5,
+            interval="the worst of five draws against the best of five",
+        ),
+        verdict=all_blocks_are_ahead,
+        numbers=lambda draws: [
+            f"{number:.0e}"
+            for sketch, powers, krylov in (zip(*rows, strict=True) for rows in draws.values())
+            for number in (max(krylov), min(powers), min(sketch))
+        ],
+        sharp={
+            "one number of powers within a factor of 1000": lambda draws: redrawn(
+                draws, "photograph", lambda sketch, powers, krylov: (sketch, 900 * krylov, krylov)
+            ),
+            "one draw of the Krylov space as bad as the powers": lambda draws: {
+                **draws,
+                "slow": [*draws["slow"][:4], (*draws["slow"][4][:2], draws["slow"][4][1])],
+            },
+            "the plain sketch as good as the powers": lambda draws: redrawn(
+                draws, "slow", lambda sketch, powers, krylov: (powers, powers, krylov)
+            ),
+        },
+    ),
+    "obs-randomized-svd-equal-accuracy": Observation(
+        measured=lambda: results.load("svd_equal_accuracy"),
+        protocol=Protocol(
+            baseline="LAPACK, all of it",
+            contenders=[
+                Contender("LAPACK, all of it", fixed="has no setting"),
+                Contender("Gram matrix", fixed="has no setting"),
+                *(Contender(name, {"setting": GRIDS[name]}, ends={"setting": why}) for name, why in ENDS.items()),
+            ],
+            tuned_on="one matrix of each kind: another draw, the odd docstrings, another photograph",
+            tested_on="five draws of each random kind, the even docstrings, a photograph, new starts",
+            runs=5,
+            interval="every one of five rounds, paired",
+        ),
+        verdict=no_method_is_fastest_everywhere,
+        numbers=equal_accuracy_numbers,
+        sharp={
+            "the Krylov space as fast on words as on a fast decay": lambda study: stored_otherwise(
+                study, "tf-idf", "ours, Krylov", times(0.1)
+            ),
+            "a winner behind in one round": lambda study: stored_otherwise(
+                study, "slow", "PROPACK", lambda entry: entry["seconds"].__setitem__(2, 10.0)
+            ),
+            "a winner that misses the accuracy": lambda study: stored_otherwise(
+                study, "fast", "ours, Krylov", lambda entry: entry["excess"].__setitem__(0, 2e-8)
+            ),
+            "the baseline ahead on a tall matrix": lambda study: stored_otherwise(
+                study, "tall", "LAPACK, all of it", times(0.1)
+            ),
+            "as many passes for blocks as for vectors": lambda study: stored_otherwise(
+                study, "photograph", "ours, Krylov", lambda entry: entry.update(passes=200)
+            ),
+        },
+        chosen=settings_chosen,
+    ),
+}
+
+
+def their_error(n_iter, normalizer, decay):
+    """scikit-learn's error at rank 20 on a matrix of this decay, over the least one."""
+    least = np.linalg.norm(decay[20:])
+    A = datasets.with_spectrum(decay, 300, 200, rng=1)
+    return definitions(7, "their_error")(n_iter, normalizer, A, least)
+
+
+DECAYS = [10.0 ** (-np.arange(100) / step) for step in (4, 2)]
+
+
 FOLKLORE = {
     6: Folklore(
         wrong="take the first r columns of Vᵀ",
@@ -534,6 +786,19 @@ FOLKLORE = {
         holds=lambda: all(
             sum(n + (n - 1) for _ in range(n * n)) == 2 * n**3 - n**2 and intensity(n, n) > intensity(n, 1)
             for n in range(2, 9)
+        ),
+    ),
+    34: Folklore(
+        wrong="scikit-learn's randomized_svd is safe by default",
+        fails=lambda: (
+            their_error(2, "auto", DECAYS[0]) > 10
+            and their_error(2, "auto", DECAYS[1]) > 1e5
+            and their_error(1, "auto", DECAYS[1]) > 1e3
+        ),
+        holds=lambda: all(
+            within(their_error(n_iter, how, decay) - 1, 2e-3)
+            for decay in DECAYS
+            for n_iter, how in ((1, "LU"), (2, "QR"), (2, "LU"), (3, "auto"), ("auto", "auto"))
         ),
     ),
 }

@@ -330,6 +330,17 @@ def says_where_to_read_on(notebook: NotebookNode) -> list[str]:
     return found + [f"no {{cite}} in: {source.strip()}" for source in sources if "{cite" not in source]
 
 
+@rule
+def links_no_chapter_of_another_book(notebook: NotebookNode) -> list[str]:
+    """A book that is cited has chapters of its own: "chapter 10" after it is no link to this one's."""
+    cited = re.compile(r"\{cite\}`[^`]+`[\s,.;:(]*(?:their |in )?\[[^\]]+\]\((?P<page>\d\d_\w+\.ipynb)[^)]*\)")
+    return [
+        f"cell {i}: a link to {match['page']} directly after a citation"
+        for i, cell in cells(notebook, "markdown")
+        for match in cited.finditer(cell.source)
+    ]
+
+
 # Exercises
 
 

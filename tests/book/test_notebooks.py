@@ -200,6 +200,11 @@ BROKEN: list[tuple[rules.Rule, str, Break]] = [
     (R.keeps_code_short, "73 columns", lambda nb: code_cell(nb).update(source="x" * 73)),
     (R.keeps_code_short, "long cells", lambda nb: [c.update(source="pass\n" * 9) for _, c in rules.cells(nb, "code")]),
     (R.speaks_between_code_cells, "four code cells", four_in_a_row),
+    (
+        R.links_no_chapter_of_another_book,
+        "a chapter of Golub and Van Loan",
+        lambda nb: nb.cells[0].update(source="See {cite}`golub2013matrix`, [chapter 10](10_lsa.ipynb), for more."),
+    ),
     (R.keeps_lists_together, "ended list", lambda nb: nb.cells[0].update(source="1. It is\n\n$$\nx\n$$\n\n   here.")),
 ]  # fmt: skip
 

@@ -515,9 +515,9 @@ def test_benchmark_on_small_matrices(tmp_path, capsys, monkeypatch):
     out = tmp_path / "svd.json"
     run = ["--small", "--rounds", "1", "--out", str(out)]
     benchmark.main([*run, "--cases", "fast"])
-    benchmark.main([*run, "--cases", "tall", "sparse"])
+    benchmark.main([*run, "--cases", "tall", "sparse", "tf-idf"])
     result = json.loads(out.read_text("utf-8"))
-    assert list(result["cases"]) == ["fast", "tall", "sparse"], "cases that were not run stay"
+    assert list(result["cases"]) == ["fast", "tall", "sparse", "tf-idf"], "cases that were not run stay"
     assert "ours, Krylov 4×10" in capsys.readouterr().out
     for case in result["cases"].values():
         rows = case["contenders"]

@@ -46,6 +46,10 @@ class Mutant(NamedTuple):
 TIMES = "seconds of this machine, which no cell prints to be compared"
 EQUIVALENT: dict[tuple[int, str, str] | tuple[int, str], str] = {
     (1, "milliseconds"): TIMES,
+    (4, "orthonormal_of_ten", "50 -> 51"): "other matrices of the same condition number: the counts are the same",
+    (4, "orthonormal_of_ten", "5 -> 6"): "other matrices of low rank: the counts are the same",
+    (4, "orthonormal_of_ten", "1 -> 2"): "a condition number twice or half as large: the counts are the same",
+    (4, "orthonormal_of_ten", "1e-11 -> 2e-11"): "overlaps are far below or far above: the counts are the same",
     (5, "milliseconds"): TIMES,
     (6, "tangents", "0 -> 1"): "another seed: the bound holds from any start",
     (7, "seconds"): TIMES,

@@ -1,1 +1,1 @@
-"""What observations of the chapters measure and takes longer than seconds: one program for each, one file of results."""
+"""Measurements behind observations of the chapters that take longer than seconds; each program writes one result."""

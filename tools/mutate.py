@@ -61,6 +61,10 @@ EQUIVALENT: dict[tuple[int, str, str] | tuple[int, str], str] = {
     (3, "error_of_qr", "0.0 -> 1.0"): (
         "for the last entry of the normal vector: the row beside it is zero, so it stays normal, and a little longer"
     ),
+    (4, "orthonormal_of_ten", "50 -> 51"): "other matrices of the same condition number: the counts are the same",
+    (4, "orthonormal_of_ten", "5 -> 6"): "other matrices of low rank: the counts are the same",
+    (4, "orthonormal_of_ten", "1 -> 2"): "a condition number twice or half as large: the counts are the same",
+    (4, "orthonormal_of_ten", "1e-11 -> 2e-11"): "overlaps are far below or far above: the counts are the same",
     (5, "milliseconds"): TIMES,
     (6, "tangents", "0 -> 1"): "another seed: the bound holds from any start",
     (6, "escape", "1 -> 2"): "a longer step along the same way out: any that is long enough does",

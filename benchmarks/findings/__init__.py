@@ -1,1 +1,1 @@
-"""What observations measure that takes longer than a cell may: each module writes a file of its name into the results."""
+"""What observations measure that takes longer than a cell may; each module writes a file of its name into results."""

@@ -1,5 +1,6 @@
 """The claims of chapter 4, Factorisations and their jobs."""
 
+import functools
 import operator
 
 import numpy as np
@@ -8,7 +9,8 @@ from book import margins
 from book.claims import Adapted, Claim, Folklore, each, rank
 from book.definitions import definitions
 from book.margins import above, within
-from lowrank_helpers import datasets, linalg
+from book.observations import Chosen, Contender, Observation, Protocol
+from lowrank_helpers import datasets, linalg, results
 
 EPS = np.finfo(float).eps
 RNG = np.random.default_rng(40)
@@ -596,6 +598,190 @@ CLAIMS = {
 }
 
 
+# Observations
+
+
+@functools.cache
+def good_columns():
+    """For each condition number, how many of ten results are orthonormal, by each way."""
+    count = definitions(4, "orthonormal_of_ten")
+    return {condition: count(condition) for condition in (1e2, 1e4, 1e8, 1e14, np.inf)}
+
+
+def twice_until_dependent(good):
+    """Mirrors always; two passes at every finite condition number and not at low rank; the others fail before."""
+    finite = [row for condition, row in good.items() if condition < np.inf]
+    return (
+        all(row["mirrors"] == 10 for row in good.values())
+        and all(row["twice"] == 10 for row in finite)
+        and good[np.inf]["twice"] == 0
+        and [row["classical"] for row in finite] == [10, 0, 0, 0]
+        and [row["modified"] for row in finite] == [10, 10, 0, 0]
+        and good[np.inf]["three times"] == 10
+    )
+
+
+def recounted(condition, way, count):
+    return lambda good: good | {condition: good[condition] | {way: count}}
+
+
+@functools.cache
+def twenty_splits():
+    """Errors of the four guesses and what was chosen, for twenty splits."""
+    guesses = definitions(4, "four_guesses")
+    return [guesses(seed) for seed in range(20)]
+
+
+gains = definitions(4, "gains")
+
+
+def only_the_mean_is_beaten(splits):
+    """The process is better than the mean by more than the interval, and not told from line and polynomial."""
+    return all((gain > width) == (name == "mean") and gain > -width for name, (gain, width) in gains(splits).items())
+
+
+def other_errors(change):
+    return lambda splits: [(change(errors), chosen) for errors, chosen in splits]
+
+
+def of_pairs(splits, name, settings) -> dict[str, list[float]]:
+    return {setting: [chosen[name][i] for _, chosen in splits] for i, setting in enumerate(settings)}
+
+
+@functools.cache
+def deep_starts():
+    """The stored study of starts."""
+    return results.load("deep_start")
+
+
+def orthogonal_learns_first(study):
+    """At each depth orthogonal and identity arrive before the first Gaussian, at 64 layers in a tenth of its steps."""
+    counts = {depth: {kind: row["counts"] for kind, row in rows.items()} for depth, rows in study["depths"].items()}
+    first = all(max(*row["orthogonal"], *row["identity"]) < min(row["gaussian"]) for row in counts.values())
+    return first and 10 * max(counts["64"]["orthogonal"]) < min(counts["64"]["gaussian"])
+
+
+def start_changed(depth, kind, **changes):
+    def change(study):
+        rows = study["depths"][depth]
+        changed = rows | {kind: rows[kind] | changes}
+        return study | {"depths": study["depths"] | {depth: changed}}
+
+    return change
+
+
+def chosen_starts(study) -> Chosen:
+    return {
+        kind: {setting: [rows[kind][setting] for rows in study["depths"].values()] for setting in ("gain", "step")}
+        for kind in study["grids"]
+    }
+
+
+def start_numbers(study):
+    def spread(depth, kind):
+        counts = [count for count in study["depths"][depth][kind]["counts"] if count < study["limit"]]
+        return [str(min(counts)), str(max(counts))]
+
+    kinds = ("gaussian", "orthogonal", "identity")
+    pairs = len(study["grids"]["gaussian"]["gain"]) * len(study["grids"]["gaussian"]["step"])
+    return [number for depth in ("8", "64") for kind in kinds for number in spread(depth, kind)] + [str(pairs)]
+
+
+STARTS = deep_starts()["grids"]
+
+OBSERVATIONS = {
+    "obs-factorizations-one-blood-value": Observation(
+        measured=twenty_splits,
+        protocol=Protocol(
+            baseline="mean",
+            contenders=[
+                Contender("mean", fixed="has no setting"),
+                Contender("line", fixed="has no setting"),
+                Contender(
+                    "polynomial",
+                    {"degree": (1, 2, 3, 4, 5), "penalty": (0, 1, 10)},
+                    ends={"penalty": "0 is no penalty"},
+                ),
+                Contender("process", {"length": (0.5, 1, 2, 4, 8), "noise": (0.6, 0.8, 1.0)}),
+            ],
+            tuned_on="the 300 patients of each split",
+            tested_on="the other 142",
+            runs=20,
+            interval="95 %, paired, over random splits, widened for their overlap (Nadeau and Bengio)",
+        ),
+        verdict=only_the_mean_is_beaten,
+        numbers=lambda splits: [f"{gain:.1f} ± {width:.1f}" for gain, width in gains(splits).values()],
+        sharp={
+            "a process better than the line": other_errors(lambda e: e | {"process": e["line"] - 2}),
+            "a process worse than the polynomial": other_errors(lambda e: e | {"process": e["polynomial"] + 1}),
+            "a process no better than the mean": other_errors(lambda e: e | {"process": e["mean"]}),
+            "a noise at the edge of its grid": lambda splits: [
+                (errors, chosen | {"process": (chosen["process"][0], 1.0)}) for errors, chosen in splits
+            ],
+        },
+        chosen=lambda splits: {
+            "polynomial": of_pairs(splits, "polynomial", ("degree", "penalty")),
+            "process": of_pairs(splits, "process", ("length", "noise")),
+        },
+    ),
+    "obs-factorizations-gram-schmidt": Observation(
+        measured=good_columns,
+        protocol=Protocol(
+            baseline="classical",
+            contenders=[
+                Contender(name, fixed="has no setting")
+                for name in ("classical", "modified", "twice", "three times", "mirrors")
+            ],
+            tested_on="random 50×40 matrices of four condition numbers, and of rank 5",
+            runs=10,
+            interval="all ten draws are counted, and they agree",
+        ),
+        verdict=twice_until_dependent,
+        numbers=lambda good: [
+            f"10 at $\\kappa = 10^2$, {good[1e4]['classical']} at",
+            f"{good[1e4]['modified']} up to $10^4$, {good[1e8]['modified']} at",
+            f"{good[1e14]['twice']} at each of these, and {good[np.inf]['twice']} of 10 at rank 5",
+            f"also gave {good[np.inf]['three times']} of 10 at rank 5",
+        ],
+        sharp={
+            "one draw on which two passes fail": recounted(1e8, "twice", 9),
+            "one draw on which mirrors fail": recounted(np.inf, "mirrors", 9),
+            "a low rank at which two passes are enough": recounted(np.inf, "twice", 10),
+            "a modified form that is as good as two passes": recounted(1e14, "modified", 10),
+        },
+    ),
+    "obs-factorizations-deep-start": Observation(
+        measured=deep_starts,
+        protocol=Protocol(
+            baseline="gaussian",
+            contenders=[
+                Contender("gaussian", STARTS["gaussian"]),
+                Contender("orthogonal", STARTS["orthogonal"]),
+                Contender("identity", STARTS["identity"], ends={"gain": "0 is the identity itself"}),
+            ],
+            tuned_on="five networks for each pair of gain and step",
+            tested_on="ten other networks, with 8 and with 64 layers",
+            runs=10,
+            interval="the range over the ten networks",
+        ),
+        verdict=orthogonal_learns_first,
+        numbers=start_numbers,
+        sharp={
+            "Gaussian layers as fast, 64 of them": lambda study: start_changed(
+                "64", "gaussian", counts=study["depths"]["64"]["orthogonal"]["counts"]
+            )(study),
+            "Gaussian layers as fast, 8 of them": lambda study: start_changed(
+                "8", "gaussian", counts=study["depths"]["8"]["orthogonal"]["counts"]
+            )(study),
+            "an identity that does not arrive": start_changed("64", "identity", counts=[1500] * 10),
+            "a step at the edge of the grid": start_changed("64", "gaussian", step=STARTS["gaussian"]["step"][0]),
+            "a gain at the edge of the grid": start_changed("8", "gaussian", gain=STARTS["gaussian"]["gain"][-1]),
+        },
+        chosen=chosen_starts,
+    ),
+}
+
+
 class Tally(float):
     """A float that counts the arithmetic done with it."""
 
@@ -632,8 +818,9 @@ def cholesky_is_half_to_leading_order():
 
 
 def plain_step_drifts():
+    """A gradient step leaves the orthogonal matrices, but for the coincidence of G = 2W/η."""
     W, G = frame(5, 7), RNG.standard_normal((5, 5))
-    return not orthonormal(W - 0.1 * G)
+    return not orthonormal(W - 0.1 * G) and orthonormal(W - 0.1 * (2 / 0.1 * W))
 
 
 def cayley_steps_stay():

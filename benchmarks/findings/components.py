@@ -4,8 +4,9 @@
 
 Tables of 200 rows and 30 columns: a matrix of rank 4 and noise of mean variance 1. The least of the four singular
 values planted is `strength` times (200·30)^(1/4), below which no method can see one in white noise as the table grows;
-the others are 1.5, 2 and 2.5 times as large. The noise has one variance, or one for each column, spread over a factor of exp(4) at most.
-No way has a setting of its own. Those that hold something out use five folds and may answer 0 to 8.
+the others are 1.5, 2 and 2.5 times as large. The noise has one variance, or one for each column, which differ by a
+factor of exp(4) at most. No way has a setting of its own. Those that hold something out use five folds and may answer
+0 to 8.
 The result goes into lowrank_helpers/data/results/components.json: the numbers chosen, table by table.
 """
 

@@ -590,7 +590,9 @@ def rows_choose_where_the_noise_is_theirs(study):
 def chosen_instead(study, noise, strength, name, numbers):
     """The study with other numbers chosen in one case by one way."""
     cases = [
-        case | {"chosen": case["chosen"] | {name: numbers}} if (case["noise"], case["strength"]) == (noise, strength) else case
+        case | {"chosen": case["chosen"] | {name: numbers}}
+        if (case["noise"], case["strength"]) == (noise, strength)
+        else case
         for case in study["cases"]
     ]
     return study | {"cases": cases}
@@ -642,10 +644,16 @@ OBSERVATIONS = {
         numbers=lambda study: [
             str(number)
             for case, names in (
-                (("equal", 2.5), ["90 % of the variance", "threshold", "held-out rows", "Minka's evidence", "hidden entries"]),
+                (
+                    ("equal", 2.5),
+                    ["90 % of the variance", "threshold", "held-out rows", "Minka's evidence", "hidden entries"],
+                ),
                 (("equal", 1.6), ["held-out rows", "Minka's evidence", "threshold", "hidden entries"]),
                 (("equal", 1.0), ["held-out rows"]),
-                (("unequal", 2.5), ["held-out rows", "Minka's evidence", "parallel analysis", "held-out rows, factor analysis"]),
+                (
+                    ("unequal", 2.5),
+                    ["held-out rows", "Minka's evidence", "parallel analysis", "held-out rows, factor analysis"],
+                ),
             )
             for number in (found_four(study)[case][name] for name in names)
         ],
@@ -721,7 +729,7 @@ OBSERVATIONS = {
 
 
 def rows_have_a_top():
-    """On the chapter's table: for 1 to 12 components, whether the rows' error falls, and where their likelihood ends."""
+    """On the chapter's table: for 1 to 12 components, whether the rows' error falls, and the likeliest."""
     rng = np.random.default_rng(1)
     table = datasets.low_rank(200, 30, 4, rng=0) + np.arange(30.0) + 0.5 * rng.standard_normal((200, 30))
     held = np.arange(200) % 5 == 0

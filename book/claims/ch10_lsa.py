@@ -284,13 +284,13 @@ bootstrap = definitions(10, "bootstrap")
 
 
 @functools.cache
-def few_labels():
+def by_labels():
     """With one, two and eight labels: what each way chose, and its scores on the same draws."""
     return {size: {name: way[:2] for name, way in learn(size).items()} for size in (1, 2, 8)}
 
 
 known_texts = functools.cache(lambda: known_text())
-see_also = functools.cache(lambda: related_texts())
+answers_related = functools.cache(lambda: related_texts())
 
 
 def ahead(ways, name, base="tf-idf"):
@@ -303,7 +303,9 @@ def unlabelled_texts_help(learnt):
     """Both gain with one and two labels, self-training more with two; with eight it loses and LSA does not."""
     gains = [np.subtract(*ahead(learnt[size], name)) for size in (1, 2) for name in ("LSA", "self-training")]
     more, eight = np.subtract(*ahead(learnt[2], "self-training", "LSA")), learnt[8]
-    return min(*gains, more) > 0 and np.add(*ahead(eight, "self-training")) < 0 < np.add(*ahead(eight, "LSA"))
+    inside = all(ways["self-training"][0] < 128 for ways in learnt.values())
+    loses = np.add(*ahead(eight, "self-training")) < 0 < np.subtract(*ahead(eight, "LSA"))
+    return inside and min(*gains, more) > 0 and loses
 
 
 def ends(answers, name, base="tf-idf"):
@@ -319,6 +321,7 @@ def words_find(answers):
         and ends(answers, "LSA 200")[1] < -10
         and answers["LSA"][0] == (TEXTS,)
         and all(low <= 0 <= high for low, high in sums)
+        and max(answers[name][0][1] for name in ("tf-idf + LSA", "BM25 + LSA")) < 1
     )
 
 
@@ -365,7 +368,7 @@ PLAIN = Contender("tf-idf", fixed="has no setting")
 
 OBSERVATIONS = {
     "obs-lsa-few-labels": Observation(
-        measured=few_labels,
+        measured=by_labels,
         protocol=Protocol(
             baseline="tf-idf",
             contenders=[
@@ -461,7 +464,7 @@ OBSERVATIONS = {
         chosen=settings_chosen,
     ),
     "obs-lsa-see-also": Observation(
-        measured=see_also,
+        measured=answers_related,
         protocol=Protocol(
             baseline="tf-idf",
             contenders=[PLAIN, TEXTBOOK, LSA_ALONE, Contender("tf-idf + LSA", SUM, ends=NOTHING)],

@@ -1,5 +1,6 @@
 """The claims of chapter 9, principal component analysis."""
 
+import functools
 from typing import NamedTuple
 
 import numpy as np
@@ -7,7 +8,8 @@ import numpy as np
 from book.claims import Adapted, Claim, Folklore
 from book.definitions import definitions
 from book.margins import above, close, rank, within
-from lowrank_helpers import datasets
+from book.observations import Contender, Observation, Protocol
+from lowrank_helpers import datasets, results
 from lowrank_helpers.decomposition import pca
 
 RNG = np.random.default_rng(90)
@@ -319,6 +321,94 @@ def without_mean(Z, r):
     return (U[:, :r] * s[:r]) @ Vt[:r]
 
 
+# The likeliest model of the rows
+
+
+class Law(NamedTuple):
+    """A normal law: its mean and its covariance."""
+
+    mean: np.ndarray
+    M: np.ndarray
+
+
+def law(likeliest, X, k):
+    return Law(X.mean(axis=0), likeliest(np.atleast_2d(np.cov(X.T, bias=True)), k))
+
+
+best_law = Adapted(law, definitions(9, "likeliest"))
+
+
+def log_likelihood(X, mean, M):
+    """The logarithm of the likelihood of all rows."""
+    d = X - mean
+    far = (d * np.linalg.solve(M, d.T).T).sum()
+    return float(-(len(X) * np.linalg.slogdet(2 * np.pi * M)[1] + far) / 2)
+
+
+def likelihood_claim(code, X, k, rivals=None, bound=False):
+    """The law found has the form and the greatest likelihood of the theorem, and every other one less.
+
+    rivals gives the other laws another number of directions; bound asks for a greatest likelihood where there is none.
+    """
+    (m, n), found = X.shape, code(X, k)
+    lam = values(X)[:n] ** 2 / m
+    tau = float(lam[k:].mean())
+    if bound and not above(tau, 1e-9 * lam[0]):
+        return False
+    d = np.linalg.eigvalsh(found.M)[::-1]
+    if not close(d, [*lam[:k], *[tau] * (n - k)], atol=1e-8 * lam[0]):
+        return False
+    best = log_likelihood(X, found.mean, found.M)
+    formula = -m / 2 * (n * np.log(2 * np.pi) + np.log(lam[:k]).sum() + (n - k) * np.log(tau) + n)
+    eps = 1e-7 * max(1.0, abs(formula))
+    if not within(abs(best - formula), eps):
+        return False
+    rng, q = np.random.default_rng(5), k if rivals is None else rivals
+    Q = np.linalg.qr(rng.standard_normal((n, n)))[0]
+    lam_M, V = np.linalg.eigh(found.M)
+    W = V[:, n - q :] * np.sqrt(np.maximum(lam_M[n - q :] - tau, 0))
+    laws = [(found.mean + 0.1 * lam[0] ** 0.5 * Q[0], found.M)]
+    for size in (0.01, 0.1, 1.0):
+        other = W + size * lam[0] ** 0.5 * rng.standard_normal((n, q))
+        for noise in (0.9 * tau, tau, 1.1 * tau):
+            laws += [(found.mean, other @ other.T + noise * np.eye(n)), (found.mean, W @ W.T + noise * np.eye(n))]
+    if rivals is not None:
+        mu = X.mean(axis=0)
+        laws += [(mu, law(definitions(9, "likeliest"), X, rivals).M)]
+    return within([log_likelihood(X, mean, M) - best for mean, M in laws], eps)
+
+
+def altered_law(noise=None, spectrum=lambda lam: lam, mean=None, S=None):
+    """The theorem's law with one part changed: the noise of what is left out, the variances kept, the mean, S."""
+
+    def code(X, k):
+        lam, V = np.linalg.eigh((S or covariance_by_m)(X))
+        lam, V = lam[::-1], V[:, ::-1]
+        rest = (noise or np.mean)(lam[k:])
+        kept = np.concatenate([spectrum(lam[:k]), np.full(len(lam) - k, rest)])
+        return Law((mean or (lambda A: A.mean(axis=0)))(X), (V * kept) @ V.T)
+
+    return code
+
+
+def covariance_by_m(X):
+    return np.atleast_2d(np.cov(X.T, bias=True))
+
+
+def kept_and_noise(X, k):
+    """W not lowered by the noise: the variances kept count it twice."""
+    found = best_law(X, k)
+    lam, V = np.linalg.eigh(found.M)
+    n = len(lam)
+    return found._replace(M=(V * np.where(np.arange(n) < n - k, lam, lam + lam[0])) @ V.T)
+
+
+def last_directions(X, k):
+    lam, V = np.linalg.eigh(covariance_by_m(X))
+    n = len(lam)
+    return Law(X.mean(axis=0), (V * np.where(np.arange(n) < k, lam, lam[k:].mean())) @ V.T)
+
+
 GRID = np.outer([1.0, 2, 3, 4], [1.0, 2, 4])
 GRID[0, 2] = GRID[3, 1] = np.nan
 HOLED = holes(TALL, 0.2)
@@ -393,6 +483,41 @@ CLAIMS = {
             "scores that are not scaled": (whiten, lambda X, whiten: pca(X)),
         },
     ),
+    "thm-ppca": Claim(
+        check=likelihood_claim,
+        code=best_law,
+        cases=[
+            (FOUR, 1),
+            (FOUR, 0),
+            (TALL, 0),
+            (TALL, 1),
+            (TALL, 3),
+            (SQUARE[:, :3], 2),
+            (PLANE, 1),
+            (WIDE, 2),
+            (CROSS, 1),
+            (CROSS, 2),  # λ₂ = λ₃: several M are likeliest
+            (BALL, 1),
+            (np.array([[1.0], [4.0], [5.0]]), 0),
+        ],
+        dropped={
+            "τ > 0: rows in a plane, two directions": (PLANE, 2, None, True),
+            "W has k columns: with one more it is likelier": (TALL, 1, 2),
+        },
+        mutants={
+            "the first variance left out": altered_law(noise=lambda lam: lam[0]),
+            "the last variance": altered_law(noise=lambda lam: lam[-1]),
+            "the sum of the variances left out": altered_law(noise=lambda lam: lam.sum()),
+            "the median of the variances left out": altered_law(noise=np.median),
+            "the divisor m − 1": altered_law(S=covariance),
+            "not centred": altered_law(S=lambda X: X.T @ X / len(X)),
+            "the origin for the mean": altered_law(mean=lambda X: 0 * X[0]),
+            "the median for the mean": altered_law(mean=lambda X: np.median(X, axis=0)),
+            "the noise added to the variances kept": kept_and_noise,
+            "the variances kept are shrunk": altered_law(spectrum=lambda lam: 0.9 * lam),
+            "the last directions": last_directions,
+        },
+    ),
     "prop-iterative-pca": Claim(
         check=falls,
         code=Adapted(all_steps, definitions(9, "fill_in")),
@@ -427,6 +552,197 @@ CLAIMS = {
 }
 
 
+WAYS = {
+    "90 % of the variance": "the share is a custom",
+    "threshold": "theory gives it",
+    "Minka's evidence": "has no setting",
+    "parallel analysis": "above all of 19 shuffled tables, one chance in twenty",
+    "hidden entries": "the number is what it chooses",
+    "held-out rows": "the number is what it chooses",
+    "held-out rows, columns scaled": "the number is what it chooses",
+    "held-out rows, factor analysis": "the number is what it chooses",
+}
+
+
+def found_four(study):
+    """For each case and each way, in how many tables the four components planted were found."""
+    return {
+        (case["noise"], case["strength"]): {name: case["chosen"][name].count(4) for name in WAYS}
+        for case in study["cases"]
+    }
+
+
+def rows_choose_where_the_noise_is_theirs(study):
+    """The likelihood of rows finds four where they stand out in equal noise, and only there; each model its noise."""
+    found = found_four(study)
+    hard, easy, uneven = found["equal", 1.0], found["equal", 2.5], found["unequal", 2.5]
+    rows, factors = "held-out rows", "held-out rows, factor analysis"
+    return (
+        easy[rows] >= 18
+        and easy[rows] - easy["90 % of the variance"] >= 10
+        and max(hard.values()) <= 10  # a control: what cannot be seen is found by none
+        and uneven[rows] <= 2
+        and uneven["Minka's evidence"] <= 2
+        and min(uneven[factors], uneven["parallel analysis"]) >= 18
+    )
+
+
+def chosen_instead(study, noise, strength, name, numbers):
+    """The study with other numbers chosen in one case by one way."""
+    cases = [
+        case | {"chosen": case["chosen"] | {name: numbers}}
+        if (case["noise"], case["strength"]) == (noise, strength)
+        else case
+        for case in study["cases"]
+    ]
+    return study | {"cases": cases}
+
+
+FILLERS = definitions(9, "one_hiding")
+RANKS = [1, 2, 3, 4, 6, 8, 12]
+
+
+@functools.cache
+def hidings():
+    """Errors on hidden entries of the wine table, and what was chosen, for eight hidings."""
+    return [FILLERS(seed) for seed in range(8)]
+
+
+def gain_over(runs, name, base):
+    """How far one way's error is below another's, and the half-width of its 95 % interval over the runs."""
+    gain = np.array([run[base][0] - run[name][0] for run in runs])
+    return gain.mean(), 2.365 * gain.std(ddof=1) / len(gain) ** 0.5
+
+
+def model_fills_better(runs):
+    """The model, the penalty and similar wines are below filling in, that below the means; none is below wines."""
+    below = all(
+        np.subtract(*gain_over(runs, name, base)) > 0
+        for name, base in [
+            ("filled in", "column means"),
+            *((name, "filled in") for name in ("model", "penalty", "similar wines")),
+        ]
+    )
+    return below and gain_over(runs, "similar wines", "model")[0] > 0
+
+
+def with_errors(runs, name, error):
+    return [{**run, name: (error(run), run[name][1])} for run in runs]
+
+
+OBSERVATIONS = {
+    "obs-pca-how-many": Observation(
+        measured=lambda: results.load("components"),
+        protocol=Protocol(
+            baseline="90 % of the variance",
+            contenders=[Contender(name, fixed=reason) for name, reason in WAYS.items()],
+            tested_on="tables with four planted components, white noise of three strengths and unequal noise",
+            runs=20,
+            interval="exact 95 % for the share of 20 tables: 20 of 20 is at least 83 %, 18 at least 68 %",
+        ),
+        verdict=rows_choose_where_the_noise_is_theirs,
+        numbers=lambda study: [
+            str(number)
+            for case, names in (
+                (
+                    ("equal", 2.5),
+                    ["90 % of the variance", "threshold", "held-out rows", "Minka's evidence", "hidden entries"],
+                ),
+                (("equal", 1.6), ["held-out rows", "Minka's evidence", "threshold", "hidden entries"]),
+                (("equal", 1.0), ["held-out rows"]),
+                (
+                    ("unequal", 2.5),
+                    ["held-out rows", "Minka's evidence", "parallel analysis", "held-out rows, factor analysis"],
+                ),
+            )
+            for number in (found_four(study)[case][name] for name in names)
+        ],
+        sharp={
+            "rows that find no number in equal noise": lambda study: chosen_instead(
+                study, "equal", 2.5, "held-out rows", [8] * 20
+            ),
+            "a share of the variance that finds four as well": lambda study: chosen_instead(
+                study, "equal", 2.5, "90 % of the variance", [4] * 20
+            ),
+            "rows that find four in unequal noise too": lambda study: chosen_instead(
+                study, "unequal", 2.5, "held-out rows", [4] * 20
+            ),
+            "factor analysis that fails there": lambda study: chosen_instead(
+                study, "unequal", 2.5, "held-out rows, factor analysis", [4] * 10 + [5] * 10
+            ),
+            "a way that sees what cannot be seen": lambda study: chosen_instead(
+                study, "equal", 1.0, "threshold", [4] * 20
+            ),
+        },
+    ),
+    "obs-pca-holes": Observation(
+        measured=hidings,
+        protocol=Protocol(
+            baseline="column means",
+            contenders=[
+                Contender("column means", fixed="has no setting"),
+                Contender("filled in", {"rank": RANKS}, ends={"rank": "one component is the least"}),
+                Contender("model", {"rank": RANKS}, ends={"rank": "of 13 columns, 12 directions are the most"}),
+                Contender("penalty", {"penalty": [0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 40.0]}),
+                Contender("similar wines", {"neighbours": [1, 2, 5, 10, 20, 40, 80]}),
+            ],
+            tested_on="30 % of the entries of the wine table, hidden",
+            tuned_on="a further tenth of the entries, hidden from what is left",
+            runs=8,
+            interval="95 %, paired, over eight hidings",
+        ),
+        verdict=model_fills_better,
+        numbers=lambda runs: [
+            f"{x:.2f}"
+            for name in ("column means", "filled in", "model", "penalty", "similar wines")
+            for x in (
+                np.mean([run[name][0] for run in runs]),
+                *(gain_over(runs, name, "filled in") if name in ("model", "penalty", "similar wines") else ()),
+            )
+        ],
+        sharp={
+            "filling in as good as the model": lambda runs: with_errors(
+                runs, "filled in", lambda run: run["model"][0] + 0.001
+            ),
+            "the model no better than filling in, by its interval": lambda runs: with_errors(
+                runs, "model", lambda run: run["model"][0] + 2 * gain_over(runs, "model", "filled in")[0]
+            ),
+            "the means as good as filling in": lambda runs: with_errors(
+                runs, "column means", lambda run: run["filled in"][0]
+            ),
+            "a model below the similar wines": lambda runs: with_errors(runs, "model", lambda run: 0.5),
+            "a number of neighbours at the edge": lambda runs: [
+                {**run, "similar wines": (run["similar wines"][0], 80)} for run in runs
+            ],
+        },
+        chosen=lambda runs: {
+            name: {setting: [run[name][1] for run in runs]}
+            for name, setting in (
+                ("filled in", "rank"),
+                ("model", "rank"),
+                ("penalty", "penalty"),
+                ("similar wines", "neighbours"),
+            )
+        },
+    ),
+}
+
+
+def rows_have_a_top():
+    """On the chapter's table: for 1 to 12 components, whether the rows' error falls, and the likeliest."""
+    rng = np.random.default_rng(1)
+    table = datasets.low_rank(200, 30, 4, rng=0) + np.arange(30.0) + 0.5 * rng.standard_normal((200, 30))
+    held = np.arange(200) % 5 == 0
+    fit, new = table[~held], table[held]
+    density = definitions(9, "log_density")
+    errors, likely = [], []
+    for k in range(1, 13):
+        W = pca(fit, k).components.T
+        errors.append(float(fro((new - fit.mean(axis=0)) @ (np.eye(30) - W @ W.T))))
+        likely.append(density(new, *best_law(fit, k)))
+    return bool((np.diff(errors) < 0).all()), int(np.argmax(likely)) + 1
+
+
 def first_is_the_mean():
     """Uncentred, the first direction of the wines is the mean, and that of the four points turns by 90 degrees."""
     X = datasets.load("wine").X
@@ -447,5 +763,10 @@ FOLKLORE = {
                 atol=slack(FAR),
             )
         ),
+    ),
+    37: Folklore(
+        wrong="held-out rows cannot choose the number of components",
+        fails=lambda: rows_have_a_top()[1] == 4,
+        holds=lambda: rows_have_a_top()[0] and rows_choose_where_the_noise_is_theirs(results.load("components")),
     ),
 }

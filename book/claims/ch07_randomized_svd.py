@@ -601,14 +601,14 @@ def worst_and_best(rows):
 
 
 def all_blocks_are_ahead(draws):
-    """The worst draw of the Krylov space is ahead of the best powers, by a thousand where the values fall, only there.
+    """The worst draw of the Krylov space is ahead of the best powers, its half blocks of it, each matrix in its way.
 
-    Its half blocks are ahead of it.
+    The factor to the powers is above a thousand where the values fall, and below ten with the pixels shuffled.
     """
     for name, rows in draws.items():
         sketch, powers, krylov, halves = worst_and_best(rows)
-        far = 1000 * krylov < powers
-        if not halves < krylov < powers < sketch or far != (name != "shuffled"):
+        as_said = powers < 10 * krylov if name == "shuffled" else powers > 1000 * krylov
+        if not halves < krylov < powers < sketch or not as_said:
             return False
     return True
 

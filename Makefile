@@ -48,7 +48,7 @@ notebooks: $(BUILT)  ## make the chapters' notebooks for Colab and Jupyter, full
 	rm -rf _build/notebooks
 	cp -R $(HTML)/notebooks _build/notebooks
 
-text: $(TESTED)  ## write chapters as text, and a list of what they compare, into _build/text (NB=chapters/01_norms.ipynb)
+text: $(TESTED)  ## write chapters as text, with a list of what they compare, into _build/text (NB=…)
 	mkdir -p _build/text
 	$(foreach nb,$(NB),$(BIN)/jupytext --quiet --to md:myst --output _build/text/$(notdir $(nb:.ipynb=.md)) $(nb) &&) true
 	$(BIN)/python -m tools.comparatives $(NB) > _build/text/comparatives.txt

@@ -575,14 +575,18 @@ def found_four(study):
 def rows_choose_where_the_noise_is_theirs(study):
     """The likelihood of rows finds four where they stand out in equal noise, and only there; each model its noise."""
     found = found_four(study)
-    hard, easy, uneven = found["equal", 1.0], found["equal", 2.5], found["unequal", 2.5]
+    hard, middle, easy, uneven = found.values()
     rows, factors = "held-out rows", "held-out rows, factor analysis"
+    inside = all(max(case["chosen"][name]) < 8 for case in study["cases"] for name in ("hidden entries", factors))
     return (
-        easy[rows] >= 18
+        inside  # of the numbers 0 to 8
+        and easy[rows] >= 18
+        and min(easy[name] for name in ("threshold", "Minka's evidence", "hidden entries")) >= 18
+        and min(middle[rows], middle["Minka's evidence"]) - max(middle["threshold"], middle["hidden entries"]) >= 10
         and easy[rows] - easy["90 % of the variance"] >= 10
         and max(hard.values()) <= 10  # a control: what cannot be seen is found by none
         and uneven[rows] <= 2
-        and uneven["Minka's evidence"] <= 2
+        and max(uneven["Minka's evidence"], uneven["held-out rows, columns scaled"]) <= 2
         and min(uneven[factors], uneven["parallel analysis"]) >= 18
     )
 
@@ -598,36 +602,43 @@ def chosen_instead(study, noise, strength, name, numbers):
     return study | {"cases": cases}
 
 
-FILLERS = definitions(9, "one_hiding")
+hidings, normal_wines, gain_over = (definitions(9, name) for name in ("hidings", "normal_wines", "gain"))
 RANKS = [1, 2, 3, 4, 6, 8, 12]
 
 
 @functools.cache
-def hidings():
-    """Errors on hidden entries of the wine table, and what was chosen, for eight hidings."""
-    return [FILLERS(seed) for seed in range(8)]
+def wines_and_normal_rows():
+    """For the wines and for normal rows: errors and choices of eight hidings, and the shares inside the intervals."""
+    wines, rows = datasets.load("wine").X, ("model", "similar wines")
+    return {"wines": hidings(lambda seed: wines), "normal": hidings(normal_wines, rows)}
 
 
-def gain_over(runs, name, base):
-    """How far one way's error is below another's, and the half-width of its 95 % interval over the runs."""
-    gain = np.array([run[base][0] - run[name][0] for run in runs])
-    return gain.mean(), 2.365 * gain.std(ddof=1) / len(gain) ** 0.5
-
-
-def model_fills_better(runs):
-    """The model, the penalty and similar wines are below filling in, that below the means; none is below wines."""
+def held_back_is_better(measured):
+    """Filling in to the end is below the means, what holds it back below that; similar wines are level."""
+    runs, kept = measured["wines"]
+    normal, kept_normal = measured["normal"]
     below = all(
         np.subtract(*gain_over(runs, name, base)) > 0
         for name, base in [
             ("filled in", "column means"),
-            *((name, "filled in") for name in ("model", "penalty", "similar wines")),
+            *((name, "filled in") for name in ("stopped early", "model", "penalty", "similar wines")),
+            ("model", "stopped early"),
         ]
     )
-    return below and gain_over(runs, "similar wines", "model")[0] > 0
+    difference, half = gain_over(runs, "similar wines", "model")
+    short = all(0.8 < np.mean(shares) < 0.9 for shares in (kept, kept_normal))
+    return below and abs(difference) <= half and np.subtract(*gain_over(normal, "model", "similar wines")) > 0 and short
 
 
-def with_errors(runs, name, error):
-    return [{**run, name: (error(run), run[name][1])} for run in runs]
+def with_runs(measured, change, table="wines"):
+    """The measurements with each run of one table changed."""
+    runs, kept = measured[table]
+    return measured | {table: ([change(run) for run in runs], kept)}
+
+
+def with_errors(measured, name, error, table="wines"):
+    """The measurements with one way's errors changed."""
+    return with_runs(measured, lambda run: {**run, name: (error(run), run[name][1])}, table)
 
 
 OBSERVATIONS = {
@@ -641,22 +652,39 @@ OBSERVATIONS = {
             interval="exact 95 % for the share of 20 tables: 20 of 20 is at least 83 %, 18 at least 68 %",
         ),
         verdict=rows_choose_where_the_noise_is_theirs,
-        numbers=lambda study: [
-            str(number)
-            for case, names in (
-                (
-                    ("equal", 2.5),
-                    ["90 % of the variance", "threshold", "held-out rows", "Minka's evidence", "hidden entries"],
-                ),
-                (("equal", 1.6), ["held-out rows", "Minka's evidence", "threshold", "hidden entries"]),
-                (("equal", 1.0), ["held-out rows"]),
-                (
-                    ("unequal", 2.5),
-                    ["held-out rows", "Minka's evidence", "parallel analysis", "held-out rows, factor analysis"],
-                ),
-            )
-            for number in (found_four(study)[case][name] for name in names)
-        ],
+        numbers=lambda study: (
+            [
+                str(number)
+                for case, names in (
+                    (
+                        ("equal", 2.5),
+                        ["90 % of the variance", "threshold", "held-out rows", "Minka's evidence", "hidden entries"],
+                    ),
+                    (
+                        ("equal", 1.6),
+                        [
+                            "held-out rows",
+                            "Minka's evidence",
+                            "threshold",
+                            "hidden entries",
+                            "held-out rows, factor analysis",
+                            "parallel analysis",
+                        ],
+                    ),
+                    (("equal", 1.0), ["held-out rows"]),
+                    (
+                        ("unequal", 2.5),
+                        ["held-out rows", "Minka's evidence", "parallel analysis", "held-out rows, factor analysis"],
+                    ),
+                )
+                for number in (found_four(study)[case][name] for name in names)
+            ]
+            + [
+                f"{pick(study['cases'][3]['chosen'][name])}"
+                for name in ("held-out rows", "Minka's evidence")
+                for pick in (min, max)
+            ]
+        ),
         sharp={
             "rows that find no number in equal noise": lambda study: chosen_instead(
                 study, "equal", 2.5, "held-out rows", [8] * 20
@@ -670,18 +698,25 @@ OBSERVATIONS = {
             "factor analysis that fails there": lambda study: chosen_instead(
                 study, "unequal", 2.5, "held-out rows, factor analysis", [4] * 10 + [5] * 10
             ),
+            "a threshold that finds as many at 1.6 times": lambda study: chosen_instead(
+                study, "equal", 1.6, "threshold", [4] * 16 + [3] * 4
+            ),
+            "factor analysis at the end of its grid": lambda study: chosen_instead(
+                study, "unequal", 2.5, "held-out rows, factor analysis", [4] * 19 + [8]
+            ),
             "a way that sees what cannot be seen": lambda study: chosen_instead(
                 study, "equal", 1.0, "threshold", [4] * 20
             ),
         },
     ),
     "obs-pca-holes": Observation(
-        measured=hidings,
+        measured=wines_and_normal_rows,
         protocol=Protocol(
             baseline="column means",
             contenders=[
                 Contender("column means", fixed="has no setting"),
                 Contender("filled in", {"rank": RANKS}, ends={"rank": "one component is the least"}),
+                Contender("stopped early", {"rank": RANKS}, ends={"rank": "one component is the least"}),
                 Contender("model", {"rank": RANKS}, ends={"rank": "of 13 columns, 12 directions are the most"}),
                 Contender("penalty", {"penalty": [0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 40.0]}),
                 Contender("similar wines", {"neighbours": [1, 2, 5, 10, 20, 40, 80]}),
@@ -691,34 +726,56 @@ OBSERVATIONS = {
             runs=8,
             interval="95 %, paired, over eight hidings",
         ),
-        verdict=model_fills_better,
-        numbers=lambda runs: [
-            f"{x:.2f}"
-            for name in ("column means", "filled in", "model", "penalty", "similar wines")
-            for x in (
-                np.mean([run[name][0] for run in runs]),
-                *(gain_over(runs, name, "filled in") if name in ("model", "penalty", "similar wines") else ()),
-            )
+        verdict=held_back_is_better,
+        numbers=lambda measured: [
+            *(f"{np.mean([run[name][0] for run in measured['wines'][0]]):.2f}" for name in measured["wines"][0][0]),
+            *(
+                "{:.2f} ± {:.2f}".format(*gain_over(measured[table][0], name, base))
+                for table, name, base in (
+                    ("wines", "stopped early", "filled in"),
+                    ("wines", "penalty", "filled in"),
+                    ("wines", "model", "filled in"),
+                    ("wines", "model", "stopped early"),
+                    ("wines", "similar wines", "model"),
+                    ("normal", "model", "similar wines"),
+                )
+            ),
+            *(f"{100 * np.mean(kept):.0f} %" for _, kept in measured.values()),
         ],
         sharp={
-            "filling in as good as the model": lambda runs: with_errors(
-                runs, "filled in", lambda run: run["model"][0] + 0.001
+            "filling in to the end as good as the model": lambda measured: with_errors(
+                measured, "filled in", lambda run: run["model"][0] + 0.001
             ),
-            "the model no better than filling in, by its interval": lambda runs: with_errors(
-                runs, "model", lambda run: run["model"][0] + 2 * gain_over(runs, "model", "filled in")[0]
+            "the model no better than filling in, by its interval": lambda measured: with_errors(
+                measured,
+                "model",
+                lambda run: run["model"][0] + gain_over(measured["wines"][0], "model", "filled in")[0],
             ),
-            "the means as good as filling in": lambda runs: with_errors(
-                runs, "column means", lambda run: run["filled in"][0]
+            "stopping early as good as the model": lambda measured: with_errors(
+                measured, "stopped early", lambda run: run["model"][0]
             ),
-            "a model below the similar wines": lambda runs: with_errors(runs, "model", lambda run: 0.5),
-            "a number of neighbours at the edge": lambda runs: [
-                {**run, "similar wines": (run["similar wines"][0], 80)} for run in runs
-            ],
+            "stopping early of no use": lambda measured: with_errors(
+                measured, "stopped early", lambda run: run["filled in"][0]
+            ),
+            "the means as good as filling in": lambda measured: with_errors(
+                measured, "column means", lambda run: run["filled in"][0]
+            ),
+            "a model below the similar wines": lambda measured: with_errors(
+                measured, "model", lambda run: run["similar wines"][0] - 0.02
+            ),
+            "similar rows as good on the normal copy": lambda measured: with_errors(
+                measured, "similar wines", lambda run: run["model"][0], "normal"
+            ),
+            "intervals that keep their word": lambda measured: measured | {"wines": (measured["wines"][0], [0.91] * 8)},
+            "a number of neighbours at the edge": lambda measured: with_runs(
+                measured, lambda run: {**run, "similar wines": (run["similar wines"][0], 80)}
+            ),
         },
-        chosen=lambda runs: {
-            name: {setting: [run[name][1] for run in runs]}
+        chosen=lambda measured: {
+            name: {setting: [run[name][1] for run in measured["wines"][0]]}
             for name, setting in (
                 ("filled in", "rank"),
+                ("stopped early", "rank"),
                 ("model", "rank"),
                 ("penalty", "penalty"),
                 ("similar wines", "neighbours"),

@@ -51,6 +51,7 @@ EQUIVALENT: dict[tuple[int, str, str] | tuple[int, str], str] = {
     (7, "seconds"): TIMES,
     (11, "compare", "3000 -> 3001"): "a limit of iterations that is not reached",
     (11, "timed"): TIMES,
+    (12, "backgrounds", "0.001 -> 0.002"): "twice the gap: the errors agree in all digits that are printed",
     (15, "seconds"): TIMES,
 }
 

@@ -380,7 +380,7 @@ def with_line(lines, where, way, values):
 def rules_hold_but_once(lines):
     """In every draw: the threshold is near the best rank but on the temple with little noise; shrinkage is above it."""
     near = {where: (line["best rank"] - line["σ known"]).max() < 0.1 for where, line in lines.items()}
-    lost = lines[LEAST_NOISE]["σ known"] + 0.5 < lines[LEAST_NOISE]["noisy"] - 0.1
+    lost = lines[LEAST_NOISE]["σ known"] < lines[LEAST_NOISE]["noisy"] - 0.4
     return (
         [where for where, ok in near.items() if not ok] == [LEAST_NOISE]
         and lost.all()
@@ -407,7 +407,7 @@ def patches_are_ahead(lines):
     return all(
         min(least_gain(line, way) for way in ("noisy", "shrunk", "best rank", *FILTERS)) > 0.3
         and (np.abs(line["patches"] - line["cosines"]) < 0.7).all()
-        and (line["patches, shuffled"] < line["shrunk"][0] - 1).all()
+        and (line["patches, shuffled"] < line["shrunk"][0]).all()
         for line in lines.values()
     )
 
@@ -415,6 +415,11 @@ def patches_are_ahead(lines):
 def cosines_apart(lines):
     gaps = below(lines, "patches", "cosines").values()
     return [max(gaps), -min(gaps)]
+
+
+def shuffled_apart(lines):
+    losses = [float(line["shrunk"][0] - line["patches, shuffled"][0]) for line in lines.values()]
+    return [min(losses), max(losses)]
 
 
 def chosen_for_filters(lines):
@@ -532,7 +537,7 @@ OBSERVATIONS = {
                 max(below(lines, "shrunk", "patches").values()),
                 *(min(below(lines, way, "patches").values()) for way in ("blur", "median", "Wiener")),
                 *cosines_apart(lines),
-                min(float(line["shrunk"][0] - line["patches, shuffled"][0]) for line in lines.values()),
+                *shuffled_apart(lines),
             )
         ],
         sharp={

@@ -337,7 +337,7 @@ def energy_is_not_in_a_few():
 
 
 @functools.cache
-def at_equal_bytes():
+def files_of_equal_bytes():
     """For each of three photographs the decibels of all that has the bytes of a JPEG file."""
     with cbook.get_sample_data("grace_hopper.jpg") as file:
         hopper = np.asarray(Image.open(file).convert("RGB"))
@@ -440,7 +440,7 @@ WHOLE_PICTURES = "three grey photographs, three levels of noise, draws 0 to 4"
 
 OBSERVATIONS = {
     "obs-images-jpeg": Observation(
-        measured=at_equal_bytes,
+        measured=files_of_equal_bytes,
         protocol=Protocol(
             baseline="thumbnail",
             contenders=[

@@ -182,7 +182,7 @@ def test_references_say_what_the_pages_say(book, notebooks):
         written = "\n".join(
             line for line in "\n".join(texts(notebooks("full", stem))).splitlines() if line[:4] != "> **"
         )
-        claim = r"(?:Theorem|Lemma|Corollary|Proposition|Definition|Algorithm|Remark|Example) \d+\.\d+"
+        claim = r"(?:Theorem|Lemma|Corollary|Proposition|Definition|Algorithm|Remark|Example|Observation) \d+\.\d+"
         expected = [named[label] for label in re.findall(r"\{prf:ref\}`([\w-]+)`", source)]
         assert Counter(re.findall(claim, written)) - Counter(re.findall(claim, source)) == Counter(expected)
 

@@ -1,13 +1,17 @@
 """The claims of chapter 8, images."""
 
+import functools
 import itertools
 
 import numpy as np
+from matplotlib import cbook
+from PIL import Image
 
 from book.claims import Adapted, Claim, Folklore
 from book.definitions import definitions
 from book.margins import above, close, within
-from lowrank_helpers import costs, datasets, linalg, svd
+from book.observations import Contender, Observation, Protocol
+from lowrank_helpers import costs, datasets, linalg, results, svd
 from lowrank_helpers.decomposition import rank_choice
 
 RNG = np.random.default_rng(80)
@@ -329,6 +333,235 @@ def energy_is_not_in_a_few():
     return rank == 21 and left > 0.3
 
 
+# ------------------------------------------------------------------------------------------------- the observations
+
+
+@functools.cache
+def files_of_equal_bytes():
+    """For each of three photographs the decibels of all that has the bytes of a JPEG file."""
+    with cbook.get_sample_data("grace_hopper.jpg") as file:
+        hopper = np.asarray(Image.open(file).convert("RGB"))
+    pictures = {"china": datasets.load("china"), "flower": datasets.load("flower"), "hopper": hopper}
+    curve, compare = definitions(8, "qualities"), definitions(8, "at_equal_bytes")
+    return {name: compare(picture, curve(picture)) for name, picture in pictures.items()}
+
+
+def last_of_all(rows):
+    """The truncation is last, by more than a decibel, and 8 below JPEG at twice its rank; its bytes are ten times."""
+    return all(
+        row["truncation"] + 1 < row["thumbnail"]
+        and row["twice the rank"] + 8 < row["JPEG"]
+        and row["times"] > 10
+        and row["JPEG"] >= 30
+        for row in rows.values()
+    )
+
+
+def with_row(rows, name, **values):
+    return {**rows, name: {**rows[name], **values}}
+
+
+LEAST_NOISE = ("china", 0.05)
+
+
+@functools.cache
+def noisy_pictures():
+    """For each picture and σ the decibels of each way, a number for each draw of the noise."""
+    lines = results.load("pictures")["lines"]
+    return {
+        (line["picture"], line["σ"]): {way: np.array(values) for way, values in line["dB"].items()} for line in lines
+    }
+
+
+def with_line(lines, where, way, values):
+    return {**lines, where: {**lines[where], way: values}}
+
+
+def rules_hold_but_once(lines):
+    """In every draw: the threshold is near the best rank but on the temple with little noise; shrinkage is above it."""
+    near = {where: (line["best rank"] - line["σ known"]).max() < 0.1 for where, line in lines.items()}
+    lost = lines[LEAST_NOISE]["σ known"] < lines[LEAST_NOISE]["noisy"] - 0.4
+    return (
+        [where for where, ok in near.items() if not ok] == [LEAST_NOISE]
+        and lost.all()
+        and all((line["shrunk"] > line["best rank"]).all() for line in lines.values())
+    )
+
+
+def below(lines, way, rival="best rank"):
+    """How far the mean of a way is below that of a rival, by line."""
+    return {where: float((line[rival] - line[way]).mean()) for where, line in lines.items()}
+
+
+FILTERS = ("median", "blur", "Wiener")
+
+
+def least_gain(line, way):
+    """The lower end of the 95 % interval of the mean gain of patches over a way, over the draws."""
+    gains = line["patches"] - line[way]
+    return gains.mean() - 2.776 * gains.std(ddof=1) / len(gains) ** 0.5
+
+
+def patches_are_ahead(lines):
+    """Of the whole and of the filters in every line, but not of the cosines; behind where neighbours are lost."""
+    return all(
+        min(least_gain(line, way) for way in ("noisy", "shrunk", "best rank", *FILTERS)) > 0.3
+        and (np.abs(line["patches"] - line["cosines"]) < 0.7).all()
+        and (line["patches, shuffled"] < line["shrunk"][0]).all()
+        for line in lines.values()
+    )
+
+
+def cosines_apart(lines):
+    gaps = below(lines, "patches", "cosines").values()
+    return [max(gaps), -min(gaps)]
+
+
+def shuffled_apart(lines):
+    losses = [float(line["shrunk"][0] - line["patches, shuffled"][0]) for line in lines.values()]
+    return [min(losses), max(losses)]
+
+
+def chosen_for_filters(lines):
+    grids = {"blur": "width", "median": "size", "Wiener": "size", "cosines": "factor"}
+    stored = results.load("pictures")["lines"]
+    return {
+        way: {setting: [value for line in stored for value in line["chosen"][way].values()]}
+        for way, setting in grids.items()
+    }
+
+
+@functools.cache
+def grid(way):
+    return results.load("pictures")["grids"][way]
+
+
+WHOLE_PICTURES = "three grey photographs, three levels of noise, draws 0 to 4"
+
+OBSERVATIONS = {
+    "obs-images-jpeg": Observation(
+        measured=files_of_equal_bytes,
+        protocol=Protocol(
+            baseline="thumbnail",
+            contenders=[
+                Contender("thumbnail", fixed="its size is that of the bytes"),
+                Contender("truncation", fixed="its rank is that of the bytes, and no product of this rank is closer"),
+                Contender("twice the rank", fixed="as the truncation, at half the bytes a number"),
+                Contender("JPEG", fixed="the first quality in steps of five that reaches 30 dB"),
+            ],
+            tested_on="three colour photographs",
+            runs=3,
+            interval="none: nothing is random, and the three are all that is spoken of",
+        ),
+        verdict=last_of_all,
+        numbers=lambda rows: [
+            f"{row[key]:.1f}" for row in rows.values() for key in ("truncation", "thumbnail", "times")
+        ],
+        sharp={
+            "a truncation as good as the thumbnail": lambda rows: with_row(
+                rows, "china", truncation=rows["china"]["thumbnail"]
+            ),
+            "one that comes near JPEG at twice the rank": lambda rows: with_row(
+                rows, "flower", **{"twice the rank": rows["flower"]["JPEG"] - 4}
+            ),
+            "30 dB for five times the bytes": lambda rows: with_row(rows, "hopper", times=5.0),
+        },
+    ),
+    "obs-images-rank-rules": Observation(
+        measured=noisy_pictures,
+        protocol=Protocol(
+            baseline="noisy",
+            contenders=[
+                Contender("noisy", fixed="nothing is done"),
+                Contender("best rank", fixed="every rank is tried, on the clean picture: what no rule can pass"),
+                Contender("σ known", fixed="the threshold is given by theory"),
+                Contender("σ unknown", fixed="the threshold is given by theory"),
+                Contender("held out, defaults"),
+                Contender("shrunk", fixed="the coefficients are given by theory"),
+            ],
+            tested_on=WHOLE_PICTURES,
+            runs=5,
+            interval="the range over five draws, for each picture and level",
+        ),
+        verdict=rules_hold_but_once,
+        numbers=lambda lines: [
+            f"{number:.1f}"
+            for number in (
+                below(lines, "σ known")[LEAST_NOISE],
+                below(lines, "σ known", "noisy")[LEAST_NOISE],
+                max(below(lines, "σ unknown").values()),
+                max(below(lines, "held out").values()),
+                -max(below(lines, "shrunk").values()),
+                -min(below(lines, "shrunk").values()),
+            )
+        ],
+        sharp={
+            "the threshold good on the temple too": lambda lines: with_line(
+                lines, LEAST_NOISE, "σ known", lines[LEAST_NOISE]["best rank"]
+            ),
+            "the threshold bad on the flower too": lambda lines: with_line(
+                lines, ("flower", 0.1), "σ known", lines["flower", 0.1]["σ known"] - 0.2
+            ),
+            "a rank above shrinkage, in one draw": lambda lines: with_line(
+                lines, ("hopper", 0.2), "best rank", lines["hopper", 0.2]["best rank"] + np.array([0, 0, 1, 0, 0])
+            ),
+            "truncation no worse than the noise": lambda lines: with_line(
+                lines, LEAST_NOISE, "noisy", lines[LEAST_NOISE]["σ known"]
+            ),
+        },
+    ),
+    "obs-images-patches": Observation(
+        measured=noisy_pictures,
+        protocol=Protocol(
+            baseline="noisy",
+            contenders=[
+                Contender("noisy", fixed="nothing is done"),
+                Contender("best rank", fixed="every rank is tried, on the clean picture: what no rule can pass"),
+                Contender("shrunk", fixed="the coefficients are given by theory"),
+                Contender("median", {"size": grid("median")}, ends={"size": "1 leaves the picture as it is"}),
+                Contender("blur", {"width": grid("blur")}),
+                Contender("Wiener", {"size": grid("Wiener")}, ends={"size": "3 is the least window that has a mean"}),
+                Contender("cosines", {"factor": grid("cosines")}),
+                Contender("patches, defaults"),
+            ],
+            tested_on=WHOLE_PICTURES,
+            tuned_on="parts of the two other photographs, draw 100; in the rivals' favour also a part of its own",
+            runs=5,
+            interval="95 %, paired, over five draws, for each picture and level",
+        ),
+        verdict=patches_are_ahead,
+        numbers=lambda lines: [
+            f"{number:.1f}"
+            for number in (
+                min(below(lines, "shrunk", "patches").values()),
+                max(below(lines, "shrunk", "patches").values()),
+                *(min(below(lines, way, "patches").values()) for way in ("blur", "median", "Wiener")),
+                *cosines_apart(lines),
+                *shuffled_apart(lines),
+            )
+        ],
+        sharp={
+            "a blur within its interval": lambda lines: with_line(
+                lines, ("flower", 0.2), "blur", lines["flower", 0.2]["patches"] + np.array([0.2, -0.2, 0.1, 0, -0.1])
+            ),
+            "Wiener's filter within its interval": lambda lines: with_line(
+                lines, LEAST_NOISE, "Wiener", lines[LEAST_NOISE]["patches"] - np.array([1.5, 0.0, 0.3, 0.1, 0.6])
+            ),
+            "the whole picture as good": lambda lines: with_line(
+                lines, ("hopper", 0.1), "shrunk", lines["hopper", 0.1]["patches"]
+            ),
+            "patches that gain without neighbours": lambda lines: with_line(
+                lines, ("china", 0.1), "patches, shuffled", lines["china", 0.1]["patches"][:1]
+            ),
+            "cosines far ahead": lambda lines: with_line(
+                lines, ("china", 0.2), "cosines", lines["china", 0.2]["patches"] + 1
+            ),
+        },
+        chosen=chosen_for_filters,
+    ),
+}
+
+
 FOLKLORE = {
     11: Folklore(
         wrong="rank 50 of 1000×1000 needs 1000·50 + 50·50 + 1000·50 numbers, ten times less space",
@@ -350,5 +583,13 @@ FOLKLORE = {
         wrong="cast the truncated picture to uint8",
         fails=lambda: int(np.array(254.9).astype(np.uint8)) == 254 and int(np.array(260).astype(np.uint8)) == 4,
         holds=lambda: np.rint(np.clip([-3.0, 254.9, 260.0], 0, 255)).astype(np.uint8).tolist() == [0, 255, 255],
+    ),
+    36: Folklore(
+        wrong="low rank cannot denoise pictures as well as a blur",
+        fails=lambda: all((line["patches"] > line["blur"]).all() for line in noisy_pictures().values()),
+        holds=lambda: (
+            all((line["shrunk"] < line["blur"]).all() for line in noisy_pictures().values())
+            and patches_are_ahead(noisy_pictures())
+        ),
     ),
 }

@@ -1,5 +1,6 @@
 """The claims of chapter 12, robust PCA."""
 
+import functools
 from typing import NamedTuple
 
 import numpy as np
@@ -7,6 +8,8 @@ import numpy as np
 from book.claims import Adapted, Claim, each
 from book.definitions import definitions
 from book.margins import above, close, rank, within
+from book.observations import Contender, Observation, Protocol
+from lowrank_helpers import results
 from lowrank_helpers.decomposition import robust_pca, singular_value_threshold
 
 RNG = np.random.default_rng(120)
@@ -469,6 +472,8 @@ CLAIMS = {
             spread(40, 1, 0.05, 1),
             spread(12, 0, 0.05, 2),
             spread(12, 2, 0.01, 3),
+            spread(12, 2, 0, 3),
+            spread(5, 0, 0, 3),
             rectangle(),
             (*one(4, -99.0), False),
             (*column_error(), False),
@@ -527,5 +532,173 @@ CLAIMS = {
             ),
             "the next column": lambda L, S, j, d: moved(L, S, (j + 1) % L.shape[1], d),
         },
+    ),
+}
+
+# ------------------------------------------------------------------------------------------------- the observations
+
+WAYS = ("median", "median, light", "PCA, rank 2", "refitted, rank 2", "pursuit")
+WANDERS, ALIKE, CONSTANT = "wanders", "changes everywhere alike", "is constant"
+
+
+@functools.cache
+def background_errors():
+    """For each kind of light and each way, its errors in thousandths over two photographs and five draws."""
+    stored = results.load("backgrounds")["errors"]
+    return {light: {way: 1e3 * np.array(errors) for way, errors in runs.items()} for light, runs in stored.items()}
+
+
+def interval(differences):
+    """The 95 % interval of the mean of ten paired differences."""
+    half = 2.262 * differences.std(ddof=1) / len(differences) ** 0.5
+    return differences.mean() - half, differences.mean() + half
+
+
+def closer(runs, way, rival, times=1.0):
+    """Whether a way's error, so many times, is below the rival's by its interval."""
+    return interval(runs[rival] - times * runs[way])[0] > 0
+
+
+def light_decides(errors):
+    """Medians where their model holds; the pursuit beyond it; refitting with the right rank closer still."""
+    wanders, alike, constant = errors[WANDERS], errors[ALIKE], errors[CONSTANT]
+    return (
+        all(closer(wanders, "pursuit", way, 3) for way in ("median", "median, light", "PCA, rank 2"))
+        and closer(wanders, "refitted, rank 2", "pursuit")
+        and closer(alike, "median, light", "pursuit")
+        and closer(constant, "median", "pursuit")
+    )
+
+
+def with_errors(errors, light, way, values):
+    return {**errors, light: {**errors[light], way: values}}
+
+
+contest = definitions(12, "contest")
+
+
+@functools.cache
+def repaired():
+    """For each kind of typo and each method: the setting and cut-off that were chosen, and ten errors."""
+    return {
+        kind: {name: (best, np.array(tests)) for name, (best, tests) in contest(kind).items()}
+        for kind in ("slip", "shift")
+    }
+
+
+def calendar_first(tables):
+    """A running median is below the pursuit, and that below the month's median; below PCA after slips only."""
+    slip, shift = ({name: tests for name, (_, tests) in tables[kind].items()} for kind in ("slip", "shift"))
+    low, high = interval(shift["PCA"] - shift["pursuit"])
+    return (
+        all(closer(runs, "running median", "pursuit") for runs in (slip, shift))
+        and all(closer(runs, "pursuit", "median") for runs in (slip, shift))
+        and closer(slip, "pursuit", "PCA")
+        and low < 0 < high
+    )
+
+
+def with_tests(tables, kind, name, tests):
+    return {**tables, kind: {**tables[kind], name: (tables[kind][name][0], tests)}}
+
+
+def chosen_settings(tables):
+    names = {"median": None, "running median": "months", "PCA": "rank", "pursuit": "price"}
+    found = {}
+    for name, setting in names.items():
+        best = [table[name][0] for table in tables.values()]
+        found[name] = {"cut-off": [cut for _, cut in best]} | ({setting: [x for x, _ in best]} if setting else {})
+    return found
+
+
+CUTS = (0.7, 1.0, 1.4, 2.0, 2.8, 4.0, 5.6, 8.0, 300.0)
+BEYOND = {"cut-off": "beyond the last nothing is repaired"}
+
+OBSERVATIONS = {
+    "obs-robust-pca-backgrounds": Observation(
+        measured=background_errors,
+        protocol=Protocol(
+            baseline="median",
+            contenders=[
+                Contender("median", fixed="has no setting"),
+                Contender("median, light", fixed="has no setting"),
+                Contender("PCA, rank 2", fixed="told the largest rank of the three backgrounds"),
+                Contender("refitted, rank 2", fixed="told the same rank, and the threshold of the marks"),
+                Contender("pursuit", fixed="the price is given by theory"),
+            ],
+            tested_on="sequences with a known background: two photographs, five draws of noise, three kinds of light",
+            runs=10,
+            interval="95 %, paired, over photographs and draws",
+        ),
+        verdict=light_decides,
+        numbers=lambda errors: [
+            f"{errors[light][way].mean():.1f}"
+            for light, ways in (
+                (WANDERS, ("pursuit", "median, light", "refitted, rank 2")),
+                (ALIKE, ("pursuit", "median, light", "refitted, rank 2")),
+                (CONSTANT, ("pursuit", "median")),
+            )
+            for way in ways
+        ],
+        sharp={
+            "a median as close where the light wanders": lambda errors: with_errors(
+                errors, WANDERS, "median, light", errors[WANDERS]["pursuit"]
+            ),
+            "PCA as close": lambda errors: with_errors(errors, WANDERS, "PCA, rank 2", errors[WANDERS]["pursuit"]),
+            "the pursuit as close as refitting, in five of ten": lambda errors: with_errors(
+                errors, WANDERS, "pursuit", errors[WANDERS]["refitted, rank 2"] + np.array([1.0, -1] * 5)
+            ),
+            "the pursuit as close in constant light": lambda errors: with_errors(
+                errors, CONSTANT, "pursuit", errors[CONSTANT]["median"]
+            ),
+            "the pursuit closer under one brightness": lambda errors: with_errors(
+                errors, ALIKE, "pursuit", errors[ALIKE]["median, light"] - 0.1
+            ),
+        },
+    ),
+    "obs-robust-pca-typos": Observation(
+        measured=repaired,
+        protocol=Protocol(
+            baseline="as it comes",
+            contenders=[
+                Contender("as it comes", fixed="nothing is repaired"),
+                Contender("median", {"cut-off": tuple(np.geomspace(0.5, 300, 45))}, ends=BEYOND),
+                Contender(
+                    "running median", {"months": (3, 5, 7, 9, 11), "cut-off": CUTS}, ends={"months": "3 is the least"}
+                ),
+                Contender(
+                    "PCA", {"rank": (1, 2, 3, 4, 5), "cut-off": CUTS}, ends={"rank": "1 is the least rank", **BEYOND}
+                ),
+                Contender("pursuit", {"price": (0.7, 1.0, 1.4, 2.0, 2.8), "cut-off": CUTS}),
+            ],
+            tested_on="ten spoilings of the table, seeds 0 to 9",
+            tuned_on="ten other spoilings, seeds 100 to 109",
+            runs=10,
+            interval="95 %, paired, over the ten",
+        ),
+        verdict=calendar_first,
+        numbers=lambda tables: [
+            *(f"{tests.mean():.2f}" for table in tables.values() for _, tests in table.values()),
+            *(f"{(table['pursuit'][1] - table['running median'][1]).mean():.2f}" for table in tables.values()),
+        ],
+        sharp={
+            "the pursuit within the interval of the running median": lambda tables: with_tests(
+                tables, "slip", "pursuit", tables["slip"]["running median"][1] + np.array([0.1, -0.1] * 5)
+            ),
+            "the month's median as good as the pursuit": lambda tables: with_tests(
+                tables, "shift", "median", tables["shift"]["pursuit"][1]
+            ),
+            "PCA as good as the pursuit after slips": lambda tables: with_tests(
+                tables, "slip", "PCA", tables["slip"]["pursuit"][1]
+            ),
+            "PCA decided after shifts": lambda tables: with_tests(
+                tables, "shift", "PCA", tables["shift"]["pursuit"][1] + 0.1
+            ),
+            "a price at the edge of its grid": lambda tables: {
+                **tables,
+                "slip": {**tables["slip"], "pursuit": ((2.8, 4.0), tables["slip"]["pursuit"][1])},
+            },
+        },
+        chosen=chosen_settings,
     ),
 }

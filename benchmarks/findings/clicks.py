@@ -2,10 +2,10 @@
 
     python -m benchmarks.findings.clicks [--splits 5] [--first 0] [--output FILE]
 
-Of each file a fifth of the functions it uses is hidden for the test, and of the rest again a fifth for validation. Every
-contender tries the same number of settings; the one with the best NDCG@10 on the validation part is fitted to all that
-is not hidden, and tested once. The splits can be run in pieces: what is stored is kept. benchmarks.peers.completion
-asks the same of films that were liked.
+Of each file a fifth of the functions it uses is hidden for the test, and of the rest again a fifth for validation.
+Every contender tries the same number of settings; the one with the best NDCG@10 on the validation part is fitted to all
+that is not hidden, and tested once. The splits can be run in pieces: what is stored is kept.
+benchmarks.peers.completion asks the same of films that were liked.
 """
 
 import argparse
@@ -27,6 +27,7 @@ from lowrank_helpers.datasets import load
 RESULT = RESULTS / "clicks.json"
 Array = NDArray[np.float64]
 K = 10
+RATIOS = (0.5, 0.7, 1.0, 1.4, 2.0, 2.8, 4.0, 5.6, 8.0)
 
 
 class Method(NamedTuple):
@@ -40,17 +41,17 @@ def popularity(X: Any) -> Array:
     return np.tile(np.asarray(X.sum(axis=0), dtype=float), (X.shape[0], 1))
 
 
-def neighbours(X: Any, own: float, other: float, shrinkage: float) -> Array:
-    """Similarities n_ij / ((n_i + s)^own (n_j + s)^other) to what a row has; own = other = ½ and s = 0: the cosine."""
-    together = (X.T @ X).toarray()
-    counts = np.maximum(together.diagonal(), 1) + shrinkage
-    similar = together / np.outer(counts**own, counts**other)
-    np.fill_diagonal(similar, 0)
-    return np.asarray(X @ similar)
+def neighbours(X: Any, other: float, shrinkage: float) -> Array:
+    """Similarities n_ij / ((n_i + s) (n_j + s)^other) to each i that a row has, n_ij rows having both i and j.
+
+    By a product of rows × rows; what a row has already keeps its similarity to itself, and is not suggested anyway.
+    """
+    counts = np.maximum(np.asarray(X.sum(axis=0)), 1) + shrinkage
+    return np.asarray((((X / counts) @ X.T) @ X).toarray() / counts**other)
 
 
 def ease(X: Any, penalty: float) -> Array:
-    """Ridge regression of every column on all others, with a system of rows × rows in the place of columns × columns."""
+    """Ridge regression of every column on all others, with a system of rows × rows, not of columns × columns."""
     X = X.toarray()
     S = np.linalg.solve(X @ X.T + penalty * np.eye(len(X)), X)
     return np.asarray(X - penalty * S / (1 - (X * S).sum(axis=0)))
@@ -65,11 +66,12 @@ def factors(X: Any, rank: int, penalty: float, ratio: float) -> Array:
 METHODS = {
     "popularity": Method(popularity, {}),
     "item neighbours": Method(
-        neighbours, {"own": (0.5, 1.0, 2.0), "other": (0.1, 0.25, 0.5), "shrinkage": (1.0, 4.0, 16.0)}
+        neighbours, {"other": (0.1, 0.25, 0.5), "shrinkage": tuple(2.0**k for k in range(-1, 8))}
     ),
     "EASE": Method(ease, {"penalty": tuple(round(float(2.0 ** (k / 2)), 2) for k in range(-6, 21))}),
     "implicit ALS, rank 128": Method(
-        partial(factors, rank=128), {"penalty": (20.0, 60.0, 180.0), "ratio": (0.5, 0.7, 1.0, 1.4, 2.0, 2.8, 4.0, 5.6, 8.0)}
+        partial(factors, rank=128),
+        {"penalty": (20.0, 60.0, 180.0), "ratio": RATIOS},
     ),
 }
 
@@ -108,7 +110,7 @@ def of(table: Any, mask: NDArray[np.bool_]) -> Any:
 def contest(
     method: Method, fitted: Any, validation: NDArray[np.bool_], known: Any, test: NDArray[np.bool_]
 ) -> dict[str, Any]:
-    """Choose a method's setting on the validation part, fit it to all that is known, and measure each row's list once."""
+    """Choose a method's setting on the validation part, fit it to all that is known, and measure each list once."""
     checked, tested = validation.any(axis=1), test.any(axis=1)
     settings = [dict(zip(method.grid, values, strict=True)) for values in product(*method.grid.values())]
     tried = [

@@ -138,7 +138,7 @@ def ease(answer: object) -> str:
         if np.allclose(value, X - X @ P / d, atol=1e-8):
             continue
         if np.allclose(value, X - X @ P, atol=1e-8) or np.allclose(value, X - lam * X @ P, atol=1e-8):
-            return not_yet("that is ridge regression of each item on all, itself included; divide by the diagonal of P.")
+            return not_yet("that is ridge regression of each item on all, itself included; divide by the diagonal.")
         if np.allclose(value, X @ P / d, atol=1e-8) or np.allclose(value, X @ P / d - X, atol=1e-8):
             return not_yet("the weights are I − P diag(1/d), so the scores are X minus something.")
         if np.allclose(value, X - lam * X @ P / d, atol=1e-8) or np.allclose(value, X - X @ P / (lam * d), atol=1e-8):
@@ -156,7 +156,7 @@ def ease(answer: object) -> str:
     if started:
         tracemalloc.stop()
     if used > 8 * 2000 * 2000 // 2:
-        return not_yet("the scores are right, but you made a matrix of items × items on the way; four users need 4 × 4.")
+        return not_yet("the scores are right, but you made a matrix of items × items on the way; 4 users need 4 × 4.")
     return right("a system of users × users, and nothing larger than the table itself.")
 
 

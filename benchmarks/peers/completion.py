@@ -66,13 +66,13 @@ SPLITS = ("fold 0", "fold 1", "fold 2", "fold 3", "fold 4", "latest fifth")
 PENALTIES = (3.0, 5.0, 7.0, 9.0, 12.0, 15.0, 18.0, 22.0, 27.0)
 OPTIONS: dict[str, dict[str, tuple[float, ...]]] = {  # nine settings each
     "mean": {},
-    "biases": {"users": (0.0, 3.0, 10.0), "items": (1.0, 2.5, 6.0)},
+    "biases": {"users": (0.0, 6.0, 25.0), "items": (1.0, 2.5, 6.0)},
     "ALS, rank 1": {"penalty": PENALTIES},
     "ALS, rank 8": {"penalty": PENALTIES},
     "ALS, rank 32": {"penalty": PENALTIES},
     "ALS, implicit features, rank 16": {"penalty": (9.0, 14.0, 22.0), "omega": (0.12, 0.35, 1.0)},
     "Gibbs sampling, rank 8, defaults": {},
-    "Surprise SVD, rank 32": {"penalty": (0.06, 0.09, 0.13), "rate": (0.004, 0.01, 0.025)},
+    "Surprise SVD, rank 32": {"penalty": (0.06, 0.09, 0.13), "rate": (0.0015, 0.004, 0.01)},
     "Surprise SVD, defaults": {},
     "Surprise BaselineOnly, defaults": {},
 }

@@ -1,11 +1,16 @@
 """The claims of chapter 13, matrix completion."""
 
+import copy
+import functools
+
 import numpy as np
+from scipy.sparse import csr_array as sparse
 
 from book.claims import Adapted, Claim, Folklore
 from book.definitions import definitions
 from book.margins import above, close, rank, within
-from lowrank_helpers import datasets
+from book.observations import Contender, Observation, Protocol
+from lowrank_helpers import datasets, results
 from lowrank_helpers.completion import als_complete
 
 EPS = np.finfo(float).eps
@@ -481,10 +486,325 @@ def holes_are_filled():
     return close([X[0, 2], X[3, 1]], [4, 8], atol=1e-6)
 
 
+# What was measured
+
+AGAINST_LINE, MEAN_AND_HALF = definitions(13, "against_line"), definitions(13, "mean_and_half")
+RUNS = (1, 3, 6, 12)
+
+
+@functools.cache
+def series():
+    """For each length of a hidden run the errors over twenty masks, and the penalties that were chosen."""
+    return {run: AGAINST_LINE(run) for run in RUNS}
+
+
+def lead(errors):
+    return MEAN_AND_HALF(errors[:, 1] - errors[:, 2])
+
+
+def line_is_ahead(measured):
+    """Clearly up to half a year, not for years; and both know more than the month's mean."""
+    for run, (errors, _) in measured.items():
+        ahead, half = lead(errors)
+        if (ahead > half) != (run < 12):
+            return False
+        better, half = MEAN_AND_HALF(errors[:, 0] - errors[:, 2])
+        if better <= half:
+            return False
+    return True
+
+
+def with_errors(measured, run, change):
+    errors, penalties = measured[run]
+    return {**measured, run: (change(errors.copy()), penalties)}
+
+
+def as_column(errors, column, other):
+    errors[:, column] = errors[:, other]
+    return errors
+
+
+def settings(rows, name):
+    """What a contender chose, time by time, for each setting."""
+    return {key: [row[name]["chosen"][key] for row in rows] for key in rows[0][name]["chosen"]}
+
+
+CLICKERS = ("popularity", "item neighbours", "EASE", "implicit ALS, rank 128")
+
+
+def clicks():
+    return results.load("clicks")
+
+
+def clicks_apart(measured, one, other):
+    """The mean over files of what one has more than the other in NDCG at 10, and two standard errors."""
+    total = measured["ndcg of each file, summed over splits"]
+    return MEAN_AND_HALF((np.array(total[one]) - np.array(total[other])) / len(measured["splits"]))
+
+
+def tuned_factors_count(measured):
+    """ALS clearly above the neighbours, these above popularity, and EASE now above, now below ALS."""
+    _, near, linear, factors = CLICKERS
+    gaps = [clicks_apart(measured, *pair) for pair in ((factors, near), (near, CLICKERS[0]))]
+    ahead = {split[linear]["ndcg"] > split[factors]["ndcg"] for split in measured["splits"].values()}
+    return all(gap > half for gap, half in gaps) and ahead == {True, False}
+
+
+def in_clicks(measured, name, other):
+    """The contender of this name with the gains of another."""
+    altered = copy.deepcopy(measured)
+    total = altered["ndcg of each file, summed over splits"]
+    total[name] = total[other]
+    return altered
+
+
+def ndcg_in_clicks(measured, name, value):
+    """The contender of this name with this mean gain in every split."""
+    altered = copy.deepcopy(measured)
+    for split in altered["splits"].values():
+        split[name]["ndcg"] = value
+    return altered
+
+
+def chosen_clicks(measured, name, setting, value):
+    altered = copy.deepcopy(measured)
+    altered["splits"]["0"][name]["chosen"][setting] = value
+    return altered
+
+
+FOLDS = [f"fold {k}" for k in range(5)]
+RATERS = {
+    "mean": Contender("mean", fixed="has no setting"),
+    "biases": Contender(
+        "biases",
+        {"users": (0.0, 6.0, 25.0), "items": (1.0, 2.5, 6.0)},
+        ends={"users": "0 is no damping"},
+    ),
+    **{
+        f"ALS, rank {r}": Contender(f"ALS, rank {r}", {"penalty": (3.0, 5.0, 7.0, 9.0, 12.0, 15.0, 18.0, 22.0, 27.0)})
+        for r in (1, 8, 32)
+    },
+    "ALS, implicit features, rank 16": Contender(
+        "ALS, implicit features, rank 16", {"penalty": (9.0, 14.0, 22.0), "omega": (0.12, 0.35, 1.0)}
+    ),
+    "Gibbs sampling, rank 8, defaults": Contender("Gibbs sampling, rank 8, defaults"),
+    "Surprise SVD, rank 32": Contender(
+        "Surprise SVD, rank 32", {"penalty": (0.06, 0.09, 0.13), "rate": (0.0015, 0.004, 0.01)}
+    ),
+    "Surprise SVD, defaults": Contender("Surprise SVD, defaults"),
+    "Surprise BaselineOnly, defaults": Contender("Surprise BaselineOnly, defaults"),
+}
+CHAIN = ("mean", "biases", "ALS, rank 1", "ALS, rank 32", "ALS, implicit features, rank 16")
+CHAIN += ("Gibbs sampling, rank 8, defaults",)
+
+
+def rated():
+    return results.load("completion")["ratings"]["splits"]
+
+
+def ratings_apart(splits, one, other):
+    """The mean difference of two errors over the five folds, and half of its 95 % interval."""
+    difference = np.array([splits[fold][one]["rmse"] - splits[fold][other]["rmse"] for fold in FOLDS])
+    return difference.mean(), 2.776 * difference.std(ddof=1) / np.sqrt(5)
+
+
+def late_apart(splits, one, other):
+    """The difference of two errors on the latest fifths, and half of its 95 % interval over users."""
+    late, each = splits["latest fifth"], np.array(splits["latest fifth"]["mean"]["ratings of each user"])
+    squares = [np.array(late[name]["squared error of each user"]) for name in (one, other)]
+    errors = [np.sqrt(s.sum() / each.sum()) for s in squares]
+    # of a root of a ratio, to first order: what each user adds to the difference of the two
+    parts = [(s - e**2 * each) / (2 * e * each.sum()) for s, e in zip(squares, errors, strict=True)]
+    return errors[0] - errors[1], 1.96 * np.sqrt(((parts[0] - parts[1]) ** 2).sum())
+
+
+def each_step_counts(splits):
+    """Every contender of the chain is clearly below the one before; so is Surprise's SVD, tuned and not as it comes."""
+    pairs = [*zip(CHAIN[1:], CHAIN, strict=False), ("Surprise SVD, rank 32", "biases")]
+    pairs.append(("biases", "Surprise SVD, defaults"))
+    late = [late_apart(splits, *pair) for pair in zip(CHAIN[4:], CHAIN[3:], strict=False)]
+    undecided = [late_apart(splits, "ALS, rank 32", name) for name in ("biases", "Surprise SVD, rank 32")]
+    return all(gap < -half for gap, half in [*(ratings_apart(splits, *pair) for pair in pairs), *late]) and all(
+        abs(gap) < half for gap, half in undecided
+    )
+
+
+def in_ratings(splits, name, other):
+    """The contender of this name with the errors of another."""
+    altered = copy.deepcopy(splits)
+    for fold in FOLDS:
+        altered[fold][name]["rmse"] = altered[fold][other]["rmse"]
+    return altered
+
+
+def late_in_ratings(splits, name, other):
+    """The contender of this name with the errors of another on the latest fifths."""
+    altered = copy.deepcopy(splits)
+    altered["latest fifth"][name] = {
+        **altered["latest fifth"][other],
+        "chosen": altered["latest fifth"][name]["chosen"],
+    }
+    return altered
+
+
+def chosen_ratings(splits, name, setting, value):
+    altered = copy.deepcopy(splits)
+    altered["fold 2"][name]["chosen"][setting] = value
+    return altered
+
+
+OBSERVATIONS = {
+    "obs-matrix-completion-line": Observation(
+        measured=series,
+        protocol=Protocol(
+            baseline="month's mean",
+            contenders=[
+                Contender("month's mean", fixed="has no setting"),
+                Contender("low rank", {"penalty": (0.05, 0.25, 0.5, 0.75, 1.0, 1.5, 2.5, 10.0)}),
+                Contender("straight line", fixed="has no setting"),
+            ],
+            tested_on="the hidden 30 % of the sea's temperatures",
+            tuned_on="a tenth of the seen cells of each mask",
+            runs=20,
+            interval="two standard errors of the paired difference, over masks",
+        ),
+        verdict=line_is_ahead,
+        numbers=lambda measured: [
+            f"{number:.2f}"
+            for errors, _ in measured.values()
+            for number in (errors[:, 1].mean(), errors[:, 2].mean(), *lead(errors))
+        ],
+        sharp={
+            "low rank as good as the line": lambda measured: with_errors(
+                measured, 6, lambda errors: as_column(errors, 1, 2)
+            ),
+            "the line no better than the month's mean": lambda measured: with_errors(
+                measured, 3, lambda errors: as_column(errors, 0, 2)
+            ),
+            "clear for whole years too": lambda measured: with_errors(
+                measured, 12, lambda errors: errors + np.eye(3)[1]
+            ),
+            "a penalty at the edge": lambda measured: {**measured, 1: (measured[1][0], [0.05, *measured[1][1][1:]])},
+        },
+        chosen=lambda measured: {"low rank": {"penalty": [t for _, chosen in measured.values() for t in chosen]}},
+    ),
+    "obs-matrix-completion-clicks": Observation(
+        measured=clicks,
+        protocol=Protocol(
+            baseline="popularity",
+            contenders=[
+                Contender("popularity", fixed="has no setting"),
+                Contender(
+                    "item neighbours",
+                    {"other": (0.1, 0.25, 0.5), "shrinkage": (0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0)},
+                ),
+                Contender("EASE", {"penalty": tuple(round(float(2.0 ** (k / 2)), 2) for k in range(-6, 21))}),
+                Contender(
+                    "implicit ALS, rank 128",
+                    {"penalty": (20.0, 60.0, 180.0), "ratio": (0.5, 0.7, 1.0, 1.4, 2.0, 2.8, 4.0, 5.6, 8.0)},
+                ),
+            ],
+            tested_on="a fifth of the functions of each file",
+            tuned_on="a fifth of the functions that are left",
+            runs=976,
+            interval="two standard errors over files of the paired difference, averaged over five splits",
+        ),
+        verdict=tuned_factors_count,
+        numbers=lambda measured: [
+            *(
+                f"{np.mean([split[name][key] for split in measured['splits'].values()]):.3f}"
+                for name in CLICKERS
+                for key in ("recall", "ndcg")
+            ),
+            *(
+                f"{number:.3f}"
+                for pair in ((CLICKERS[3], CLICKERS[1]), (CLICKERS[2], CLICKERS[3]))
+                for number in clicks_apart(measured, *pair)
+            ),
+        ],
+        sharp={
+            "neighbours as good as factors": lambda measured: in_clicks(measured, CLICKERS[1], CLICKERS[3]),
+            "EASE ahead in every split": lambda measured: ndcg_in_clicks(measured, CLICKERS[2], 0.5),
+            "EASE behind in every split": lambda measured: ndcg_in_clicks(measured, CLICKERS[2], 0.1),
+            "popularity as good as neighbours": lambda measured: in_clicks(measured, CLICKERS[0], CLICKERS[1]),
+            "a penalty at the edge": lambda measured: chosen_clicks(measured, CLICKERS[3], "penalty", 180.0),
+            "a shrinkage at the edge": lambda measured: chosen_clicks(measured, CLICKERS[1], "shrinkage", 0.5),
+        },
+        chosen=lambda measured: {name: settings(list(measured["splits"].values()), name) for name in CLICKERS[1:]},
+    ),
+    "obs-matrix-completion-ratings": Observation(
+        measured=rated,
+        protocol=Protocol(
+            baseline="mean",
+            contenders=list(RATERS.values()),
+            tested_on="each of five random folds",
+            tuned_on="a tenth of the other four",
+            runs=5,
+            interval="95 % by Student's t, paired, over the folds",
+        ),
+        verdict=each_step_counts,
+        numbers=lambda splits: [
+            *(f"{np.mean([splits[fold][name]['rmse'] for fold in FOLDS]):.4f}" for name in CHAIN[1:]),
+            *(
+                f"{np.mean([splits[fold][f'Surprise SVD, {how}']['rmse'] for fold in FOLDS]):.4f}"
+                for how in ("defaults", "rank 32")
+            ),
+            *(
+                f"{splits['latest fifth'][name]['rmse']:.4f}"
+                for name in ("biases", "ALS, rank 32", "Surprise SVD, rank 32", *CHAIN[4:])
+            ),
+        ],
+        sharp={
+            "biases as good as rank 1": lambda splits: in_ratings(splits, "biases", "ALS, rank 1"),
+            "rank 1 as good as rank 32": lambda splits: in_ratings(splits, "ALS, rank 1", "ALS, rank 32"),
+            "implicit features without use": lambda splits: in_ratings(
+                splits, "ALS, implicit features, rank 16", "ALS, rank 32"
+            ),
+            "sampling no better": lambda splits: in_ratings(splits, CHAIN[-1], CHAIN[-2]),
+            "Surprise tuned no better than biases": lambda splits: in_ratings(
+                splits, "Surprise SVD, rank 32", "Surprise SVD, defaults"
+            ),
+            "by time, rank 32 clearly ahead of the biases": lambda splits: late_in_ratings(
+                splits, "ALS, rank 32", "Gibbs sampling, rank 8, defaults"
+            ),
+            "by time, sampling no better": lambda splits: late_in_ratings(splits, CHAIN[-1], CHAIN[-2]),
+            "a penalty at the edge": lambda splits: chosen_ratings(splits, "ALS, rank 32", "penalty", 27.0),
+        },
+        chosen=lambda splits: {
+            name: settings([splits[split] for split in splits], name)
+            for name, contender in RATERS.items()
+            if contender.grid
+        },
+    ),
+}
+
+
+def same_scores(shape=(8, 30)):
+    """The chapter's EASE by users × users has the scores of its inverse of items × items."""
+    X = (np.random.default_rng(3).random(shape) < 0.3).astype(float)
+    return close(definitions(13, "ease")(X, 2.0), X @ definitions(13, "ease_weights")(sparse(X), 2.0), atol=1e-10)
+
+
+def with_own_weights():
+    """The weights have a diagonal of zeros: no item suggests itself, which the short way has to keep."""
+    X = (np.random.default_rng(4).random((6, 20)) < 0.4).astype(float)
+    return close(definitions(13, "ease_weights")(sparse(X), 0.5).diagonal(), np.zeros(20), atol=1e-10)
+
+
 FOLKLORE = {
     30: Folklore(
         wrong="missing ratings are zeros, and the truncated SVD of the sparse table predicts them",
         fails=zeros_are_predicted,
         holds=holes_are_filled,
+    ),
+    39: Folklore(
+        wrong="EASE needs the inverse of a matrix of items × items",
+        fails=same_scores,
+        holds=lambda: same_scores((20, 7)) and with_own_weights(),
+    ),
+    40: Folklore(
+        wrong="the factorisation for implicit feedback does not beat item neighbours",
+        fails=lambda: np.greater(*clicks_apart(clicks(), CLICKERS[3], CLICKERS[1])),
+        holds=lambda: tuned_factors_count(clicks()),
     ),
 }

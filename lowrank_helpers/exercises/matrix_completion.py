@@ -1,5 +1,7 @@
 """Checkers for the exercises of chapter 13, matrix completion."""
 
+import tracemalloc
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -122,6 +124,40 @@ def windows(answer: object) -> str:
     if word == "years":
         return not_yet("the table of years does not know that months follow each other; run the comparison.")
     return not_yet("close, but over the five masks another one has the smaller mean error; run the comparison.")
+
+
+@checker
+def ease(answer: object) -> str:
+    """Check a function (X, lam) that returns the scores of EASE by a system of users × users."""
+    rng = np.random.default_rng(39)
+    for shape, lam in (((6, 9), 2.0), ((12, 5), 0.5)):
+        X = (rng.random(shape) < 0.5).astype(float)
+        value = array(call(answer, X, lam), shape, "the scores")
+        P = np.linalg.inv(X.T @ X + lam * np.eye(shape[1]))
+        d = P.diagonal()
+        if np.allclose(value, X - X @ P / d, atol=1e-8):
+            continue
+        if np.allclose(value, X - X @ P, atol=1e-8) or np.allclose(value, X - lam * X @ P, atol=1e-8):
+            return not_yet("that is ridge regression of each item on all, itself included; divide by the diagonal.")
+        if np.allclose(value, X @ P / d, atol=1e-8) or np.allclose(value, X @ P / d - X, atol=1e-8):
+            return not_yet("the weights are I − P diag(1/d), so the scores are X minus something.")
+        if np.allclose(value, X - lam * X @ P / d, atol=1e-8) or np.allclose(value, X - X @ P / (lam * d), atol=1e-8):
+            return not_yet("a factor λ is lost: d = (1 − diag XᵀS)/λ.")
+        return not_yet("these are not the scores; compare them with X − X P diag(1/d) on a small table.")
+    wide = np.zeros((4, 2000))
+    wide[rng.integers(4, size=2000), np.arange(2000)] = 1.0
+    started = not tracemalloc.is_tracing()
+    if started:
+        tracemalloc.start()
+    tracemalloc.reset_peak()
+    before = tracemalloc.get_traced_memory()[0]
+    array(call(answer, wide, 1.0), wide.shape, "the scores")
+    used = tracemalloc.get_traced_memory()[1] - before
+    if started:
+        tracemalloc.stop()
+    if used > 8 * 2000 * 2000 // 2:
+        return not_yet("the scores are right, but you made a matrix of items × items on the way; 4 users need 4 × 4.")
+    return right("a system of users × users, and nothing larger than the table itself.")
 
 
 BEST = "line"  # of ex-matrix-completion-windows

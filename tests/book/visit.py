@@ -6,7 +6,7 @@ from tests import ROOT
 
 HTML = ROOT / "_build" / "html"
 PAGES = ["index", "notation", *(f"chapters/{p.stem}" for p in sorted((ROOT / "chapters").glob("*.ipynb")))]
-PAGES += ["ledger", "folklore", "helpers", "data", "bibliography"]
+PAGES += ["choosing", "ledger", "folklore", "helpers", "data", "bibliography"]
 CHAPTERS = [page for page in PAGES if page.startswith("chapters/")]
 MATH_IS_SET = """!document.querySelector('.math')
   || (window.MathJax?.startup?.promise && MathJax.startup.promise.then(() => true))"""

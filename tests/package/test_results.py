@@ -61,8 +61,8 @@ def test_a_second_load_is_a_copy_of_its_own():
         (["svd"], TypeError),
     ],
 )
-def test_another_name_is_answered_with_the_list(name, error):
+def test_another_name_is_answered_with_where_the_names_are(name, error):
     with pytest.raises(error) as caught:
         results.load(name)
-    listed = ", ".join(map(repr, results.names()))
-    assert str(caught.value) == f"load: name must be one of {listed}; got {name!r}. Write one of these words."
+    said = f"load: name must be one of results.names(), such as 'svd'; got {name!r}. Pass one of them."
+    assert str(caught.value) == said

@@ -38,11 +38,21 @@ def sigma(A):
     return np.linalg.svd(np.nan_to_num(A), compute_uv=False)
 
 
+def ease(X, lam):
+    S = np.linalg.solve(X @ X.T + lam * np.eye(len(X)), X)
+    return X - S * lam / (1 - (X * S).sum(axis=0))
+
+
+def weights(X, lam):
+    return np.linalg.inv(X.T @ X + lam * np.eye(X.shape[1]))
+
+
 RIGHT = [
     (e.by_hand, 5),
     (e.unique, unique),
     (e.newcomer, newcomer),
     (e.largest_penalty, lambda A: sigma(A)[0]),
+    (e.ease, ease),
     (e.windows, "line"),
     (e.windows, " Line "),
 ]
@@ -73,6 +83,13 @@ WRONG = [
     (e.largest_penalty, lambda A: sigma(A)[0] / 2, "½"),
     (e.largest_penalty, lambda A: np.nanmax(np.abs(A)), "largest entry"),
     (e.largest_penalty, lambda A: np.nan, "finite"),
+    (e.ease, lambda X, lam: X - X @ weights(X, lam), "divide"),
+    (e.ease, lambda X, lam: X - lam * X @ weights(X, lam), "divide"),
+    (e.ease, lambda X, lam: X - ease(X, lam), "minus something"),
+    (e.ease, lambda X, lam: X - (X - ease(X, lam)) * lam, "factor λ"),
+    (e.ease, lambda X, lam: X - X @ weights(X, lam) / weights(X, lam).diagonal(), "items × items"),
+    (e.ease, lambda X, lam: X, "compare them"),
+    (e.ease, lambda X, lam: X.T, "shape"),
     (e.windows, "years", "does not know"),
     (e.windows, "windows", "close"),
     (e.windows, 3, '"years"'),

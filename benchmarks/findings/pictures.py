@@ -5,10 +5,11 @@
 The functions of chapter 8 are taken from its text. Each filter tries nine settings, on 256 × 384 pixels of each picture
 and with another draw of the noise. What is stored is the better of two: with the setting that is best on the two other
 pictures together, and with the one that is best on the picture itself. The patches keep the settings that the chapter's
-function has.
+function has, and windows that are shrunk without cutting patches from them have one setting as well.
 """
 
 import argparse
+import itertools
 import json
 import pathlib
 from collections.abc import Callable
@@ -46,6 +47,18 @@ def cosines(A: Array, sigma: float, factor: float, size: int = 8) -> Array:
     for a, b in np.ndindex(size, size):
         place = np.s_[a : a + X.shape[0], b : b + X.shape[1]]
         total[place] += X[:, :, a, b]
+        count[place] += 1
+    return np.asarray(total / count)
+
+
+def by_windows(A: Array, sigma: float, size: int = 16, step: int = 4) -> Array:
+    """Shrink each window as it stands, its rows those of the picture; average. The control for the patches."""
+    total, count = np.zeros((2, *A.shape))
+    places = [[*range(0, n - size, step), n - size] for n in A.shape]
+    for i, j in itertools.product(*places):
+        place = np.s_[i : i + size, j : j + size]
+        mean = A[place].mean()
+        total[place] += shrink(A[place] - mean, sigma) + mean
         count[place] += 1
     return np.asarray(total / count)
 
@@ -121,6 +134,7 @@ def line(M: Array, sigma: float, draws: int, chosen: dict[str, dict[str, float]]
         level = whole(A, M, sigma)
         for way, (apply, _) in FILTERS.items():
             level[way] = max(decibels(apply(A, sigma, value), M) for value in set(chosen[way].values()))
+        level["windows"] = decibels(by_windows(A, sigma), M)
         level["patches"] = decibels(by_patches(A, sigma), M)
         if seed == 0:
             level["patches, shuffled"] = decibels(by_patches(A[row][:, column], sigma), M[row][:, column])

@@ -1,6 +1,5 @@
 """The claims of chapter 10, latent semantic analysis."""
 
-import functools
 from typing import NamedTuple
 
 import numpy as np
@@ -9,6 +8,7 @@ from book.claims import Adapted, Claim
 from book.definitions import definitions
 from book.margins import above, close, within
 from book.observations import Contender, Observation, Protocol
+from lowrank_helpers import results
 from lowrank_helpers.decomposition import LatentSpace, fold_in, lsa
 
 RNG = np.random.default_rng(100)
@@ -278,105 +278,140 @@ CLAIMS = {
     ),
 }
 
-TEXTS = 5283  # as many dimensions keep everything
-learn, known_text, related_texts = (definitions(10, name) for name in ("learn", "known_text", "related_texts"))
 bootstrap = definitions(10, "bootstrap")
-
-
-@functools.cache
-def by_labels():
-    """With one, two and eight labels: what each way chose, and its scores on the same draws."""
-    return {size: {name: way[:2] for name, way in learn(size).items()} for size in (1, 2, 8)}
-
-
-known_texts = functools.cache(lambda: known_text())
-answers_related = functools.cache(lambda: related_texts())
+STUDY = results.load("search")
 
 
 def ahead(ways, name, base="tf-idf"):
     """The mean of the paired differences, and the half-width of its 95 % interval, in points."""
-    difference = 100 * (ways[name][1] - ways[base][1])
+    difference = 100 * np.subtract(ways[name]["shares"], ways[base]["shares"])
     return difference.mean(), 1.96 * difference.std(ddof=1) / len(difference) ** 0.5
 
 
 def unlabelled_texts_help(learnt):
     """Both gain with one and two labels, self-training more with two; with eight it loses and LSA does not."""
-    gains = [np.subtract(*ahead(learnt[size], name)) for size in (1, 2) for name in ("LSA", "self-training")]
-    more, eight = np.subtract(*ahead(learnt[2], "self-training", "LSA")), learnt[8]
-    inside = all(ways["self-training"][0] < 128 for ways in learnt.values())
+    gains = [np.subtract(*ahead(learnt[size], name)) for size in "12" for name in ("LSA", "self-training")]
+    more, eight = np.subtract(*ahead(learnt["2"], "self-training", "LSA")), learnt["8"]
     loses = np.add(*ahead(eight, "self-training")) < 0 < np.subtract(*ahead(eight, "LSA"))
+    most = max(STUDY["grids of labels"]["self-training"]["adopted"])
+    inside = all(ways["self-training"]["chosen"] < most for ways in learnt.values())
     return inside and min(*gains, more) > 0 and loses
 
 
-def ends(answers, name, base="tf-idf"):
+def ends(ways, name, base="tf-idf"):
     """The interval of a paired difference over queries, in points."""
-    return 100 * bootstrap(answers[name][1] - answers[base][1])
+    return 100 * bootstrap(np.subtract(ways[name]["shares"], ways[base]["shares"]))
 
 
-def words_find(answers):
-    """BM25 above tf-idf; LSA below with 200 dimensions, and left whole where it may choose; the sums undecided."""
-    sums = [ends(answers, "tf-idf + LSA"), ends(answers, "BM25 + LSA", "BM25")]
+def undecided(ways, name, base="tf-idf"):
+    """Whether the interval of the difference has zero within it."""
+    low, high = ends(ways, name, base)
+    return low <= 0 <= high
+
+
+def rise(ways, name, base="tf-idf"):
+    """What the chosen setting gained on the queries that chose it, in points."""
+    best, other = (max(tried[-1] for tried in ways[way]["tried"]) for way in (name, base))
+    return 100 * (best - other)
+
+
+def mean(ways, name):
+    """The share in per cent, as printed."""
+    return f"{100 * np.mean(ways[name]['shares']):.1f}"
+
+
+def signed(*numbers):
+    """As the chapter prints them."""
+    return [f"{x:+.1f}".replace("-", "−") for x in numbers]
+
+
+def truncated(ways):
+    """LSA that may choose keeps more than a few hundred dimensions, and not all."""
+    [k] = ways["LSA"]["chosen"]
+    return k != "all" and k > 400
+
+
+def inside(ways, name):
+    """The weight of a sum is not the largest that was tried."""
+    return ways[name]["chosen"][1] < max(STUDY["grids"][name]["alpha"])
+
+
+def words_find(ways):
+    """BM25 above tf-idf, LSA below with 200 dimensions; where tuning truncates or adds, new queries see no gain."""
     return (
-        ends(answers, "BM25")[0] > 0
-        and ends(answers, "LSA 200")[1] < -10
-        and answers["LSA"][0] == (TEXTS,)
-        and all(low <= 0 <= high for low, high in sums)
-        and max(answers[name][0][1] for name in ("tf-idf + LSA", "BM25 + LSA")) < 1
+        ends(ways, "BM25")[0] > 0
+        and ends(ways, "LSA 200")[1] < -10
+        and truncated(ways)
+        and undecided(ways, "LSA")
+        and undecided(ways, "tf-idf + LSA")
+        and undecided(ways, "BM25 + LSA", "BM25")
+        and inside(ways, "tf-idf + LSA")
+        and inside(ways, "BM25 + LSA")
     )
 
 
-def rise(answers):
-    """What the sum gained on the queries that chose it."""
-    chosen, _, means = answers["tf-idf + LSA"]
-    return 100 * (means[chosen] - means[TEXTS, 0])
+def words_relate(ways):
+    """LSA with 200 dimensions below tf-idf; truncated or added as tuned, at most a point and a half above."""
+    return (
+        ends(ways, "LSA 200")[1] < 0
+        and truncated(ways)
+        and all(low > -1 and high < 1.5 for low, high in (ends(ways, name) for name in ("LSA", "tf-idf + LSA")))
+        and inside(ways, "tf-idf + LSA")
+    )
 
 
-def words_relate(answers):
-    """LSA with 200 dimensions below tf-idf; nobody who may choose truncates or adds."""
-    return ends(answers, "LSA 200")[1] < 0 and answers["LSA"][0] == (TEXTS,) and answers["tf-idf + LSA"][0][1] == 0
+def answered(ways, name, change):
+    """One way's scores changed."""
+    return ways | {name: ways[name] | {"shares": change(np.array(ways[name]["shares"]))}}
 
 
-def answered(answers, name, change):
-    """The answers with one way's scores changed."""
-    way = answers[name]
-    return answers | {name: (way[0], change(way[1]), *way[2:])}
+def choosing(ways, name, *setting):
+    """Another setting chosen by one way."""
+    return ways | {name: ways[name] | {"chosen": setting}}
 
 
-def choosing(answers, name, setting):
-    """The answers with another setting chosen by one way."""
-    return answers | {name: (setting, *answers[name][1:])}
+def as_good(name, base="tf-idf"):
+    """One way with the scores of another."""
+    return lambda ways: answered(ways, name, lambda x: ways[base]["shares"])
 
 
-def settings_chosen(answers):
-    """What was chosen, by the names of the settings; a sum with α = 0 is tf-idf alone, whatever its dimensions."""
-    found = {"LSA": {"dimensions": [answers["LSA"][0][0]]}}
-    if "BM25" in answers:
-        found["BM25"] = dict(zip(("k1", "b"), ([value] for value in answers["BM25"][0]), strict=True))
-    for name in answers:
-        if "+" in name:
-            k, a = answers[name][0]
-            found[name] = {"dimensions": [k if a else TEXTS], "alpha": [a]}
-    return found
+def above_it(name, base="tf-idf", points=2):
+    """One way as many points above another on new queries."""
+    return lambda ways: answered(ways, name, lambda x: np.array(ways[base]["shares"]) + points / 100)
 
 
+def settings_chosen(ways):
+    """What was chosen, by the names of the settings."""
+    return {
+        name: {setting: [value] for setting, value in zip(STUDY["grids"][name], ways[name]["chosen"], strict=True)}
+        for name in STUDY["grids"]
+        if name in ways
+    }
+
+
+FEW = STUDY["grids"]["LSA"]["dimensions"][20]  # 125
 WHOLE = {"dimensions": "the last keeps everything: it is tf-idf itself"}
-NOTHING = {"alpha": "0 is no sum", **WHOLE}
-SUM = {"dimensions": (20, 50, 100, 200, TEXTS), "alpha": (0, 0.05, 0.1, 0.2, 0.5, 1.0)}
-LSA_ALONE = Contender("LSA", {"dimensions": [*map(int, np.geomspace(10, 200, 29).round()), TEXTS]}, ends=WHOLE)
+ENDS = {
+    "BM25": {"b": "from no price of length to the full one"},
+    "LSA": WHOLE,
+    "tf-idf + LSA": WHOLE | {"alpha": "0 is no sum"},
+    "BM25 + LSA": WHOLE | {"alpha": "0 is no sum"},
+}
+TUNED = {name: Contender(name, grid, ends=ENDS[name]) for name, grid in STUDY["grids"].items()}
 TEXTBOOK = Contender("LSA 200", fixed="a few hundred dimensions, as textbooks have it")
 PLAIN = Contender("tf-idf", fixed="has no setting")
 
 OBSERVATIONS = {
     "obs-lsa-few-labels": Observation(
-        measured=by_labels,
+        measured=lambda: results.load("search")["labels"],
         protocol=Protocol(
             baseline="tf-idf",
             contenders=[
                 PLAIN,
-                Contender("LSA", {"dimensions": (20, 50, 100, 150, 200, TEXTS)}, ends=WHOLE),
+                Contender("LSA", STUDY["grids of labels"]["LSA"], ends=WHOLE),
                 Contender(
                     "self-training",
-                    {"adopted": (0, 8, 16, 32, 64, 128)},
+                    STUDY["grids of labels"]["self-training"],
                     ends={"adopted": "0 is no self-training"},
                 ),
             ],
@@ -387,103 +422,85 @@ OBSERVATIONS = {
         ),
         verdict=unlabelled_texts_help,
         numbers=lambda learnt: [
-            f"{learnt[1]['tf-idf'][1].mean():.0%}".replace("%", " %"),
+            f"{np.mean(learnt['1']['tf-idf']['shares']):.0%}".replace("%", " %"),
             *(
                 f"{abs(gain):.1f} ± {half:.1f}"
                 for gain, half in (
-                    *(ahead(learnt[size], name) for size in (1, 2, 8) for name in ("LSA", "self-training")),
-                    ahead(learnt[2], "self-training", "LSA"),
+                    *(ahead(learnt[size], name) for size in "128" for name in ("LSA", "self-training")),
+                    ahead(learnt["2"], "self-training", "LSA"),
                 )
             ),
         ],
         sharp={
-            "raw tf-idf as good with one label": lambda learnt: (
-                learnt | {1: answered(learnt[1], "tf-idf", lambda x: x + ahead(learnt[1], "LSA")[0] / 100)}
-            ),
+            "raw tf-idf as good with one label": lambda learnt: learnt | {"1": as_good("LSA")(learnt["1"])},
             "LSA as good as self-training with two": lambda learnt: (
-                learnt | {2: answered(learnt[2], "LSA", lambda x: learnt[2]["self-training"][1])}
+                learnt | {"2": as_good("LSA", "self-training")(learnt["2"])}
             ),
-            "self-training level with eight": lambda learnt: (
-                learnt | {8: answered(learnt[8], "self-training", lambda x: learnt[8]["tf-idf"][1])}
-            ),
+            "self-training level with eight": lambda learnt: learnt | {"8": as_good("self-training")(learnt["8"])},
             "the most texts adopted, at the edge": lambda learnt: (
-                learnt | {1: choosing(learnt[1], "self-training", 128)}
+                learnt | {"1": learnt["1"] | {"self-training": learnt["1"]["self-training"] | {"chosen": 256}}}
             ),
         },
         chosen=lambda learnt: {
-            name: {setting: [ways[name][0] for ways in learnt.values()]}
+            name: {setting: [ways[name]["chosen"] for ways in learnt.values()]}
             for name, setting in (("LSA", "dimensions"), ("self-training", "adopted"))
         },
     ),
     "obs-lsa-known-text": Observation(
-        measured=known_texts,
+        measured=lambda: results.load("search")["known text"],
         protocol=Protocol(
             baseline="tf-idf",
-            contenders=[
-                PLAIN,
-                TEXTBOOK,
-                Contender(
-                    "BM25",
-                    {"k1": (0.3, 0.6, 1.2, 2.4, 4.8, 9.6), "b": (0, 0.25, 0.5, 0.75, 1)},
-                    ends={"b": "from no price of length to the full one"},
-                ),
-                LSA_ALONE,
-                Contender("tf-idf + LSA", SUM, ends=NOTHING),
-                Contender("BM25 + LSA", SUM, ends=NOTHING),
-            ],
+            contenders=[PLAIN, TEXTBOOK, *TUNED.values()],
             tested_on="1500 first paragraphs as queries",
             tuned_on="500 others",
             runs=1500,
             interval="95 %, paired, bootstrap over queries",
         ),
         verdict=words_find,
-        numbers=lambda answers: [
-            *(f"{100 * answers[name][1].mean():.1f}" for name in ("tf-idf", "BM25", "LSA 200")),
-            *(f"{x:.1f}" for x in ends(answers, "BM25")),
-            *(
-                f"{x:+.1f}".replace("-", "−")
-                for pair in (("tf-idf + LSA", "tf-idf"), ("BM25 + LSA", "BM25"))
-                for x in ends(answers, *pair)
-            ),
-            f"{rise(answers):.1f}",
+        numbers=lambda ways: [
+            *(mean(ways, name) for name in ("tf-idf", "BM25", "LSA 200")),
+            *(f"{x:.1f}" for x in ends(ways, "BM25")),
+            str(ways["LSA"]["chosen"][0]),
+            *(f"{rise(ways, name):.1f}" for name in ("LSA", "tf-idf + LSA")),
+            *signed(*ends(ways, "LSA"), *ends(ways, "tf-idf + LSA"), *ends(ways, "BM25 + LSA", "BM25")),
         ],
         sharp={
-            "BM25 level with tf-idf": lambda answers: answered(answers, "BM25", lambda x: answers["tf-idf"][1]),
-            "a truncated space preferred": lambda answers: choosing(answers, "LSA", (200,)),
-            "200 dimensions as good as all": lambda answers: answered(
-                answers, "LSA 200", lambda x: answers["tf-idf"][1]
-            ),
-            "a sum above tf-idf on new queries": lambda answers: answered(
-                answers, "tf-idf + LSA", lambda x: answers["tf-idf"][1] + 0.02
-            ),
-            "LSA that adds to BM25": lambda answers: answered(
-                answers, "BM25 + LSA", lambda x: answers["BM25"][1] + 0.02
-            ),
-            "a weight at the edge of its grid": lambda answers: choosing(answers, "tf-idf + LSA", (50, 1.0)),
+            "BM25 level with tf-idf": as_good("BM25"),
+            "200 dimensions as good as all": as_good("LSA 200"),
+            "a few hundred dimensions preferred": lambda ways: choosing(ways, "LSA", FEW),
+            "all dimensions preferred": lambda ways: choosing(ways, "LSA", "all"),
+            "the truncated space above tf-idf on new queries": above_it("LSA"),
+            "a sum above tf-idf on new queries": above_it("tf-idf + LSA"),
+            "LSA that adds to BM25": above_it("BM25 + LSA", "BM25"),
+            "a weight at the edge of its grid": lambda ways: choosing(ways, "tf-idf + LSA", 50, 2),
         },
         chosen=settings_chosen,
     ),
     "obs-lsa-see-also": Observation(
-        measured=answers_related,
+        measured=lambda: results.load("search")["see also"],
         protocol=Protocol(
             baseline="tf-idf",
-            contenders=[PLAIN, TEXTBOOK, LSA_ALONE, Contender("tf-idf + LSA", SUM, ends=NOTHING)],
+            contenders=[PLAIN, TEXTBOOK, TUNED["LSA"], TUNED["tf-idf + LSA"]],
             tested_on="1000 texts with a list of related ones",
             tuned_on="300 others",
             runs=1000,
             interval="95 %, paired, bootstrap over texts",
         ),
         verdict=words_relate,
-        numbers=lambda answers: [
-            *(f"{100 * answers[name][1].mean():.1f}" for name in ("tf-idf", "LSA 200")),
-            *(f"{-x:.1f}" for x in ends(answers, "LSA 200")),
+        numbers=lambda ways: [
+            *(mean(ways, name) for name in ("tf-idf", "LSA 200")),
+            *(f"{-x:.1f}" for x in ends(ways, "LSA 200")),
+            str(ways["LSA"]["chosen"][0]),
+            *(f"{rise(ways, name):.1f}" for name in ("LSA", "tf-idf + LSA")),
+            *signed(*ends(ways, "LSA"), *ends(ways, "tf-idf + LSA")),
         ],
         sharp={
-            "200 dimensions as good as all": lambda answers: answered(
-                answers, "LSA 200", lambda x: answers["tf-idf"][1]
-            ),
-            "a truncated space preferred": lambda answers: choosing(answers, "LSA", (200,)),
-            "a sum preferred": lambda answers: choosing(answers, "tf-idf + LSA", (100, 0.1)),
+            "200 dimensions as good as all": as_good("LSA 200"),
+            "a few hundred dimensions preferred": lambda ways: choosing(ways, "LSA", FEW),
+            "all dimensions preferred": lambda ways: choosing(ways, "LSA", "all"),
+            "the truncated space two points above tf-idf on new texts": above_it("LSA"),
+            "the truncated space two points below": above_it("LSA", points=-2),
+            "a sum two points above tf-idf on new texts": above_it("tf-idf + LSA"),
         },
         chosen=settings_chosen,
     ),

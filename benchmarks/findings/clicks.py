@@ -41,13 +41,17 @@ def popularity(X: Any) -> Array:
     return np.tile(np.asarray(X.sum(axis=0), dtype=float), (X.shape[0], 1))
 
 
-def neighbours(X: Any, other: float, shrinkage: float) -> Array:
-    """Similarities n_ij / ((n_i + s) (n_j + s)^other) to each i that a row has, n_ij rows having both i and j.
+def neighbours(X: Any, other: float, shrinkage: float, power: float) -> Array:
+    """Similarities (n_ij / ((n_i + s) (n_j + s)^other))^power to each i that a row has, n_ij rows having both i and j.
 
-    By a product of rows × rows; what a row has already keeps its similarity to itself, and is not suggested anyway.
+    With a power above 1 a few near ones count for more than many distant ones. What a row already has keeps its
+    similarity to itself, and is not suggested anyway.
     """
     counts = np.maximum(np.asarray(X.sum(axis=0)), 1) + shrinkage
-    return np.asarray((((X / counts) @ X.T) @ X).toarray() / counts**other)
+    together = (X.T @ X).tocoo()
+    i, j = together.coords
+    near = (together.data / (counts[i] * counts[j] ** other)) ** power
+    return np.asarray((X @ scipy.sparse.csr_array((near, (i, j)), shape=together.shape)).toarray())
 
 
 def ease(X: Any, penalty: float) -> Array:
@@ -65,8 +69,11 @@ def factors(X: Any, rank: int, penalty: float, ratio: float) -> Array:
 
 METHODS = {
     "popularity": Method(popularity, {}),
+    "item neighbours, power 1": Method(
+        partial(neighbours, power=1.0), {"other": (0.1, 0.25, 0.5), "shrinkage": tuple(2.0**k for k in range(-1, 8))}
+    ),
     "item neighbours": Method(
-        neighbours, {"other": (0.1, 0.25, 0.5), "shrinkage": tuple(2.0**k for k in range(-1, 8))}
+        neighbours, {"other": (0.05, 0.2, 0.5), "shrinkage": (1.0, 5.0, 25.0), "power": (1.0, 2.5, 6.0)}
     ),
     "EASE": Method(ease, {"penalty": tuple(round(float(2.0 ** (k / 2)), 2) for k in range(-6, 21))}),
     "implicit ALS, rank 128": Method(

@@ -263,7 +263,7 @@ def rated(ratings: Any, name: str, split: str) -> dict[str, Any]:
 FILMS = {
     "popularity": clicks.METHODS["popularity"],
     "item neighbours": clicks.METHODS["item neighbours"]._replace(
-        grid={"other": (0.25, 0.5, 0.75), "shrinkage": tuple(2.0**k for k in range(-1, 8))}
+        grid={"other": (0.25, 0.5, 0.75), "shrinkage": (8.0, 32.0, 128.0), "power": (0.5, 1.0, 2.0)}
     ),
     "EASE": clicks.METHODS["EASE"]._replace(grid={"penalty": tuple(round(8 * 1.35**k, 1) for k in range(27))}),
     "implicit ALS, rank 64": Method(

@@ -339,7 +339,7 @@ def estimate_by_powers(code, E, alpha, k, q, reuse=False):
     )
 
 
-def by_powers(E, probes, alpha, q):
+def root_of_powers(E, probes, alpha, q):
     products = E @ probes
     for _ in range(q):
         products = E @ (E.T @ products)
@@ -506,7 +506,7 @@ CLAIMS = {
     ),
     "cor-error-estimate-powers": Claim(
         check=estimate_by_powers,
-        code=(by_powers, estimate_error),
+        code=(root_of_powers, estimate_error),
         cases=[
             (np.diag([1.0, 0.0]), 2.0, 1, 0),
             (np.diag([1.0, 0.0]), 2.0, 3, 2),
@@ -517,12 +517,14 @@ CLAIMS = {
         ],
         dropped={"vectors independent of E": (matrix(SLOPE[:8], 12, 9), 10.0, 3, 1, True)},
         mutants={
-            "without α": powers_alone(lambda E, probes, alpha, q: by_powers(E, probes, 1.0, q)),
-            "α outside of the root": powers_alone(lambda E, probes, alpha, q: alpha * by_powers(E, probes, 1.0, q)),
-            "the root of order 2q": powers_alone(
-                lambda E, probes, alpha, q: by_powers(E, probes, alpha, q) ** ((2 * q + 1) / max(2 * q, 1))
+            "without α": powers_alone(lambda E, probes, alpha, q: root_of_powers(E, probes, 1.0, q)),
+            "α outside of the root": powers_alone(
+                lambda E, probes, alpha, q: alpha * root_of_powers(E, probes, 1.0, q)
             ),
-            "no root": powers_alone(lambda E, probes, alpha, q: by_powers(E, probes, alpha, q) ** (2 * q + 1)),
+            "the root of order 2q": powers_alone(
+                lambda E, probes, alpha, q: root_of_powers(E, probes, alpha, q) ** ((2 * q + 1) / max(2 * q, 1))
+            ),
+            "no root": powers_alone(lambda E, probes, alpha, q: root_of_powers(E, probes, alpha, q) ** (2 * q + 1)),
         },
     ),
     "thm-one-pass": Claim(
@@ -559,7 +561,7 @@ CLAIMS = {
 # Folklore
 
 
-def passes(q):
+def columns_asked(q):
     operator, asked = definitions(7, "counting")(matrix(SLOPE, 90, 70))
     randomized_svd(operator, 5, power_iterations=q, rng=0)
     return [columns for columns in asked if columns > 1]
@@ -613,7 +615,7 @@ def all_blocks_are_ahead(draws):
     return True
 
 
-def reached(study, kind, target="1e-08"):
+def in_time(study, kind, target="1e-08"):
     """Seconds of each method that stayed below the target in every run, the fastest first."""
     rows = {name: row[target] for name, row in study["cases"][kind]["methods"].items()}
     good = {
@@ -643,10 +645,10 @@ def ahead(seconds, winners):
 
 def no_method_is_fastest_everywhere(study):
     """Four kinds have a winner, the fast decay has two of which neither is ahead; the Krylov space takes few passes."""
-    fast = reached(study, "fast")
+    fast = in_time(study, "fast")
     one, other = (fast.get(name, [np.inf]) for name in LEVEL)
     return (
-        all(ahead(reached(study, kind), [winner]) for kind, winner in WINNERS.items())
+        all(ahead(in_time(study, kind), [winner]) for kind, winner in WINNERS.items())
         and ahead(fast, LEVEL)
         and not np.all(np.less(one, other))
         and not np.all(np.less(other, one))
@@ -656,8 +658,8 @@ def no_method_is_fastest_everywhere(study):
 
 def equal_accuracy_numbers(study):
     """Milliseconds of the first two of each kind, of the first three on the fast decay, and the passes."""
-    firsts = [list(reached(study, kind).values())[:2] for kind in WINNERS]
-    firsts.append(list(reached(study, "fast").values())[:3])
+    firsts = [list(in_time(study, kind).values())[:2] for kind in WINNERS]
+    firsts.append(list(in_time(study, "fast").values())[:3])
     return [
         *(f"{1000 * np.median(seconds):.0f}" for some in firsts for seconds in some),
         str(max(passes_of(study, ["ours, Krylov"]))),
@@ -787,7 +789,7 @@ OBSERVATIONS = {
 }
 
 
-def their_error(n_iter, normalizer, decay):
+def library_error(n_iter, normalizer, decay):
     """scikit-learn's error at rank 20 on a matrix of this decay, over the least one."""
     least = np.linalg.norm(decay[20:])
     A = datasets.with_spectrum(decay, 300, 200, rng=1)
@@ -809,11 +811,11 @@ FOLKLORE = {
     15: Folklore(
         wrong="a randomised SVD takes O((m + n) r) memory and O(mnr) time",
         fails=lambda: (
-            len(passes(3)) > len(passes(0))
+            len(columns_asked(3)) > len(columns_asked(0))
             and lanczos_steps(1 + 0.001 * np.arange(500.0)[::-1] / 500)
             > 3 * lanczos_steps(np.r_[np.arange(10.0, 5, -1), np.ones(495)])
         ),
-        holds=lambda: all(passes(q) == [15] * (2 * q + 2) for q in range(4)),
+        holds=lambda: all(columns_asked(q) == [15] * (2 * q + 2) for q in range(4)),
     ),
     29: Folklore(
         wrong="two n×n matrices multiply in O(n³) operations, so operations tell the time",
@@ -826,12 +828,12 @@ FOLKLORE = {
     34: Folklore(
         wrong="scikit-learn's randomized_svd is safe by default",
         fails=lambda: (
-            their_error(2, "auto", DECAYS[0]) > 10
-            and their_error(2, "auto", DECAYS[1]) > 1e5
-            and their_error(1, "auto", DECAYS[1]) > 1e3
+            library_error(2, "auto", DECAYS[0]) > 10
+            and library_error(2, "auto", DECAYS[1]) > 1e5
+            and library_error(1, "auto", DECAYS[1]) > 1e3
         ),
         holds=lambda: all(
-            within(their_error(n_iter, how, decay) - 1, 2e-3)
+            within(library_error(n_iter, how, decay) - 1, 2e-3)
             for decay in DECAYS
             for n_iter, how in ((1, "LU"), (2, "QR"), (2, "LU"), (3, "auto"), ("auto", "auto"))
         ),

@@ -166,6 +166,7 @@ NO_CODE_IN_THE_BOOK = {
     "thm-power-iteration": FORMULA,
     "thm-block-krylov": FORMULA,
     "prop-error-estimate": "the bound for any α and many draws at once; the package's, for α = 10, beside it",
+    "cor-error-estimate-powers": "the bound for any α and many draws at once; the package's, for α = 10, beside it",
     "thm-one-pass": FORMULA,
     "thm-storage": PROOF,
     "prop-held-out": FORMULA,

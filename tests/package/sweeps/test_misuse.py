@@ -294,7 +294,9 @@ def real(name: str, limits: str) -> dict[str, Bad]:
 
 
 def words(name, options):
-    listed = re.escape(f"{name} must be one of {', '.join(map(repr, options))}; got ")
+    listed = (
+        rf"{name} must be one of (?:{re.escape(', '.join(map(repr, options)))}|results\.names\(\), such as 'svd'); got "
+    )
     return {
         "unknown": Bad("other", ValueError, listed),
         "case": Bad(options[0].swapcase(), ValueError, listed),

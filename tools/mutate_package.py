@@ -25,7 +25,7 @@ SENSELESS = ("Shift", "Bit", "Decorator", "ExceptionReplacer", "Is_", "IsNot_")
 
 
 def annotated(path: str) -> set[int]:
-    """The lines of a module that hold nothing that is computed: annotations, overloads, docstrings."""
+    """The lines of a module that hold nothing that is computed: annotations and overloads."""
     lines: set[int] = set()
     for node in ast.walk(ast.parse((ROOT / path).read_text("utf-8"))):
         notes = [getattr(node, "annotation", None), getattr(node, "returns", None)]
@@ -52,8 +52,7 @@ def draw(count: int, seed: int) -> None:
     subprocess.run([pathlib.Path(sys.executable).with_name("cosmic-ray"), "init", SETTINGS, SESSION], check=True)
     with use_db(SESSION, WorkDB.Mode.open) as database:
         places: dict[tuple[object, ...], list[object]] = {}
-        without = {str(item.mutations[0].module_path): set[int]() for item in database.work_items}
-        without = {path: annotated(path) for path in without}
+        without = {path: annotated(path) for path in {str(i.mutations[0].module_path) for i in database.work_items}}
         for item in sorted(database.work_items, key=lambda item: str(item.mutations[0])):
             mutation = item.mutations[0]
             path, line = str(mutation.module_path), mutation.start_pos[0]

@@ -112,16 +112,14 @@ def one_at_a_time(solver: str) -> Solve:
     return solve
 
 
-def theirs(A: Matrix, r: int, iterations: Any, seed: int) -> Low:
-    """scikit-learn's randomized_svd; the setting is n_iter."""
-    U, s, Vt = their_randomized_svd(A, r, n_oversamples=OVERSAMPLE, n_iter=iterations, random_state=seed)
-    return U * s, Vt
+def theirs(surplus: Callable[[int], int]) -> Solve:
+    """scikit-learn's randomized_svd with so many surplus columns for a rank; the setting is n_iter."""
 
+    def solve(A: Matrix, r: int, iterations: Any, seed: int) -> Low:
+        U, s, Vt = their_randomized_svd(A, r, n_oversamples=surplus(r), n_iter=iterations, random_state=seed)
+        return U * s, Vt
 
-def theirs_wide(A: Matrix, r: int, iterations: Any, seed: int) -> Low:
-    """The same with as many surplus columns as the rank."""
-    U, s, Vt = their_randomized_svd(A, r, n_oversamples=r, n_iter=iterations, random_state=seed)
-    return U * s, Vt
+    return solve
 
 
 def torches(A: Matrix, r: int, iterations: Any, seed: int) -> Low:
@@ -149,8 +147,8 @@ METHODS: dict[str, tuple[Solve, tuple[Any, ...]]] = {
     "ARPACK": (one_at_a_time("arpack"), TOLERANCES),
     "PROPACK": (one_at_a_time("propack"), TOLERANCES),
     "LOBPCG, tol unset": (one_at_a_time("lobpcg"), LIMITS),
-    "scikit-learn": (theirs, ITERATIONS),
-    "scikit, surplus r": (theirs_wide, ITERATIONS),
+    "scikit-learn": (theirs(lambda r: OVERSAMPLE), ITERATIONS),
+    "scikit, surplus r": (theirs(lambda r: r), ITERATIONS),
     "torch": (torches, ITERATIONS),
     "ours, powers": (powers, ITERATIONS),
     "ours, Krylov": (krylov, STEPS),

@@ -66,7 +66,8 @@ def _swept(F: Array, gram: Array, product: Array) -> Array:
 
 
 def _transposed_product(A: Any, F: Array) -> Array:
-    return np.ascontiguousarray((A @ F.T).T)
+    """Return (A Fᵀ)ᵀ. A sparse product reads Fᵀ row by row, and takes half as long again where a row lies apart."""
+    return np.ascontiguousarray((A @ np.ascontiguousarray(F.T)).T)
 
 
 def frobenius_objective(A: Any, size: float, Wt: Array, H: Array, gram: Array, product: Array) -> float:

@@ -193,7 +193,7 @@ def constant_head_fails(code, S, V, epsilon, k, draws=200):
     numbers = np.array([code(S, V, rng, k)["the proof's"][0, 0] for _ in range(draws)])
     missed = int((np.abs(numbers - 1) > epsilon).sum())
     like = scipy.stats.kstest(numbers * k / np.sqrt(n), "norm").pvalue
-    return like > 1e-6 and missed >= draws / 2 - 4 * np.sqrt(draws) / 2
+    return within(1e-6, like) and missed >= draws / 2 - 4 * np.sqrt(draws) / 2
 
 
 FLAT = np.zeros((60, 60))

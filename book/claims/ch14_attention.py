@@ -1,12 +1,16 @@
 """The claims of chapter 14, attention."""
 
+import functools
 import math
 
 import numpy as np
+import scipy.stats
 
 from book.claims import Adapted, Claim, Folklore, Helper, each
 from book.definitions import definitions
 from book.margins import above, close, rank, within
+from book.observations import Contender, Observation, Protocol
+from lowrank_helpers import results
 
 RNG = np.random.default_rng(140)
 EPS = np.finfo(float).eps
@@ -56,6 +60,28 @@ def everything(n):
 
 def triangle(n):
     return np.tril(everything(n))
+
+
+# ------------------------------------------------------------------------------------------- the width of a network
+
+
+def width_claim(code, H, W, c, width, layer_norm=False):
+    """Log-probabilities have rank d + 1 at most, and the code counts ``width``, in differences from a row if asked."""
+    L = H @ W - c[:, None]
+    s, cut = code(L - L[0] if layer_norm else L), 1e-9 * max(np.abs(L).max(), 1.0)
+    return rank(L) <= H.shape[1] + 1 and int(above(s, cut).sum()) == width
+
+
+def log_sums(Z):
+    return np.log(np.exp(Z).sum(axis=1))
+
+
+STATES, HEAD = RNG.standard_normal((20, 4)), RNG.standard_normal((4, 9))
+SHIFTS = RNG.standard_normal(20)
+CENTRED = (STATES - STATES.mean(axis=1, keepdims=True)) * np.array([1.0, 2.0, 0.5, 3.0]) + np.array(
+    [1.0, -1.0, 0.5, 2.0]
+)
+HEAD_OF_ONES = np.vstack([HEAD[:3], np.ones(9)])
 
 
 # ---------------------------------------------------------------------------------------- Johnson and Lindenstrauss
@@ -137,6 +163,55 @@ STOCHASTIC = softmax(RNG.standard_normal((9, 9)) * 2, triangle(9))
 Y_THIN = RNG.standard_normal((9, 3))
 Y_DEFICIENT = Y_THIN[:, :1] @ np.array([[1.0, -2.0, 0.5]])
 W_ONE = RNG.standard_normal(9)
+
+
+# ------------------------------------------------------------------------------ the construction of Linformer's proof
+
+
+def construction_claim(code, S, V, epsilon, everywhere=False, equal=False):
+    """One answer for all queries, the mean of RV; off by more than ε half the time; zero within the bound if promised.
+
+    ``everywhere`` asks the bound of zero for all queries, ``equal`` by the rule for equally long values.
+    """
+    k, n, lengths = 8, len(S), np.linalg.norm(V, axis=1)
+    found = code(S, V, np.random.default_rng(7), k)
+    R = np.random.default_rng(7).standard_normal((k, n)) / np.sqrt(k)
+    if not close(found["the proof's"], np.tile((R @ V).mean(axis=0), (n, 1)), atol=1e-9):
+        return False
+    P = softmax(S, everything(n))
+    spread, size = np.linalg.norm(P, axis=1), np.linalg.norm(V)
+    short = spread**2 >= 1 / (epsilon**2 * n) if equal else spread >= lengths.max() / (epsilon * size)
+    error = np.linalg.norm(found["zero"] - P @ V, axis=1)
+    if not within((error - epsilon * spread * size)[short | everywhere], 1e-9):
+        return False
+    return bool(S.any() or (V != 1).any() or constant_head_fails(code, S, V, epsilon, k))
+
+
+def constant_head_fails(code, S, V, epsilon, k, draws=200):
+    """Where the attention is 1: normal, of mean 0 and variance n/k², hence off by more than ε half the time or more."""
+    rng, n = np.random.default_rng(11), len(S)
+    numbers = np.array([code(S, V, rng, k)["the proof's"][0, 0] for _ in range(draws)])
+    missed = int((np.abs(numbers - 1) > epsilon).sum())
+    like = scipy.stats.kstest(numbers * k / np.sqrt(n), "norm").pvalue
+    return within(1e-6, like) and missed >= draws / 2 - 4 * np.sqrt(draws) / 2
+
+
+FLAT = np.zeros((60, 60))
+SCORES, SHARP_SCORES = RNG.standard_normal((60, 60)), 9 * RNG.standard_normal((60, 60))
+ONE_LONG = np.vstack([[3.0, 4.0], np.full((59, 2), 1e-6)])
+PAIRED = np.where(np.arange(60) < 2, 30.0, 0.0) * np.ones((60, 1))
+
+
+def unit_rows(V):
+    return V / np.linalg.norm(V, axis=1, keepdims=True)
+
+
+def with_answer(change):
+    """The chapter's answers with one of them changed."""
+    return lambda S, V, rng, k: (lambda found: found | change(S, V, np.random.default_rng(7), k))(ANSWERS(S, V, rng, k))
+
+
+ANSWERS = definitions(14, "answers")
 
 
 # ------------------------------------------------------------------------------------------------------- absorption
@@ -359,6 +434,31 @@ CLAIMS = {
             "the mask multiplies logits by 0": lambda S, mask: SOFTMAX(np.where(mask, S, 0.0), mask | True),
         },
     ),
+    "cor-hidden-width": Claim(
+        check=width_claim,
+        code=definitions(14, "centred_spectrum"),
+        cases=[
+            (STATES, HEAD, SHIFTS, 4),
+            (STATES, HEAD, np.zeros(20), 4),
+            (STATES, HEAD, log_sums(STATES @ HEAD), 4),
+            (STATES[:4], HEAD[:, :5], SHIFTS[:4], 4),
+            (np.zeros((6, 4)), HEAD, SHIFTS[:6], 0),
+            (CENTRED, HEAD, SHIFTS, 3, True),
+            (CENTRED, HEAD, log_sums(CENTRED @ HEAD), 3, True),
+            (STATES / np.linalg.norm(STATES, axis=1, keepdims=True), HEAD, SHIFTS, 4),
+        ],
+        dropped={
+            "independent columns of H (as many rows as the width)": (STATES[:3], HEAD, SHIFTS[:3], 4),
+            "independent rows of WJ (no row of ones in reach of W)": (STATES, HEAD_OF_ONES, SHIFTS, 4),
+            "as many columns": (STATES, HEAD[:, :3], SHIFTS, 4),
+            "a normalisation that takes the mean off": (STATES, HEAD, SHIFTS, 3, True),
+        },
+        mutants={
+            "the mean taken off the columns": lambda L: np.linalg.svd(L - L.mean(axis=0), compute_uv=False),
+            "nothing taken off": lambda L: np.linalg.svd(L, compute_uv=False),
+            "probabilities for their logarithms": lambda L: np.linalg.svd(np.exp(L), compute_uv=False),
+        },
+    ),
     "thm-johnson-lindenstrauss": Claim(
         check=jl_claim,
         code=gaussian,
@@ -399,6 +499,42 @@ CLAIMS = {
             "the best approximation of P": lambda P, Y, w: (
                 stand_ins(P, Y, w)[0],
                 (lambda U, s, Vt: (U[:, :3] * s[:3]) @ Vt[:3])(*np.linalg.svd(P)),
+            ),
+        },
+    ),
+    "prop-linformer-construction": Claim(
+        check=construction_claim,
+        code=ANSWERS,
+        cases=[
+            (FLAT, np.ones((60, 1)), 0.5),
+            (SCORES, RNG.standard_normal((60, 3)), 0.5),
+            (SHARP_SCORES, unit_rows(RNG.standard_normal((60, 3))), 0.5, False, True),
+            (SHARP_SCORES, ONE_LONG, 0.9),
+            (np.tile(PAIRED[:1], (60, 1)), unit_rows(RNG.standard_normal((60, 2))), 0.5, False, True),
+        ],
+        dropped={
+            "ε < 1": (FLAT, np.ones((60, 1)), 6.0),
+            "weights on few tokens": (FLAT, np.ones((60, 1)), 0.5, True),
+            "values of equal length": (np.tile(PAIRED[:1], (60, 1)), ONE_LONG, 0.5, False, True),
+        },
+        mutants={
+            "E = R, nothing scaled": with_answer(
+                lambda S, V, rng, k: (lambda R: {"the proof's": softmax(S @ R.T, np.ones((len(S), k), bool)) @ R @ V})(
+                    rng.standard_normal((k, len(S))) / np.sqrt(k)
+                )
+            ),
+            "R of variance 1": with_answer(
+                lambda S, V, rng, k: {
+                    "the proof's": np.tile((rng.standard_normal((k, len(S))) @ V).mean(axis=0), (len(S), 1))
+                }
+            ),
+            "a sum for the mean": with_answer(
+                lambda S, V, rng, k: {
+                    "the proof's": np.tile((rng.standard_normal((k, len(S))) @ V / np.sqrt(k)).sum(axis=0), (len(S), 1))
+                }
+            ),
+            "the attention itself, multiplied by the number of tokens": with_answer(
+                lambda S, V, rng, k: {"zero": len(S) * softmax(S, everything(len(S))) @ V}
             ),
         },
     ),
@@ -450,6 +586,283 @@ CLAIMS = {
                     np.hstack([W_K, W_V]), np.linalg.svd(X @ np.hstack([W_K, W_V]), full_matrices=False)[2]
                 ),
             ),
+        },
+    ),
+}
+
+
+# ----------------------------------------------------------------------------------------------------- observations
+
+STARTS = {"heads": range(0, 20480, 4096), "outputs": range(0, 122880, 24576)}
+EVEN = "even weights"
+
+
+@functools.cache
+def heads():
+    """Directions of the logits and of the causal softmax: of even weights, and of each head in each window."""
+    windows = [definitions(14, "heads_need")(start) for start in STARTS["heads"]]
+    n = 256
+    even = definitions(14, "directions")(softmax(np.zeros((n, n)), triangle(n)))
+    return {EVEN: even} | {name: [window[name] for window in windows] for name in ("untrained", "trained")}
+
+
+def columns(rows):
+    """Of a list of windows of heads: all counts for the logits, all for the softmax, and its medians by window."""
+    need = np.array(rows)
+    return need[..., 0].ravel(), need[..., 1].ravel(), np.median(need[..., 1], axis=1)
+
+
+def logits_not_weights(measured):
+    """Each trained softmax needs more than even weights, whose like untrained ones are; medians twice as many."""
+    logits, weights, medians = columns(measured["trained"])
+    raw_logits, raw, _ = columns(measured["untrained"])
+    even = measured[EVEN]
+    return bool(
+        weights.min() > even > 1.5 * logits.max()
+        and medians.min() > 2 * even
+        and np.abs(raw - even).max() <= 1
+        and raw_logits.min() > logits.max()
+    )
+
+
+def head_numbers(measured):
+    logits, weights, medians = columns(measured["trained"])
+    raw_logits, raw, _ = columns(measured["untrained"])
+    found = [logits.min(), logits.max(), weights.min(), weights.max(), measured[EVEN]]
+    found += [raw.min(), raw.max(), raw_logits.min(), raw_logits.max()]
+    return [*map(str, found), f"{medians.min():.1f}", f"{medians.max():.1f}"]
+
+
+def with_head(measured, name, window, head, pair):
+    """The measurements with one head's counts replaced."""
+    rows = [list(row) for row in measured[name]]
+    rows[window][head] = pair
+    return {**measured, name: rows}
+
+
+@functools.cache
+def widths():
+    """For each text and number of decimals what the three ways read."""
+    return [definitions(14, "widths_read")(start) for start in STARTS["outputs"]]
+
+
+def two_decimals_hide_nothing(read):
+    """The ratio finds 128 from three decimals on, never with two; after the tenth, and the count, with two as well."""
+    return all(
+        {ratio for d, (_, ratio, _, _) in text.items() if d > 2} == {128}
+        and 128 not in {text[2][1], text[1][1], text[1][2]}
+        and {number for d in (6, 4, 3, 2) for number in text[d][2:]} == {128}
+        and 120 <= text[1][3] < 128
+        and {rank for rank, *_ in text.values()} == {256}
+        for text in read
+    )
+
+
+def width_numbers(read):
+    late, counts = ([text[1][k] for text in read] for k in (2, 3))
+    return ["2048", "256", "128", *map(str, (read[0][2][1], min(late), max(late), min(counts), max(counts)))]
+
+
+def text_read(read, text, decimals, numbers):
+    """What is read, with one entry replaced."""
+    return [{**row, decimals: numbers} if i == text else row for i, row in enumerate(read)]
+
+
+@functools.cache
+def bounds():
+    """For each window and answer the share of queries within the bound, and the median error."""
+    return [definitions(14, "missed")(start) for start in STARTS["heads"]]
+
+
+def of_answer(windows, name):
+    return np.array([window[name][0] for window in windows]), np.array([window[name][1] for window in windows])
+
+
+def zero_keeps_the_bound(windows):
+    """In each window zero keeps it for 95 % of the queries, and the pair of the proof is no nearer than zero."""
+    zero, zero_error = of_answer(windows, "zero")
+    _, error = of_answer(windows, "the proof's")
+    _, sampled = of_answer(windows, "64 tokens")
+    return bool((zero > 0.95).all() and (error >= zero_error).all() and (sampled < zero_error).all())
+
+
+def bound_numbers(windows):
+    shares = [str(int(100 * of_answer(windows, name)[0].min())) for name in ("zero", "the proof's")]
+    errors = [
+        f"{100 * end(of_answer(windows, name)[1]):.0f}"
+        for name in ("the proof's", "64 tokens", "the mean value")
+        for end in (np.min, np.max)
+    ]
+    return [*shares, *errors]
+
+
+def answered(windows, name, pair):
+    """The first window with one answer's numbers replaced."""
+    return [{**windows[0], name: pair}, *windows[1:]]
+
+
+SEPARATE, SEPARATE_INPUTS, JOINT_WEIGHTS, JOINT_INPUTS = "separate", "separate, inputs", "joint", "joint, inputs"
+BOTH_SIDES = "joint, inputs, both sides"
+interval = definitions(14, "interval")
+
+
+@functools.cache
+def conversions():
+    """What was stored: for each number kept and each way the setting chosen, and the rise on each piece of text."""
+    return results.load("attention_conversion")["kept"]
+
+
+def surely_less(rows, one, other):
+    """Whether one way raises the loss less than another, by the paired interval."""
+    mean, half = interval(np.subtract(rows[one]["rise"], rows[other]["rise"]))
+    return bool(mean + half < 0)
+
+
+def raised(measured, kept, way, rise):
+    """The measurements with the rises of one way replaced."""
+    rows = measured[kept]
+    return {**measured, kept: {**rows, way: {**rows[way], "rise": rise}}}
+
+
+def joint_and_inputs(measured):
+    """At both sizes: joint below separate ones that have the inputs too, and inputs below weights, on twelve pieces."""
+    pairs = [(JOINT_WEIGHTS, SEPARATE_INPUTS), (JOINT_INPUTS, JOINT_WEIGHTS), (SEPARATE_INPUTS, SEPARATE)]
+    both = surely_less(measured["32"], BOTH_SIDES, JOINT_INPUTS)
+    return both and all(surely_less(rows, *pair) for rows in measured.values() for pair in pairs)
+
+
+def conversion_numbers(measured):
+    means = [interval(measured["32"][way]["rise"]) for way in (JOINT_INPUTS, JOINT_WEIGHTS, SEPARATE_INPUTS, SEPARATE)]
+    means.append(interval(np.subtract(measured["32"][JOINT_INPUTS]["rise"], measured["32"][BOTH_SIDES]["rise"])))
+    others = [
+        interval(measured["64"][way]["rise"])[0] for way in (JOINT_INPUTS, JOINT_WEIGHTS, SEPARATE_INPUTS, SEPARATE)
+    ]
+    return [f"{number:.3f}" for pair in means for number in pair] + [f"{mean:.3f}" for mean in others]
+
+
+def conversion_settings(measured):
+    """What was chosen; of the weights on both sides that at 32 alone, as the box says."""
+    return {
+        way: {"factor" if "joint" in way else "keys' share": [rows[way]["chosen"] for rows in sizes]}
+        for way in (SEPARATE, SEPARATE_INPUTS, JOINT_WEIGHTS, JOINT_INPUTS, BOTH_SIDES)
+        for sizes in [[measured["32"]] if way == BOTH_SIDES else list(measured.values())]
+    }
+
+
+SHARES, FACTORS = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8), (0.125, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
+NO_SETTING = "has no setting"
+
+OBSERVATIONS = {
+    "obs-attention-heads": Observation(
+        measured=heads,
+        protocol=Protocol(
+            baseline=EVEN,
+            contenders=[
+                Contender(EVEN, fixed=NO_SETTING),
+                Contender("untrained", fixed=NO_SETTING),
+                Contender("trained", fixed=NO_SETTING),
+            ],
+            tested_on="five windows of 256 bytes of source that the base model was not trained on, sixteen heads each",
+            runs=5,
+            interval="the range over heads and windows, and of the medians over the windows",
+        ),
+        verdict=logits_not_weights,
+        numbers=head_numbers,
+        sharp={
+            "training changes nothing": lambda m: {**m, "trained": m["untrained"]},
+            "one trained head as low as even weights": lambda m: with_head(m, "trained", 0, 0, (6, m[EVEN])),
+            "one head whose logits need as many as even weights": lambda m: with_head(
+                m, "trained", 0, 0, (m[EVEN], 70)
+            ),
+            "an untrained head that needs as many as trained ones": lambda m: with_head(m, "untrained", 0, 0, (28, 70)),
+            "even weights that need as many as trained heads": lambda m: {**m, EVEN: 70},
+        },
+    ),
+    "obs-attention-width": Observation(
+        measured=widths,
+        protocol=Protocol(
+            baseline="numpy's rank",
+            contenders=[
+                Contender("numpy's rank", fixed="its tolerance is numpy's"),
+                Contender("the largest ratio", fixed=NO_SETTING),
+                Contender(
+                    "the largest ratio after the tenth", fixed="ten were skipped at the first try, and no other number"
+                ),
+                Contender("those above noise", fixed="the rounding gives the threshold"),
+            ],
+            tested_on="five texts of 2048 bytes of source that the base model was not trained on",
+            runs=5,
+            interval="the range over the five texts",
+        ),
+        verdict=two_decimals_hide_nothing,
+        numbers=width_numbers,
+        sharp={
+            "a text whose two decimals hide the width from the count": lambda r: text_read(r, 0, 2, (256, 1, 128, 127)),
+            "a text whose two decimals hide it from late ratios": lambda r: text_read(r, 4, 2, (256, 1, 12, 128)),
+            "a first ratio that finds it with two decimals": lambda r: text_read(r, 0, 2, (256, 128, 128, 128)),
+            "a ratio that misses it with three": lambda r: text_read(r, 0, 3, (256, 1, 128, 128)),
+            "one decimal that hides all": lambda r: text_read(r, 0, 1, (256, 1, 20, 60)),
+            "one decimal that leaves it to a ratio": lambda r: text_read(r, 0, 1, (256, 1, 128, 126)),
+            "a rank that finds it": lambda r: text_read(r, 0, 4, (128, 128, 128, 128)),
+        },
+    ),
+    "obs-attention-bound": Observation(
+        measured=bounds,
+        protocol=Protocol(
+            baseline="zero",
+            contenders=[
+                Contender("zero", fixed=NO_SETTING),
+                Contender("the mean value", fixed=NO_SETTING),
+                Contender("the proof's", fixed="the paper gives δ; k = 64, a quarter of the tokens, as for 64 tokens"),
+                Contender("64 tokens", fixed="as many as the proof's pair has rows"),
+            ],
+            tested_on="five windows of 256 bytes of source that the base model was not trained on, sixteen heads each",
+            runs=5,
+            interval="the least share and the range of the medians over five windows",
+        ),
+        verdict=zero_keeps_the_bound,
+        numbers=bound_numbers,
+        sharp={
+            "zero breaks the bound for a tenth of the queries": lambda m: answered(m, "zero", (0.9, 1.0)),
+            "the pair nearer than zero": lambda m: answered(m, "the proof's", (1.0, 0.9)),
+            "tokens at random no nearer than zero": lambda m: answered(m, "64 tokens", (1.0, 1.0)),
+        },
+    ),
+    "obs-attention-conversion": Observation(
+        measured=conversions,
+        protocol=Protocol(
+            baseline=SEPARATE,
+            contenders=[
+                Contender(SEPARATE, {"keys' share": SHARES}),
+                Contender(SEPARATE_INPUTS, {"keys' share": SHARES}),
+                Contender(JOINT_WEIGHTS, {"factor": FACTORS}),
+                Contender(JOINT_INPUTS, {"factor": FACTORS}),
+                Contender(BOTH_SIDES, {"factor": FACTORS}),
+            ],
+            tested_on="twelve pieces of 4096 bytes of source that the base model was not trained on",
+            tuned_on="8192 other bytes of it, and inputs from 32 768 others",
+            runs=12,
+            interval="95 %, paired, over the pieces (Student's t)",
+        ),
+        verdict=joint_and_inputs,
+        numbers=conversion_numbers,
+        chosen=conversion_settings,
+        sharp={
+            "separate ones as near as joint ones": lambda m: raised(
+                m,
+                "32",
+                SEPARATE_INPUTS,
+                [x * f for x, f in zip(m["32"][JOINT_WEIGHTS]["rise"], [0.9, 1.1] * 6, strict=True)],
+            ),
+            "separate ones as near at 64": lambda m: raised(m, "64", SEPARATE_INPUTS, m["64"][JOINT_WEIGHTS]["rise"]),
+            "inputs that make no difference": lambda m: raised(m, "64", JOINT_INPUTS, m["64"][JOINT_WEIGHTS]["rise"]),
+            "weights on both sides that make none": lambda m: raised(
+                m, "32", BOTH_SIDES, m["32"][JOINT_INPUTS]["rise"]
+            ),
+            "a factor at the edge of its grid": lambda m: {
+                **m,
+                "32": {**m["32"], JOINT_INPUTS: {**m["32"][JOINT_INPUTS], "chosen": 8.0}},
+            },
         },
     ),
 }

@@ -10,6 +10,8 @@ from scipy.optimize import minimize
 from book.claims import Adapted, Claim, Folklore
 from book.definitions import definitions
 from book.margins import close, rank, within
+from book.observations import Contender, Observation, Protocol
+from lowrank_helpers import results
 
 RNG = np.random.default_rng(160)
 
@@ -322,6 +324,52 @@ def gauge_claim(code, B, A, G, pair=None):
 TALL, WIDE, SINGULAR = normal(4, 2), normal(2, 3), np.diag([2.0, 0])
 
 
+# A step that does not see the gauge
+
+
+gauge_free = definitions(16, "gauge_free")
+
+
+def gauge_free_claim(step, B, A, s, G, t, pair=None, decay=0.0, steps=3):
+    """The formula of the theorem, and the same updates from other factors (B G s/t, G⁻¹A, or a pair) of scale t.
+
+    The loss is Σ log cosh of the entries of W + sBA, its gradient their tanh; ``decay`` also pulls at the factors.
+    """
+    W = np.random.default_rng(5).standard_normal((len(B), A.shape[1]))
+    own, other = (B, A, s), (*((s / t * B @ G, np.linalg.inv(G) @ A) if pair is None else pair), t)
+    size = 1 + np.abs(s * B @ A).max()
+    for _ in range(steps):
+        updates = []
+        for b, a, scale in (own, other):
+            slope = np.tanh(W + scale * b @ a)
+            b1, a1 = step(b, a, scale * slope @ a.T + decay * b, scale * b.T @ slope + decay * a, scale, 0.1)
+            updates.append((b1, a1, scale))
+        update, slope = s * own[0] @ own[1], np.tanh(W + s * own[0] @ own[1])
+        inverse = np.linalg.pinv(update, rcond=1e-10)
+        P, Q = update @ inverse, inverse @ update
+        wanted = update - 0.1 * (P @ slope + slope @ Q) + 0.01 * slope @ inverse @ slope
+        own, other = updates
+        if not close(s * own[0] @ own[1], wanted, atol=1e-8 * size):
+            return False
+        if not close(t * other[0] @ other[1], s * own[0] @ own[1], atol=1e-8 * size):
+            return False
+    # Part 3, by a small step from the last factors
+    move = [s * x[0] @ x[1] for x in (own, step(*own[:2], s * slope @ own[1].T, s * own[0].T @ slope, s, 1e-8))]
+    inverse = np.linalg.pinv(move[0], rcond=1e-10)
+    fall = 1e-8 * (((move[0] @ inverse @ slope) ** 2).sum() + ((slope @ inverse @ move[0]) ** 2).sum())
+    return close(-(slope * (move[1] - move[0])).sum(), fall, atol=1e-4 * fall)
+
+
+def plain(B, A, of_B, of_A, s, eta):
+    return B - eta * of_B, A - eta * of_A
+
+
+def factors_of(m, n, r, s):
+    """B and A with singular values above 2, so that no step divides by a small number; s, and an invertible matrix."""
+    parts = [np.linalg.svd(normal(*shape), full_matrices=False) for shape in ((m, r), (r, n))]
+    return *((U * (sigma + 2)) @ Vt for U, sigma, Vt in parts), s, normal(r, r) + 3 * np.eye(r)
+
+
 # Merging
 
 
@@ -555,6 +603,47 @@ CLAIMS = {
             "the inverse of G": GAUGE._replace(find=lambda B, A, B2, A2: np.linalg.solve(B2.T @ B2, B2.T @ B)),
             "the transpose of G": GAUGE._replace(find=lambda B, A, B2, A2: GAUGE.find(B, A, B2, A2).T),
             "BᵀB′ alone": GAUGE._replace(find=lambda B, A, B2, A2: B.T @ B2),
+        },
+    ),
+    "thm-lora-gauge-free": Claim(
+        check=gauge_free_claim,
+        code=gauge_free,
+        cases=[
+            (*factors_of(6, 5, 2, 1.0), 1.0),
+            (*factors_of(4, 7, 3, 2.0), 0.5),
+            (*factors_of(3, 3, 3, -0.7), 1.5),
+            (*factors_of(5, 4, 1, 1.0), 3.0),
+            (normal(5, 2), normal(2, 6), 1.0, np.diag([10.0, 0.1]), 1.0),
+        ],
+        dropped={
+            "B has rank r: with the pseudo-inverse the second order sees the gauge": (
+                normal(6, 2) @ np.diag([1.0, 0.0]),
+                *factors_of(6, 5, 2, 1.0)[1:],
+                1.0,
+            ),
+            "one update": (TALL, WIDE, 1.0, np.eye(2), 1.0, (TALL, 1.5 * WIDE)),
+            "the loss reads the factors by their product: a decay pulls at them one by one": (
+                *factors_of(6, 5, 2, 1.0),
+                1.0,
+                None,
+                0.1,
+            ),
+        },
+        mutants={
+            "plain gradient descent": plain,
+            "a step of signs, as Adam's first": lambda B, A, of_B, of_A, s, eta: plain(
+                B, A, np.sign(of_B), np.sign(of_A), s, eta
+            ),
+            "each factor's own Gram matrix": lambda B, A, of_B, of_A, s, eta: (
+                B - eta * of_B @ np.linalg.inv(s**2 * B.T @ B),
+                A - eta * np.linalg.inv(s**2 * A @ A.T) @ of_A,
+            ),
+            "s for s²": lambda B, A, of_B, of_A, s, eta: gauge_free(B, A, of_B, of_A, abs(s) ** 0.5, eta),
+            "roots of the Gram matrices": lambda B, A, of_B, of_A, s, eta: (
+                B - eta * of_B / np.linalg.norm(s * A),
+                A - eta * of_A / np.linalg.norm(s * B),
+            ),
+            "B alone": lambda B, A, of_B, of_A, s, eta: (gauge_free(B, A, of_B, of_A, s, eta)[0], A),
         },
     ),
     "thm-lora-merge": Claim(

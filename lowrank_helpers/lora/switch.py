@@ -264,8 +264,7 @@ def assign_lora(model: nn.Module, names: Sequence[str | None]) -> Iterator[None]
 
     References
     ----------
-    L. Chen et al., Punica: Multi-tenant LoRA serving, arXiv:2310.18547, §4, which does this on a GPU in a kernel of
-    its own.
+    L. Chen et al., Punica: Multi-tenant LoRA serving, arXiv:2310.18547, which has a kernel of its own for it.
 
     Examples
     --------

@@ -113,6 +113,8 @@ def gradient_start(answer: object) -> str:
         if np.linalg.norm(step - G) <= np.sqrt((s[2 * r :] ** 2).sum()) + 1e-8 * s[0]:
             continue
         if np.allclose(B @ B.T @ G, G @ A.T @ A):
-            return not_yet("both factors have the same r directions, which count twice; nothing of the next r is there.")
+            return not_yet(
+                "both factors have the same r directions, which count twice; nothing of the next r is there."
+            )
         return not_yet("the step can come closer: 2r singular directions of G have room in it.")
     return right("r directions in B and the next r in A, so the step is G truncated to rank 2r.")

@@ -114,10 +114,10 @@ def _storage(parameter: Tensor) -> int:
 
 def _bounds(parameter: Tensor) -> tuple[int, int]:
     """The first byte of its storage that it uses, and the first after the last."""
-    start, size = parameter.storage_offset(), parameter.element_size()
+    start, size = int(parameter.storage_offset()), parameter.element_size()
     if parameter.is_contiguous():
         return start * size, (start + parameter.numel()) * size
-    last = sum((length - 1) * step for length, step in zip(parameter.shape, parameter.stride(), strict=True))
+    last = sum((int(length) - 1) * int(step) for length, step in zip(parameter.shape, parameter.stride(), strict=True))
     return start * size, (start + last + 1) * size
 
 

@@ -1,6 +1,9 @@
 """The claims of chapter 16, LoRA. ΔW = s B A with B (m, r) and A (r, n), as in the LoRA paper."""
 
+import functools
 import itertools
+import math
+import statistics
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -10,6 +13,8 @@ from scipy.optimize import minimize
 from book.claims import Adapted, Claim, Folklore
 from book.definitions import definitions
 from book.margins import close, rank, within
+from book.observations import Contender, Observation, Protocol
+from lowrank_helpers import results
 
 RNG = np.random.default_rng(160)
 
@@ -322,6 +327,52 @@ def gauge_claim(code, B, A, G, pair=None):
 TALL, WIDE, SINGULAR = normal(4, 2), normal(2, 3), np.diag([2.0, 0])
 
 
+# A step that does not see the gauge
+
+
+gauge_free = definitions(16, "gauge_free")
+
+
+def gauge_free_claim(step, B, A, s, G, t, pair=None, decay=0.0, steps=3):
+    """The formula of the theorem, and the same updates from other factors (B G s/t, G⁻¹A, or a pair) of scale t.
+
+    The loss is Σ log cosh of the entries of W + sBA, its gradient their tanh; ``decay`` also pulls at the factors.
+    """
+    W = np.random.default_rng(5).standard_normal((len(B), A.shape[1]))
+    own, other = (B, A, s), (*((s / t * B @ G, np.linalg.inv(G) @ A) if pair is None else pair), t)
+    size = 1 + np.abs(s * B @ A).max()
+    for _ in range(steps):
+        updates = []
+        for b, a, scale in (own, other):
+            slope = np.tanh(W + scale * b @ a)
+            b1, a1 = step(b, a, scale * slope @ a.T + decay * b, scale * b.T @ slope + decay * a, scale, 0.1)
+            updates.append((b1, a1, scale))
+        update, slope = s * own[0] @ own[1], np.tanh(W + s * own[0] @ own[1])
+        inverse = np.linalg.pinv(update, rcond=1e-10)
+        P, Q = update @ inverse, inverse @ update
+        wanted = update - 0.1 * (P @ slope + slope @ Q) + 0.01 * slope @ inverse @ slope
+        own, other = updates
+        if not close(s * own[0] @ own[1], wanted, atol=1e-8 * size):
+            return False
+        if not close(t * other[0] @ other[1], s * own[0] @ own[1], atol=1e-8 * size):
+            return False
+    # Part 3, by a small step from the last factors
+    move = [s * x[0] @ x[1] for x in (own, step(*own[:2], s * slope @ own[1].T, s * own[0].T @ slope, s, 1e-8))]
+    inverse = np.linalg.pinv(move[0], rcond=1e-10)
+    fall = 1e-8 * (((move[0] @ inverse @ slope) ** 2).sum() + ((slope @ inverse @ move[0]) ** 2).sum())
+    return close(-(slope * (move[1] - move[0])).sum(), fall, atol=1e-4 * fall)
+
+
+def plain(B, A, of_B, of_A, s, eta):
+    return B - eta * of_B, A - eta * of_A
+
+
+def factors_of(m, n, r, s):
+    """B and A with singular values above 2, so that no step divides by a small number; s, and an invertible matrix."""
+    parts = [np.linalg.svd(normal(*shape), full_matrices=False) for shape in ((m, r), (r, n))]
+    return *((U * (sigma + 2)) @ Vt for U, sigma, Vt in parts), s, normal(r, r) + 3 * np.eye(r)
+
+
 # Merging
 
 
@@ -557,6 +608,47 @@ CLAIMS = {
             "BᵀB′ alone": GAUGE._replace(find=lambda B, A, B2, A2: B.T @ B2),
         },
     ),
+    "thm-lora-gauge-free": Claim(
+        check=gauge_free_claim,
+        code=gauge_free,
+        cases=[
+            (*factors_of(6, 5, 2, 1.0), 1.0),
+            (*factors_of(4, 7, 3, 2.0), 0.5),
+            (*factors_of(3, 3, 3, -0.7), 1.5),
+            (*factors_of(5, 4, 1, 1.0), 3.0),
+            (normal(5, 2), normal(2, 6), 1.0, np.diag([10.0, 0.1]), 1.0),
+        ],
+        dropped={
+            "B has rank r: with the pseudo-inverse the second order sees the gauge": (
+                normal(6, 2) @ np.diag([1.0, 0.0]),
+                *factors_of(6, 5, 2, 1.0)[1:],
+                1.0,
+            ),
+            "one update": (TALL, WIDE, 1.0, np.eye(2), 1.0, (TALL, 1.5 * WIDE)),
+            "the loss reads the factors by their product: a decay pulls at them one by one": (
+                *factors_of(6, 5, 2, 1.0),
+                1.0,
+                None,
+                0.1,
+            ),
+        },
+        mutants={
+            "plain gradient descent": plain,
+            "a step of signs, as Adam's first": lambda B, A, of_B, of_A, s, eta: plain(
+                B, A, np.sign(of_B), np.sign(of_A), s, eta
+            ),
+            "each factor's own Gram matrix": lambda B, A, of_B, of_A, s, eta: (
+                B - eta * of_B @ np.linalg.inv(s**2 * B.T @ B),
+                A - eta * np.linalg.inv(s**2 * A @ A.T) @ of_A,
+            ),
+            "s for s²": lambda B, A, of_B, of_A, s, eta: gauge_free(B, A, of_B, of_A, abs(s) ** 0.5, eta),
+            "roots of the Gram matrices": lambda B, A, of_B, of_A, s, eta: (
+                B - eta * of_B / np.linalg.norm(s * A),
+                A - eta * of_A / np.linalg.norm(s * B),
+            ),
+            "B alone": lambda B, A, of_B, of_A, s, eta: (gauge_free(B, A, of_B, of_A, s, eta)[0], A),
+        },
+    ),
     "thm-lora-merge": Claim(
         check=merge_claim,
         code=(merge, ROUND_TRIP),
@@ -624,6 +716,222 @@ def largest(a):
 
 FLAT, ONES = np.eye(16), np.ones((16, 16)) / 16
 WHITENED = floor(np.diag([1.0, 1.01]), SPREAD, 1)
+
+# Observations
+
+raced = definitions(16, "raced")
+FACTORS = tuple(2.0**k for k in range(-4, 10))
+RACES = {"SGD": (0.02, 100), "Adam": (1e-3, 20)}
+ADAPTERS = {"r = 1": (1, 16.0), "r = 64, α/r": (64, 16 / 64), "r = 64, α/√r": (64, 16 / 8)}
+ONE_RATE = ", one rate"
+
+
+@functools.cache
+def scale_races():
+    """For each rule and adapter the tuned multiple of the one rate, and the losses left at the one and at its own."""
+    return {
+        rule: {name: raced(rule, r, s, eta, steps) for name, (r, s) in ADAPTERS.items()}
+        for rule, (eta, steps) in RACES.items()
+    }
+
+
+def the_rate_hides_the_scale(races):
+    """At one rate the scale decides; at a rate of its own rank 64 is not behind, and Adam's scalings are close."""
+    (_, few, own_few), (_, lag, own_lag), (_, root, own_root) = (races["SGD"][name] for name in ADAPTERS)
+    gradient = min(lag) > 0.8 > 0.01 > max(*few, *root) and max(*own_few, *own_lag, *own_root) < 0.01
+    (_, few, own_few), (_, lag, own_lag), (_, root, own_root) = (races["Adam"][name] for name in ADAPTERS)
+    apart = [a / b for a, b in zip(lag, root, strict=True)]
+    own_apart = [max(a / b, b / a) for a, b in zip(own_lag, own_root, strict=True)]
+    adam = min(few) > max(lag) and min(lag) > max(root) and max(*own_lag, *own_root) < min(own_few)
+    return gradient and adam and min(apart) > 5 and max(own_apart) < 1.5
+
+
+def raced_with(races, rule, name, change):
+    """The races with one entry (multiple, losses at the one rate, at its own) changed."""
+    return {**races, rule: {**races[rule], name: change(*races[rule][name])}}
+
+
+AWAY, SELF = "a call for each", "one batch"
+
+
+def gains(times, name):
+    """How many times as fast as a call for each, round by round, by the number of tokens."""
+    return {
+        tokens: [each / own for each, own in zip(rows[AWAY], rows[name], strict=True)] for tokens, rows in times.items()
+    }
+
+
+def one_batch_pays_where_the_weights_are_read(times):
+    """At 1 and 8 tokens a sequence, and in each round, the batch is three times as fast, and ahead of PEFT's."""
+    own, peft, base = (gains(times, name) for name in (SELF, "one batch, PEFT", "the base alone"))
+    short = all(min(own[tokens]) > 3 and min(own[tokens]) > max(peft[tokens]) for tokens in ("1", "8"))
+    return short and max(own["128"]) < 2 and statistics.median(base["128"]) < 2
+
+
+def timed_with(times, tokens, name, change):
+    return {**times, tokens: {**times[tokens], name: [change * x for x in times[tokens][AWAY]]}}
+
+
+def many_adapters():
+    return results.load("many_adapters")["seconds of the processor"]
+
+
+RATES = results.load("gauge_free")["rates"]
+GAUGE_FREE, ADAMW, FROM_GRADIENT = "preconditioned", "AdamW", "AdamW, from the gradient"
+
+
+def step_ways():
+    return results.load("gauge_free")
+
+
+def ahead(measured, one, other):
+    """By how much the loss of one is below that of the other, seed by seed; infinite where the other ran away."""
+    rows = (measured["ways"][name]["testing"] for name in (one, other))
+    return [math.inf if b is None else -math.inf if a is None else b - a for a, b in zip(*rows, strict=True)]
+
+
+def with_losses(measured, way, losses):
+    row = {**measured["ways"][way], "testing": losses}
+    return {**measured, "ways": {**measured["ways"], way: row}}
+
+
+def moved(losses, by):
+    return [x + by for x in losses]
+
+
+def the_cure_helps_gradients(measured):
+    """Preconditioning beats gradient descent; AdamW beats both, and itself with it or with another start; each seed."""
+    pairs = ((GAUGE_FREE, "gradient descent"), (ADAMW, GAUGE_FREE), (ADAMW, "AdamW, preconditioned"))
+    by_start = min(ahead(measured, ADAMW, FROM_GRADIENT))
+    losses = [x for row in measured["ways"].values() for x in row["testing"]]
+    trained = max(measured["ways"][GAUGE_FREE]["testing"]) < measured["untrained"]
+    return trained and None not in losses and by_start > 0 and all(min(ahead(measured, *pair)) > 0.02 for pair in pairs)
+
+
+def way_numbers(measured):
+    named = [f"{end(row['testing']):.2f}" for row in measured["ways"].values() for end in (min, max)]
+    return [f"{measured['untrained']:.2f}", *named]
+
+
+OBSERVATIONS = {
+    "obs-lora-scale": Observation(
+        measured=scale_races,
+        protocol=Protocol(
+            baseline="no training",
+            contenders=[
+                Contender("no training", fixed="has no setting"),
+                *(
+                    Contender(name + ONE_RATE, fixed="one rate for all ranks is what the observation is about")
+                    for name in ADAPTERS
+                ),
+                *(Contender(name, {"multiple of the rate": FACTORS}) for name in ADAPTERS),
+            ],
+            tested_on="five draws of D and A",
+            tuned_on="a sixth draw",
+            runs=5,
+            interval="the range over five draws",
+        ),
+        verdict=the_rate_hides_the_scale,
+        numbers=lambda races: [
+            f"{end(values):.{digits}f}"
+            for rule, name, values, digits in (
+                ("SGD", "r = 64, α/r", 1, 2),
+                *(("Adam", name, values, digits) for name in ADAPTERS for values, digits in ((1, 2), (2, 3))),
+            )
+            for values in [races[rule][name][values]]
+            for end in (min, max)
+        ],
+        sharp={
+            "rank 64 that lags at its own rate": lambda m: raced_with(
+                m, "SGD", "r = 64, α/r", lambda k, one, own: (k, one, one)
+            ),
+            "scalings as far apart at their own rates": lambda m: raced_with(
+                m, "Adam", "r = 64, α/r", lambda k, one, own: (k, one, [10 * x for x in own])
+            ),
+            "rank 64 that does not lag at one rate": lambda m: raced_with(
+                m, "SGD", "r = 64, α/r", lambda k, one, own: (k, own, own)
+            ),
+            "Adam's scalings close at one rate": lambda m: raced_with(
+                m, "Adam", "r = 64, α/√r", lambda k, one, own: (k, [0.9 * x for x in m["Adam"]["r = 64, α/r"][1]], own)
+            ),
+            "a rate at the end of the grid": lambda m: raced_with(
+                m, "Adam", "r = 1", lambda k, one, own: (FACTORS[-1], one, own)
+            ),
+        },
+        chosen=lambda m: {name: {"multiple of the rate": [m[rule][name][0] for rule in RACES]} for name in ADAPTERS},
+    ),
+    "obs-lora-gauge-free": Observation(
+        measured=step_ways,
+        protocol=Protocol(
+            baseline="untrained",
+            contenders=[
+                Contender("untrained", fixed="has no setting"),
+                *(Contender(way, {"rate": tuple(rates)}) for way, rates in RATES.items()),
+            ],
+            tested_on="8000 bytes of held-out prose",
+            tuned_on="8000 other bytes of it, one other seed",
+            runs=5,
+            interval="the range over five seeds, paired",
+        ),
+        verdict=the_cure_helps_gradients,
+        numbers=way_numbers,
+        sharp={
+            "gradient descent as good": lambda m: with_losses(
+                m, "gradient descent", moved(m["ways"][GAUGE_FREE]["testing"], 0.01)
+            ),
+            "a seed in which preconditioning is behind": lambda m: with_losses(
+                m, GAUGE_FREE, [*m["ways"][GAUGE_FREE]["testing"][:-1], m["ways"]["gradient descent"]["testing"][-1]]
+            ),
+            "preconditioned as good as AdamW": lambda m: with_losses(m, GAUGE_FREE, m["ways"][ADAMW]["testing"]),
+            "AdamW that gains by it": lambda m: with_losses(
+                m, "AdamW, preconditioned", moved(m["ways"][ADAMW]["testing"], -0.05)
+            ),
+            "a rate at the end of its grid": lambda m: {
+                **m,
+                "ways": {**m["ways"], ADAMW: {**m["ways"][ADAMW], "rate": RATES[ADAMW][-1]}},
+            },
+            "a start from the gradient that is as good": lambda m: with_losses(
+                m, FROM_GRADIENT, m["ways"][ADAMW]["testing"]
+            ),
+        },
+        chosen=lambda m: {way: {"rate": [row["rate"]]} for way, row in m["ways"].items()},
+    ),
+    "obs-lora-many-adapters": Observation(
+        measured=many_adapters,
+        protocol=Protocol(
+            baseline=AWAY,
+            contenders=[
+                Contender(AWAY, fixed="has no setting"),
+                Contender(SELF, fixed="has no setting"),
+                Contender("one batch, PEFT", fixed="adapter_names has no setting"),
+                Contender("the base alone", fixed="what no method can be faster than"),
+            ],
+            tested_on="sixteen sequences of 1, 8 and 128 tokens",
+            runs=5,
+            interval="the range over five interleaved rounds",
+        ),
+        verdict=one_batch_pays_where_the_weights_are_read,
+        numbers=lambda m: [
+            f"{end(gains(m, name)[tokens]):.1f}"
+            for tokens, name in (
+                ("1", SELF),
+                ("8", SELF),
+                ("128", SELF),
+                ("1", "one batch, PEFT"),
+                ("8", "one batch, PEFT"),
+                ("128", "one batch, PEFT"),
+            )
+            for end in (min, max)
+        ],
+        sharp={
+            "short calls as fast as a batch": lambda m: timed_with(m, "1", SELF, 1.0),
+            "a batch three times as fast at 128 tokens": lambda m: timed_with(m, "128", SELF, 1 / 3),
+            "PEFT's batch as fast": lambda m: {**m, "8": {**m["8"], "one batch, PEFT": m["8"][SELF]}},
+            "a base that leaves room at 128 tokens": lambda m: timed_with(m, "128", "the base alone", 1 / 4),
+        },
+    ),
+}
+
 
 FOLKLORE = {
     17: Folklore(

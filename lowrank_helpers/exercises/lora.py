@@ -92,3 +92,29 @@ def best_update(answer: object) -> str:
             return not_yet("the singular vectors of D itself do not know the inputs.")
         return not_yet("an update of this rank can come closer on these inputs.")
     return right("one decomposition of D Xᵀ, and no inverse.")
+
+
+@checker
+def gradient_start(answer: object) -> str:
+    """Check a function (G, r) that returns (B, A), orthonormal, for which B Bᵀ G + G Aᵀ A is closest to G."""
+    rng = np.random.default_rng(3)
+    for m, n, r in ((6, 5, 2), (4, 7, 1), (8, 8, 3)):
+        G = rng.standard_normal((m, n))
+        result = call(answer, G, r)
+        if not isinstance(result, tuple | list) or len(result) != 2:
+            return not_yet("return two matrices, B and A, in this order.")
+        if shape_of(result[1]) == (n, r):
+            return not_yet("A is r × n: rows of Vᵀ, not columns of V.")
+        B, A = array(result[0], (m, r), "B"), array(result[1], (r, n), "A")
+        if not (np.allclose(B.T @ B, np.eye(r)) and np.allclose(A @ A.T, np.eye(r))):
+            return not_yet("the columns of B and the rows of A are to be orthonormal.")
+        s = np.linalg.svd(G, compute_uv=False)
+        step = B @ B.T @ G + G @ A.T @ A
+        if np.linalg.norm(step - G) <= np.sqrt((s[2 * r :] ** 2).sum()) + 1e-8 * s[0]:
+            continue
+        if np.allclose(B @ B.T @ G, G @ A.T @ A):
+            return not_yet(
+                "both factors have the same r directions, which count twice; nothing of the next r is there."
+            )
+        return not_yet("the step can come closer: 2r singular directions of G have room in it.")
+    return right("r directions in B and the next r in A, so the step is G truncated to rank 2r.")

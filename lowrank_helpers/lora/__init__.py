@@ -17,6 +17,7 @@ try:
     from lowrank_helpers.lora.model import save_lora as save_lora
     from lowrank_helpers.lora.start import Init as Init
     from lowrank_helpers.lora.start import Scaling as Scaling
+    from lowrank_helpers.lora.switch import assign_lora as assign_lora
     from lowrank_helpers.lora.switch import disable_lora as disable_lora
     from lowrank_helpers.lora.switch import lora_parameters as lora_parameters
     from lowrank_helpers.lora.switch import merge_lora as merge_lora

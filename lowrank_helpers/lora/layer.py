@@ -1,13 +1,24 @@
 """One linear layer with low-rank adapters; public through `lowrank_helpers.lora`, which has the whole model."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from lowrank_helpers import _checks
 from lowrank_helpers.lora import start
-from lowrank_helpers.lora.product import accumulation_dtype, low_rank_linear, product, sample, with_bias
+from lowrank_helpers.lora.product import (
+    accumulation_dtype,
+    dropped_each,
+    gathered,
+    low_rank_linear,
+    mixed_linear,
+    product,
+    sample,
+    with_bias,
+)
 from lowrank_helpers.lora.start import Adapter, Init, Scaling
 
 MERGED, MERGED_SCALE = "merged", "merged_scale"  # in the state of a merged layer: the adapter's name, DoRA's factors
@@ -126,6 +137,7 @@ class LoRALinear(nn.Module):
         self.active: str | None = None
         self.merged: str | None = None
         self.enabled = True
+        self.assigned: Sequence[str | None] | None = None  # inside `assign_lora`: each sequence's adapter
         self.generator: torch.Generator | None = None
         taken = adapter.settings.takes_from_base
         # A sample of W from before this layer changed it; in the state_dict only where it cannot be taken again.
@@ -181,6 +193,8 @@ class LoRALinear(nn.Module):
         W, b = self.base.weight, self.base.bias
         if self.merged is not None:
             return F.linear(x, W, b)
+        if self.assigned is not None and self.enabled:
+            return self._mixed(x, self.assigned)
         if self.active is None or not self.enabled:
             if self.A0 is None or self.B0 is None:
                 return F.linear(x, W, b)
@@ -192,6 +206,32 @@ class LoRALinear(nn.Module):
             return low_rank_linear(x, W, b, adapter.A, adapter.B, adapter.settings.scale, dropout, self.generator)
         y = low_rank_linear(x, W, None, adapter.A, adapter.B, adapter.settings.scale, dropout, self.generator)
         scaled = y * self._row_scale(adapter)  # in float32 if y is narrower, and rounded once, with the bias
+        return (scaled if b is None else scaled + b).to(y.dtype)
+
+    def _mixed(self, x: Tensor, names: Sequence[str | None]) -> Tensor:
+        """Map x, of shape (len(names), …, in): each sequence with the adapter of its name, or with none."""
+        if x.ndim < 2 or len(x) != len(names):
+            raise _checks.invalid(
+                f"a batch must have a sequence for each of the {len(names)} names; got a shape of {tuple(x.shape)} in "
+                "front of a layer. Pass as many sequences, and no model that puts them into one."
+            )
+        W, b = self.base.weight, self.base.bias
+        used = {name: self.adapter(name) for name in dict.fromkeys(names) if name is not None and name in self.adapters}
+        if not used:
+            return F.linear(x, W, b)
+        place = {name: k for k, name in enumerate(used)}
+        index = [place.get(name, len(used)) if name is not None else len(used) for name in names]
+        A = gathered([adapter.A for adapter in used.values()], index, 0.0)
+        B = gathered([adapter.B for adapter in used.values()], index, 0.0)
+        settings = [used[name].settings if name is not None and name in used else None for name in names]
+        s = x.new_tensor([given.scale if given else 0.0 for given in settings])
+        dropouts = [given.dropout if given and self.training else 0.0 for given in settings]
+        branch = dropped_each(x, dropouts, self.generator)
+        if not any(given and given.dora for given in settings):
+            return mixed_linear(x, W, b, A, B, s, branch)
+        y = mixed_linear(x, W, None, A, B, s, branch)
+        factors = [A.new_ones(len(W)) if a.magnitude is None else self._row_scale(a) for a in used.values()]
+        scaled = y * gathered(factors, index, 1.0).view(len(x), *[1] * (x.ndim - 2), -1)
         return (scaled if b is None else scaled + b).to(y.dtype)
 
     def _row_scale(self, adapter: Adapter) -> Tensor:

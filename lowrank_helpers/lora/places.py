@@ -21,11 +21,10 @@ class Place(NamedTuple):
 
 
 class Owner(NamedTuple):
-    """A module that has a parameter, and where in its storage that lies: [start, end) in bytes."""
+    """A module, and a parameter that it has."""
 
     module: nn.Module
-    start: int
-    end: int
+    parameter: Tensor
 
 
 def places_of(parent: nn.Module, prefix: str = "") -> Iterator[Place]:
@@ -103,8 +102,8 @@ def owners_of(model: nn.Module) -> dict[int, list[Owner]]:
     """Who has which parameter, by the storage: one pass, which serves the checks of all layers."""
     owners: dict[int, list[Owner]] = {}
     for module in model.modules():
-        for parameter in dict.fromkeys(p for p in module._parameters.values() if p is not None):
-            owners.setdefault(_storage(parameter), []).append(Owner(module, *_bounds(parameter)))
+        for parameter in {id(p): p for p in module._parameters.values() if p is not None}.values():
+            owners.setdefault(_storage(parameter), []).append(Owner(module, parameter))
     return owners
 
 
@@ -115,15 +114,18 @@ def _storage(parameter: Tensor) -> int:
 
 def _bounds(parameter: Tensor) -> tuple[int, int]:
     """The first byte of its storage that it uses, and the first after the last."""
-    last = sum((int(size) - 1) * int(step) for size, step in zip(parameter.shape, parameter.stride(), strict=True))
     start, size = int(parameter.storage_offset()), parameter.element_size()
+    if parameter.is_contiguous():
+        return start * size, (start + parameter.numel()) * size
+    last = sum((int(length) - 1) * int(step) for length, step in zip(parameter.shape, parameter.stride(), strict=True))
     return start * size, (start + last + 1) * size
 
 
 def check_alone(owners: Mapping[int, list[Owner]], base: nn.Linear, called: str) -> None:
     """Refuse to write into a weight that another module has too, as the same parameter or in the same memory."""
     start, end = _bounds(base.weight)
-    found = [owner for owner in owners[_storage(base.weight)] if owner.start < end and start < owner.end]
+    bounds = [(owner, _bounds(owner.parameter)) for owner in owners[_storage(base.weight)]]
+    found = [owner for owner, (first, after) in bounds if first < end and start < after]
     if len(found) > 1:
         other = next(owner.module for owner in found if owner.module is not base)
         raise _checks.invalid(

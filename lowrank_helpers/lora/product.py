@@ -1,5 +1,6 @@
 """The product with W + s B A: its forward and backward pass, its sum, and a sample of a layer."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -61,6 +62,22 @@ def low_rank_linear(
     return y.view(*x.shape[:-1], y.shape[-1])
 
 
+def mixed_linear(x: Tensor, W: Tensor, b: Tensor | None, A: Tensor, B: Tensor, s: Tensor, branch: Tensor) -> Tensor:
+    """Compute x_i Wᵀ + b + s_i (branch_i A_iᵀ) B_iᵀ for each sequence i: one large product, two batches of thin ones.
+
+    x is (batch, …, in), ``branch`` is x after dropout; A is (batch, r, in), B (batch, out, r), s (batch,).
+    """
+    device = x.device.type
+    if device != "meta" and torch.is_autocast_enabled(device) and x.dtype != torch.float64:
+        x = x.to(torch.get_autocast_dtype(device))
+    y, dtype = F.linear(x, W, b), x.dtype
+    thin = branch.to(dtype).reshape(len(x), -1, x.shape[-1])
+    with torch.autocast(device, enabled=False):
+        h = torch.bmm(A.to(dtype), thin.mT) * s.to(dtype)[:, None, None]  # r rows, as in _LowRankLinear
+        y.view(len(x), -1, y.shape[-1]).baddbmm_(h.mT, B.to(dtype).mT)
+    return y
+
+
 def dropped(x: Tensor, p: float, generator: torch.Generator | None) -> Tensor:
     """Let each entry be 0 with probability p, and divide the others by 1 − p.
 
@@ -69,6 +86,31 @@ def dropped(x: Tensor, p: float, generator: torch.Generator | None) -> Tensor:
     if generator is None or p == 0:
         return F.dropout(x, p)
     return x * torch.empty_like(x).bernoulli_(1 - p, generator=generator).div_(1 - p)
+
+
+def dropped_each(x: Tensor, p: Sequence[float], generator: torch.Generator | None) -> Tensor:
+    """Drop the entries of each sequence of x with its own probability."""
+    if not any(p):
+        return x
+    kept = x.new_tensor([1 - q for q in p]).view(-1, *[1] * (x.ndim - 1))
+    return x * torch.bernoulli(kept.expand_as(x), generator=generator) / kept
+
+
+def gathered(parts: Sequence[Tensor], index: Sequence[int], rest: float) -> Tensor:
+    """The part of each sequence, stacked; the index past the last part stands for one filled with ``rest``.
+
+    Parts may differ in size; to what is smaller zeros are added at the ends.
+    """
+    shape = [max(sizes) for sizes in zip(*(part.shape for part in parts), strict=True)]
+    if any(list(part.shape) != shape for part in parts):
+        ends = [[end for d in (-1, -2) for end in (0, shape[d] - part.shape[d])] for part in parts]
+        parts = [F.pad(part, end) for part, end in zip(parts, ends, strict=True)]
+    stack = torch.stack(list(parts))
+    if list(index) == list(range(len(parts))):
+        return stack
+    if len(parts) in index:
+        stack = torch.cat([stack, torch.full_like(stack[:1], rest)])
+    return stack[torch.tensor(index, device=stack.device)]
 
 
 def _transformed() -> bool:

@@ -1,6 +1,6 @@
 """What a model's adapters do: trained, merged, switched, switched off; public through `lowrank_helpers.lora`."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TypeVar
 
@@ -99,6 +99,8 @@ def merge_lora(model: Model, *, unload: bool = False) -> Model:
         check_model(model)
     if not all(layer.enabled for layer in layers):
         raise _checks.invalid("adapters must be enabled; got a model inside disable_lora. Merge outside of it.")
+    if any(layer.assigned is not None for layer in layers):
+        raise _checks.invalid("one adapter can be merged; got a model inside assign_lora. Merge outside of it.")
     active, owners = [layer for layer in layers if layer.active is not None], owners_of(model)
     for layer in active:
         check_alone(owners, layer.base, f"a layer ({layer.out_features}, {layer.in_features})")
@@ -230,3 +232,76 @@ def disable_lora(model: nn.Module) -> Iterator[None]:
     finally:
         for layer, value in zip(layers, enabled, strict=True):
             layer.enabled = value
+
+
+@contextmanager
+def assign_lora(model: nn.Module, names: Sequence[str | None]) -> Iterator[None]:
+    """Give each sequence of a batch an adapter of its own, inside a ``with`` block; afterwards all is as before.
+
+    Sequence i is computed with the adapter ``names[i]``, or with the base alone where that is None. The product with
+    W is one for the whole batch; that with A and B is a batch of thin products. A layer that lacks an adapter leaves
+    its sequences as they are. Adapters may differ in rank, scale, dropout and targets, and one may serve several
+    sequences. Blocks may be nested; the inner one counts.
+
+    Parameters
+    ----------
+    model : torch.nn.Module
+        A model with adapters, none of them merged, whose layers see batches of shape (batch, …, in).
+    names : sequence of str or None
+        For each sequence of every batch in the block, the name of its adapter.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If model has no adapters, one is merged or disabled, a name is unknown, or an adapter took its part out of the
+        weights ('pissa', 'olora'), which the other sequences would miss. In the block: if a batch has another number
+        of sequences.
+
+    Notes
+    -----
+    Gradients reach the adapters that require them, which is the active one alone, unless you say
+    ``requires_grad_(True)`` of the others.
+
+    References
+    ----------
+    L. Chen et al., Punica: Multi-tenant LoRA serving, arXiv:2310.18547, which has a kernel of its own for it.
+
+    Examples
+    --------
+    >>> from lowrank_helpers.lora import add_lora, assign_lora, set_adapter
+    >>> model = torch.nn.Sequential(torch.nn.Linear(8, 4))
+    >>> for name in ("legal", "medical"):
+    ...     model = add_lora(model, 2, alpha=4, targets=["0"], name=name)
+    >>> torch.nn.init.ones_(model[0].adapters["legal"].B).shape
+    torch.Size([4, 2])
+    >>> x = torch.randn(2, 3, 8)
+    >>> with assign_lora(model, ["medical", "legal"]):
+    ...     y = model(x)
+    >>> torch.allclose(y[1], set_adapter(model, "legal")(x[1]), atol=1e-5)
+    True
+    """
+    layers = layers_of(model)
+    check_unmerged(layers)
+    there = names_of(layers)
+    if isinstance(names, str) or not isinstance(names, Sequence):
+        shown = repr(names) if isinstance(names, str) else type(names).__name__
+        raise _checks.mistyped(f"names must be a list, a name for each sequence; got {shown}. Pass a list of names.")
+    unknown = [name for name in names if name is not None and (not isinstance(name, str) or name not in there)]
+    if unknown or not names:
+        shown = repr(unknown[0]) if unknown else "an empty list"
+        raise _checks.invalid(f"names must be those of adapters, or None; got {shown}. There are: {listed(there)}.")
+    if not all(layer.enabled for layer in layers):
+        raise _checks.invalid("adapters must be enabled; got a model inside disable_lora. Assign them outside of it.")
+    if any(layer.A0 is not None for layer in layers):
+        raise _checks.invalid(
+            "no adapter must have taken its part out of the weights; got one with init='pissa' or init='olora', which "
+            "serves all sequences or none. Save it, and load it on the base as it was."
+        )
+    before = [layer.assigned for layer in layers]
+    try:
+        for layer in layers:
+            layer.assigned = tuple(names)
+        yield
+    finally:
+        for layer, value in zip(layers, before, strict=True):
+            layer.assigned = value

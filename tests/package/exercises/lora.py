@@ -35,12 +35,19 @@ def right_vectors(D, X, r):
     return D @ V.T @ V
 
 
+def start(G, r):
+    U, _, Vt = np.linalg.svd(G)
+    return U[:, :r], Vt[r : 2 * r]
+
+
 RIGHT = [
     (e.count, 16_384),
     (e.translate, 128),
     (e.combine, combine),
     (e.combine, lambda *a: [10 * combine(*a)[0], combine(*a)[1] / 10]),
     (e.best_update, best),
+    (e.gradient_start, start),
+    (e.gradient_start, lambda G, r: [-start(G, r)[0], start(G, r)[1][::-1]]),
 ]
 WRONG = [
     (e.count, 4_096, "four"),
@@ -64,4 +71,10 @@ WRONG = [
     (e.best_update, lambda D, X, r: D, "larger than r"),
     (e.best_update, right_vectors, "closer"),
     (e.best_update, lambda D, X, r: X, "shape"),
+    (e.gradient_start, lambda G, r: start(G, r)[0], "two matrices"),
+    (e.gradient_start, lambda G, r: (start(G, r)[0], start(G, r)[1].T), "columns of V"),
+    (e.gradient_start, lambda G, r: (2 * start(G, r)[0], start(G, r)[1]), "orthonormal"),
+    (e.gradient_start, lambda G, r: (np.linalg.svd(G)[0][:, :r], np.linalg.svd(G)[2][:r]), "count twice"),
+    (e.gradient_start, lambda G, r: (np.eye(len(G))[:, :r], np.eye(G.shape[1])[:r]), "closer"),
+    (e.gradient_start, lambda G, r: start(G, r)[::-1], "shape"),
 ]

@@ -735,6 +735,7 @@ ROWS = ARRAYS + NETWORKS
 EXCEPTIONS = {
     "exercises": "its functions take a reader's answer, right or wrong, and say which (tests/package/exercises)",
     "plotting.use_book_style": "it changes the settings of the whole process (tests/package/test_plotting.py)",
+    "lora.assign_lora": "a context, not an answer (tests/package/lora/test_switch.py)",
     "lora.disable_lora": "a context, not an answer (tests/package/lora/test_switch.py)",
     "training.standard_library": "seconds a call: it reads all of Python's library (training/test_corpus.py)",
     "lora.LoRALinear": "a layer of a network, made by add_lora",

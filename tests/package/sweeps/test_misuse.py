@@ -590,6 +590,7 @@ PARTICULAR: dict[Callable[..., Any], dict[str, Wrong]] = {
     },
     lora.set_adapter: {"model": {"without": WITHOUT}},
     lora.disable_lora: {"model": {"without": WITHOUT}},
+    lora.assign_lora: {"model": {"without": WITHOUT}},
     lora.save_lora: {"model": {"without": WITHOUT, "a layer": LAYER}},
     lora.load_lora: {"model": {"a layer": LAYER}},
     lora.add_lora: OF_LAYER | {"model": {"a layer": LAYER}},
@@ -636,6 +637,7 @@ for latent in (attention.latent_cache, attention.latent_attention):
 #: Functions of which no right call is made elsewhere, or a class that is called like one.
 MORE = [
     Row(lora.disable_lora, None, {"model": Made(adapted)}),
+    Row(lora.assign_lora, None, {"model": Made(adapted), "names": ["default", None]}),
     Row(lora.LoRALinear, None, {"base": Made(linear), "rank": 2, "alpha": 4}, limits={"rank": "[1, min(m, n) = 4]"}),
     Row(training.standard_library, None, {"split": "validation"}),
 ]

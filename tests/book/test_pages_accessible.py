@@ -30,6 +30,7 @@ ONE_OF_EACH_LOOK = """() => {
   while (walker.nextNode()) {
     const element = walker.currentNode.parentElement;
     if (!walker.currentNode.data.trim() || !element.checkVisibility()) continue;
+    if (element.closest('mjx-assistive-mml')) continue; // nobody sees it, axe neither
     const {color, fontSize, fontWeight, textShadow} = getComputedStyle(element);
     const look = [color, fontSize, fontWeight, textShadow, behind(element)].join();
     if (!looks.has(look)) element.setAttribute('data-look', looks.add(look).size);
@@ -51,8 +52,10 @@ KEEP_WHAT_HAS_COLOURS = """() => {
   prune(document.body);
 }"""
 ONLY_LOOKS = {"rules": [{"id": "color-contrast", "selector": "[data-look], [data-look] *"}]}
-SETTLED = """() => Promise.all(document.getAnimations()
-  .filter(a => Number.isFinite(a.effect.getComputedTiming().endTime)).map(a => a.finished)).then(() => true)"""
+SETTLED = """async () => {
+  const running = () => document.getAnimations().filter(a => Number.isFinite(a.effect.getComputedTiming().endTime));
+  for (let left; (left = running()).length;) await Promise.allSettled(left.map(animation => animation.finished));
+}"""
 
 
 def show(page, scheme):

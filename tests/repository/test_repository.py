@@ -250,6 +250,12 @@ def test_make_test_tells_the_time_of_all_tests_alone():
     assert "All tests take about" not in some and some.endswith("-m pytest tests/package/svd/test_exact.py\n")
 
 
+def test_all_tests_are_run():
+    folders = {path.relative_to(ROOT).parts[:2] for path in (ROOT / "tests").rglob("test_*.py")}
+    listed = SETTINGS["tool"]["pytest"]["ini_options"]["testpaths"]
+    assert sorted(listed) == sorted(["lowrank_helpers", "chapters", *("/".join(folder) for folder in folders)])
+
+
 def test_versions_agree():
     citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
     changes = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")

@@ -86,6 +86,7 @@ def look(visit):
     first_clock = visit.first_math()
     measured = Measured(visit.own_bytes, first_clock * whole / whole_clock, first_clock, whole, whole_clock)
     page = visit.page
+    page.wait_for_load_state()  # pictures too
     desktop = [visit.foreign, visit.failed, visit.errors, page.locator("mjx-merror").count()]
     desktop += [page.locator("input[type=search]:visible").count(), page.evaluate(BROKEN)]
     page.set_viewport_size({"width": WIDTH, "height": 1000})

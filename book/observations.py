@@ -19,15 +19,16 @@ class Contender(NamedTuple):
         As the chapter's table has it. One that runs on values that nobody chose has "defaults" in its name.
     grid
         Each setting that was chosen, with all values that were tried, in their order; empty where nothing was.
-    ends
-        Settings whose grid ends where the method ends, and why: a chosen value may lie there.
+    first, last
+        Settings whose grid begins, or ends, where the method does, and why: there the value chosen may lie at the edge.
     fixed
         Why nothing was to be chosen, where the grid is empty: the method has no setting, or theory gives it.
     """
 
     name: str
     grid: Mapping[str, Sequence[Any]] = {}
-    ends: Mapping[str, str] = {}
+    first: Mapping[str, str] = {}
+    last: Mapping[str, str] = {}
     fixed: str = ""
 
 
@@ -117,7 +118,8 @@ def _own_faults(contender: Contender, chosen: Mapping[str, Sequence[Any]]) -> li
         if not picked or not picked <= set(values):
             found.append(f"what was chosen for {setting} is not known")
         numeric = all(isinstance(value, int | float) and not isinstance(value, bool) for value in values)
-        if numeric and len(values) > 1 and setting not in contender.ends and picked & {values[0], values[-1]}:
+        edges = {values[place] for place, why in ((0, contender.first), (-1, contender.last)) if setting not in why}
+        if numeric and len(values) > 1 and picked & edges:
             found.append(f"{setting} was chosen at the edge of its grid")
     return found
 

@@ -24,6 +24,7 @@ APPLICATIONS = [
     Path(f"/Applications/{name}.app/Contents/MacOS/{name}") for name in ("Chromium", "Google Chrome", "Microsoft Edge")
 ]
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+FLAGS += ["--renderer-process-limit=1"]  # none is started for a page that nobody opens
 PLAYWRIGHT = [sys.executable, "-m", "playwright"]
 
 # What may be wrong: the end of the sentence for somebody who runs tests, and where this command could not help.

@@ -187,7 +187,7 @@ def drawn(count: int, seed: int, chapters: Iterable[int]) -> list[Mutant]:
     return [everything[i] for i in sorted(chosen)]
 
 
-def apart(work: Callable[[], str], seconds: int) -> str:
+def apart(work: Callable[[], str], seconds: float) -> str:
     """What this returns in a fork of this process; "no end" after so many seconds of computing, or ten times as many
     of waiting; "a crash" if it dies."""
     reading, writing = os.pipe()
@@ -196,7 +196,7 @@ def apart(work: Callable[[], str], seconds: int) -> str:
         code = 1
         try:
             signal.setitimer(signal.ITIMER_PROF, seconds)
-            signal.alarm(10 * seconds)
+            signal.setitimer(signal.ITIMER_REAL, 10 * seconds)
             os.close(reading)
             with open(os.devnull, "w") as nowhere:
                 os.dup2(nowhere.fileno(), 2)  # what libraries say of wrong code

@@ -700,7 +700,7 @@ OBSERVATIONS = {
                 Contender(
                     "polynomial",
                     {"degree": (1, 2, 3, 4, 5), "penalty": (0, 1, 10)},
-                    ends={"penalty": "0 is no penalty"},
+                    first={"penalty": "0 is no penalty"},
                 ),
                 Contender("process", {"length": (0.5, 1, 2, 4, 8), "noise": (0.6, 0.8, 1.0)}),
             ],
@@ -757,7 +757,7 @@ OBSERVATIONS = {
             contenders=[
                 Contender("gaussian", STARTS["gaussian"]),
                 Contender("orthogonal", STARTS["orthogonal"]),
-                Contender("identity", STARTS["identity"], ends={"gain": "0 is the identity itself"}),
+                Contender("identity", STARTS["identity"], first={"gain": "0 is the identity itself"}),
             ],
             tuned_on="five networks for each pair of gain and step",
             tested_on="ten other networks, with 8 and with 64 layers",

@@ -732,7 +732,12 @@ OBSERVATIONS = {
                 Contender(MEAN, fixed="has no setting"),
                 Contender(PSEUDO_INVERSE, fixed="has no setting"),
                 Contender(TIKHONOV, {"penalty": PENALTIES}),
-                Contender(CUT, {"rank": CUTS}, ends={"rank": "1 is the least rank, and 30 cuts nothing"}),
+                Contender(
+                    CUT,
+                    {"rank": CUTS},
+                    first={"rank": "1 is the least rank"},
+                    last={"rank": "30 cuts nothing"},
+                ),
             ],
             tested_on="the other 529 patients",
             tuned_on="the forty patients, five of them left out at a time",

@@ -690,16 +690,16 @@ def settings_chosen(study):
 
 
 GRIDS = results.load("svd_equal_accuracy")["grids"]
-LONGER = "and more of them than the least that suffices only take longer"
+LONGER = "more of them than the least that suffices only take longer"
 ENDS = {
-    "ARPACK": "0 asks for all digits, and 1 for none",
-    "PROPACK": "0 asks for all digits, and 1 for none",
-    "LOBPCG, tol unset": f"one iteration, tried as well, reaches neither excess, {LONGER}",
-    "scikit-learn": f"0 iterations are the plain sketch, {LONGER}",
-    "scikit, surplus r": f"0 iterations are the plain sketch, {LONGER}",
-    "torch": f"0 iterations are the plain sketch, {LONGER}",
-    "ours, powers": f"0 iterations are the plain sketch, {LONGER}",
-    "ours, Krylov": f"two blocks of half of the rank are the least that hold it, {LONGER}",
+    "ARPACK": ("0 asks for all digits", "1 asks for none"),
+    "PROPACK": ("0 asks for all digits", "1 asks for none"),
+    "LOBPCG, tol unset": ("one iteration, tried as well, reaches neither excess", LONGER),
+    "scikit-learn": ("0 iterations are the plain sketch", LONGER),
+    "scikit, surplus r": ("0 iterations are the plain sketch", LONGER),
+    "torch": ("0 iterations are the plain sketch", LONGER),
+    "ours, powers": ("0 iterations are the plain sketch", LONGER),
+    "ours, Krylov": ("two blocks of half of the rank are the least that hold it", LONGER),
 }
 
 
@@ -752,7 +752,10 @@ OBSERVATIONS = {
             contenders=[
                 Contender("LAPACK, all of it", fixed="has no setting"),
                 Contender("Gram matrix", fixed="has no setting"),
-                *(Contender(name, {"setting": GRIDS[name]}, ends={"setting": why}) for name, why in ENDS.items()),
+                *(
+                    Contender(name, {"setting": GRIDS[name]}, first={"setting": first}, last={"setting": last})
+                    for name, (first, last) in ENDS.items()
+                ),
             ],
             tuned_on="one matrix of each kind: another draw, the odd docstrings, another photograph",
             tested_on="five draws of each random kind, the even docstrings, a photograph, new starts",

@@ -715,9 +715,9 @@ OBSERVATIONS = {
             baseline="column means",
             contenders=[
                 Contender("column means", fixed="has no setting"),
-                Contender("filled in", {"rank": RANKS}, ends={"rank": "one component is the least"}),
-                Contender("stopped early", {"rank": RANKS}, ends={"rank": "one component is the least"}),
-                Contender("model", {"rank": RANKS}, ends={"rank": "of 13 columns, 12 directions are the most"}),
+                Contender("filled in", {"rank": RANKS}, first={"rank": "one component is the least"}),
+                Contender("stopped early", {"rank": RANKS}, first={"rank": "one component is the least"}),
+                Contender("model", {"rank": RANKS}, last={"rank": "of 13 columns, 12 directions are the most"}),
                 Contender("penalty", {"penalty": [0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 40.0]}),
                 Contender("similar wines", {"neighbours": [1, 2, 5, 10, 20, 40, 80]}),
             ],

@@ -391,13 +391,14 @@ def settings_chosen(ways):
 
 FEW = STUDY["grids"]["LSA"]["dimensions"][20]  # 125
 WHOLE = {"dimensions": "the last keeps everything: it is tf-idf itself"}
+NO_SUM = {"alpha": "0 is no sum"}
 ENDS = {
-    "BM25": {"b": "from no price of length to the full one"},
-    "LSA": WHOLE,
-    "tf-idf + LSA": WHOLE | {"alpha": "0 is no sum"},
-    "BM25 + LSA": WHOLE | {"alpha": "0 is no sum"},
+    "BM25": ({"b": "0 is no price of length"}, {"b": "1 is the full one"}),
+    "LSA": ({}, WHOLE),
+    "tf-idf + LSA": (NO_SUM, WHOLE),
+    "BM25 + LSA": (NO_SUM, WHOLE),
 }
-TUNED = {name: Contender(name, grid, ends=ENDS[name]) for name, grid in STUDY["grids"].items()}
+TUNED = {name: Contender(name, grid, first=ENDS[name][0], last=ENDS[name][1]) for name, grid in STUDY["grids"].items()}
 TEXTBOOK = Contender("LSA 200", fixed="a few hundred dimensions, as textbooks have it")
 PLAIN = Contender("tf-idf", fixed="has no setting")
 
@@ -408,11 +409,11 @@ OBSERVATIONS = {
             baseline="tf-idf",
             contenders=[
                 PLAIN,
-                Contender("LSA", STUDY["grids of labels"]["LSA"], ends=WHOLE),
+                Contender("LSA", STUDY["grids of labels"]["LSA"], last=WHOLE),
                 Contender(
                     "self-training",
                     STUDY["grids of labels"]["self-training"],
-                    ends={"adopted": "0 is no self-training"},
+                    first={"adopted": "0 is no self-training"},
                 ),
             ],
             tested_on="texts of fourteen subpackages",

@@ -180,9 +180,20 @@ def kl_change(A, W, H, new):
     return float((W.sum(axis=0)[:, None] * scipy.special.kl_div(new, H)).sum())
 
 
+def frobenius_rule(A, W, H):
+    """The new H of the statement: its promise stands, whatever the code does, or code that does nothing would pass."""
+    G = W.T @ W @ H
+    return np.divide(H * (W.T @ A), G, out=H.copy(), where=G > 0)
+
+
+def kl_rule(A, W, H):
+    sums, ratios = W.sum(axis=0)[:, None], np.divide(A, W @ H, out=np.zeros_like(H, shape=A.shape), where=A > 0)
+    return np.divide(H * (W.T @ ratios), sums, out=H.copy(), where=sums > 0)
+
+
 LOSSES = {
-    "frobenius": ("half_error", lambda A, P: 0.5 * fro(A - P) ** 2, weighted_change),
-    "kullback_leibler": ("divergence", lambda A, P: scipy.special.kl_div(A, P).sum(), kl_change),
+    "frobenius": ("half_error", lambda A, P: 0.5 * fro(A - P) ** 2, weighted_change, frobenius_rule),
+    "kullback_leibler": ("divergence", lambda A, P: scipy.special.kl_div(A, P).sum(), kl_change, kl_rule),
 }
 
 
@@ -191,7 +202,7 @@ def monotone(code, A, W, H, size=1.0, rounds=15):
 
     ``size`` scales the step: size 1 is the update itself.
     """
-    for name, (loss_name, formula, promise) in LOSSES.items():
+    for name, (loss_name, formula, promise, rule) in LOSSES.items():
         step, loss, W1, H1 = getattr(code, name), getattr(code, loss_name), W.copy(), H.copy()
         if name == "kullback_leibler" and ((W @ H == 0) & (A != 0)).any():
             continue
@@ -207,7 +218,9 @@ def monotone(code, A, W, H, size=1.0, rounds=15):
             if code.in_turn:
                 after_h = loss(A, W0, H0) - loss(A, W0, H1)
                 after_w = loss(A, W0, H1) - loss(A, W1, H1)
-                missing = promise(A, W0, H0, H1) - after_h, promise(A.T, H1.T, W0.T, W1.T) - after_w
+                missing = [promise(A, W0, H0, new) - after_h for new in (H1, rule(A, W0, H0))]
+                turned = A.T, H1.T, W0.T
+                missing += [promise(*turned, new) - after_w for new in (W1.T, rule(*turned))]
                 if not within(missing, eps):
                     return False
             elif not within(loss(A, W1, H1) - loss(A, W0, H0), eps):
@@ -492,6 +505,8 @@ CLAIMS = {
         mutants={
             "both factors at once from the old values": STEPS._replace(in_turn=False),
             "a gradient step cut off at 0": STEPS._replace(frobenius=additive),
+            "an update that does nothing": STEPS._replace(frobenius=lambda A, W, H: H),
+            "an update that does nothing to the divergence": STEPS._replace(kullback_leibler=lambda A, W, H: H),
             "clipped least squares": STEPS._replace(frobenius=clipped_least_squares),
             "the quotient upside down": STEPS._replace(frobenius=upside_down),
             "0 / 0 not handled": STEPS._replace(frobenius=unguarded),

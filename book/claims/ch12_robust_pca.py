@@ -662,12 +662,15 @@ OBSERVATIONS = {
             baseline="as it comes",
             contenders=[
                 Contender("as it comes", fixed="nothing is repaired"),
-                Contender("median", {"cut-off": tuple(np.geomspace(0.5, 300, 45))}, ends=BEYOND),
+                Contender("median", {"cut-off": tuple(np.geomspace(0.5, 300, 45))}, last=BEYOND),
                 Contender(
-                    "running median", {"months": (3, 5, 7, 9, 11), "cut-off": CUTS}, ends={"months": "3 is the least"}
+                    "running median", {"months": (3, 5, 7, 9, 11), "cut-off": CUTS}, first={"months": "3 is the least"}
                 ),
                 Contender(
-                    "PCA", {"rank": (1, 2, 3, 4, 5), "cut-off": CUTS}, ends={"rank": "1 is the least rank", **BEYOND}
+                    "PCA",
+                    {"rank": (1, 2, 3, 4, 5), "cut-off": CUTS},
+                    first={"rank": "1 is the least rank"},
+                    last=BEYOND,
                 ),
                 Contender("pursuit", {"price": (0.7, 1.0, 1.4, 2.0, 2.8), "cut-off": CUTS}),
             ],

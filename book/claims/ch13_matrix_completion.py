@@ -597,7 +597,7 @@ RATERS = {
     "biases": Contender(
         "biases",
         {"users": (0.0, 6.0, 25.0), "items": (1.0, 2.5, 6.0)},
-        ends={"users": "0 is no damping"},
+        first={"users": "0 is no damping"},
     ),
     **{
         f"ALS, rank {r}": Contender(f"ALS, rank {r}", {"penalty": (3.0, 5.0, 7.0, 9.0, 12.0, 15.0, 18.0, 22.0, 27.0)})

@@ -232,6 +232,11 @@ def _splits(A: Array, price: float, tolerance: float) -> Iterator[Iterate[_Split
     if size == 0:
         return
     L: Array = np.zeros_like(A)
+    if price > 1:  # then the Y that proves A = A + 0 to be the minimum is within the bounds: ‖Y‖₂ ≤ 1
+        s = np.linalg.svd(A, compute_uv=False)
+        rank = int((s > max(A.shape) * np.finfo(np.float64).eps * s[0]).sum())
+        yield Iterate(_Split(A, L, rank, [(0.0, 0.0)]), float(s.sum()), True, "")
+        return
     Y = L
     distances: list[tuple[float, float]] = []
     step = A.size / (2 * float(np.abs(A).sum()))  # μ: its inverse is twice the mean magnitude

@@ -309,6 +309,11 @@ def _read_config(path: Path) -> dict[str, Any]:
             f"init_lora_weights must be one that leaves the base as it is, or 'pissa' or 'olora'; got "
             f"{init!r} in {CONFIG}, after which the base cannot be known. Let PEFT convert the adapter to plain LoRA."
         )
+    for key in ("use_rslora", "use_dora"):
+        if not isinstance(config.get(key, False), bool):
+            raise _checks.invalid(
+                f"{key} in {CONFIG} must be true or false; got {config[key]!r}. Save the adapter again."
+            )
     allowed = {*READ.split(), *WITHOUT_EFFECT.split()}
     for key, value in config.items():
         if key not in allowed and value not in (None, False, "", [], {}) and (key, value) != ("bias", "none"):

@@ -202,9 +202,9 @@ def jacobi_svd(A: ArrayLike, *, tol: float | None = None, max_sweeps: int = 60) 
     A wide A is transposed first.
 
     Backward stable for every A. If A = B D, tall or square, D diagonal, B with columns of length 1, each singular
-    value, however small, has a relative error of order eps · κ(B), where LAPACK's is of order eps · σ₁/σᵢ. Where
-    κ(B) itself is huge, as for a Hilbert matrix, nothing is gained. Values below 1e-150 σ₁ are not resolved.
-    A dozen sweeps are enough in general.
+    value, however small, has a relative error of order eps · κ(B); for LAPACK's, eps · σ₁/σᵢ is all that is proved.
+    Where κ(B) itself is huge, as for a Hilbert matrix, nothing is gained. Values below 1e-150 σ₁ are not resolved. A
+    dozen sweeps are enough in general.
 
     Parameters
     ----------

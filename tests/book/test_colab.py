@@ -1,11 +1,11 @@
 """Notebooks as Colab runs them: alone in an empty folder, the helpers installed by the notebook's own set-up cell.
 
-They are those that the rocket opens and the pages offer for download (book/edition.py), with solutions or without.
+They are those that the rocket opens and the pages offer for download (book/edition.py).
 
 The cell is unchanged. Git is told to find its address in a repository made from this work tree, with the release's
 tag; pip may ask no index, so what is installed already has to do, as numpy and torch have to in Colab.
-Two of them run here; BOOK_COLAB=all runs every chapter, with its solutions: without them a notebook is the
-same as far as it goes (tests/book/test_edition.py).
+One of them runs here, which shows a widget of the helpers; BOOK_COLAB=all runs every chapter. Each with its solutions:
+without them a notebook is the same as far as it goes (tests/book/test_edition.py).
 """
 
 import json
@@ -23,7 +23,7 @@ from book.setup_cell import release_tag, repository_url
 
 pytestmark = pytest.mark.slow
 
-RUN = ["full/01_norms", "student/06_eckart_young"]
+RUN = ["full/06_eckart_young"]
 if os.environ.get("BOOK_COLAB") == "all":
     RUN = [f"full/{path.stem}" for path in ledger.chapters()]
 

@@ -4,6 +4,7 @@ Markdown is read here by MyST's own parser, which knows what Sphinx would take f
 those in the built pages. tests/book/test_colab.py runs these notebooks.
 """
 
+import functools
 import itertools
 import re
 import subprocess
@@ -102,6 +103,9 @@ def test_code_and_formulas_are_those_of_the_chapter(notebooks, stem):
 def test_the_student_has_no_answer(notebooks, stem):
     full, student = notebooks("full", stem), notebooks("student", stem)
     assert full.cells[: len(student.cells)] == student.cells
+    assert full | {"cells": [], "metadata": full.metadata | {"colab": {}}} == (
+        student | {"cells": [], "metadata": student.metadata | {"colab": {}}}
+    )
     said = ["\n".join(t for _, cell in rules.cells(n, "code") for t in rules.texts(cell)) for n in (full, student)]
     assert [bool(re.search(r"^Right\b", text, re.MULTILINE)) for text in said] == [True, False]
 
@@ -132,9 +136,18 @@ def pictures_in_words(notebook):
     return found
 
 
+@functools.cache
+def built(path):
+    """A built page, without its formulas and without the links beside its headings; read once."""
+    page = BeautifulSoup(path.read_text(encoding="utf-8"), "html.parser")
+    for extra in page.select("article .math, article .headerlink"):
+        extra.decompose()
+    return page
+
+
 @pytest.mark.parametrize("stem", CHAPTERS)
 def test_each_picture_is_there_in_words(book, notebooks, stem):
-    page = BeautifulSoup((book / "chapters" / f"{stem}.html").read_text(encoding="utf-8"), "html.parser")
+    page = built(book / "chapters" / f"{stem}.html")
     shown = [picture["alt"] for picture in page.select("article .cell_output figure img")]
     full, student = (pictures_in_words(notebooks(folder, stem)) for folder in ("full", "student"))
     assert full == shown and student == full[: len(student)] and student
@@ -148,9 +161,7 @@ def plain(text):
 
 def numbered_on_the_page(book, stem):
     """What the page numbers: headings, claims, exercises and figures, with their titles."""
-    page = BeautifulSoup((book / "chapters" / f"{stem}.html").read_text(encoding="utf-8"), "html.parser")
-    for extra in page.select("article .math, article .headerlink"):
-        extra.decompose()
+    page = built(book / "chapters" / f"{stem}.html")
     numbers = page.select("article .section-number, article .caption-number")
     return [plain(number.parent.get_text()) for number in numbers]
 
@@ -174,7 +185,7 @@ def test_references_say_what_the_pages_say(book, notebooks):
     """For each label the number of its claim on the page; each chapter refers to as many claims as its text does."""
     named = {}
     for stem in CHAPTERS:
-        page = BeautifulSoup((book / "chapters" / f"{stem}.html").read_text(encoding="utf-8"), "html.parser")
+        page = built(book / "chapters" / f"{stem}.html")
         for number in page.select("article .proof > .admonition-title > .caption-number"):
             named[number.parent.parent["id"]] = plain(number.get_text())
     for stem in CHAPTERS:

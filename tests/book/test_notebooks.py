@@ -258,12 +258,7 @@ def test_labels_are_used_once():
 
 # nbval itself
 
-
-def nbval(folder, notebook):
-    """What pytest says of a notebook, with the settings of this project."""
-    nbformat.write(notebook, folder / "chapter.ipynb")
-    command = [sys.executable, "-m", "pytest", "-c", str(ledger.ROOT / "pyproject.toml"), "-n", "0", "-q"]
-    return subprocess.run([*command, str(folder / "chapter.ipynb")], capture_output=True, text=True, cwd=folder)
+THREE = "import os, sys\nprint(sys.executable, os.environ['OPENBLAS_NUM_THREADS'], os.getcwd())"
 
 
 def small_notebook(source: str, printed: str) -> NotebookNode:
@@ -271,21 +266,32 @@ def small_notebook(source: str, printed: str) -> NotebookNode:
     return nbformat.v4.new_notebook(cells=[cell])
 
 
-@pytest.mark.slow
-def test_nbval_compares_outputs(tmp_path):
-    chapter = nbformat.from_dict({key: value for key, value in GOOD.items() if key != "stem"})
-    last = chapter.cells.index(printing(chapter))
-    chapter = copy.deepcopy(chapter)
-    chapter.cells = chapter.cells[: last + 1]
-    assert nbval(tmp_path, chapter).returncode == 0
-    printing(chapter).outputs[0].text += "7"
-    false = nbval(tmp_path, chapter)
-    assert false.returncode == 1
-    assert "Cell outputs differ" in false.stdout
+@pytest.fixture(scope="module")
+def by_nbval(tmp_path_factory):
+    """What pytest says, with the settings of this project, of a chapter's first cells, of the same with something
+    else stored, and of a notebook that asks where it runs: by their names, and in words."""
+    folder = tmp_path_factory.mktemp("nbval")
+    chapter = nbformat.from_dict({key: value for key, value in copy.deepcopy(GOOD).items() if key != "stem"})
+    last = printing(chapter)
+    chapter.cells = chapter.cells[: chapter.cells.index(last) + 1]
+    nbformat.write(chapter, folder / "true.ipynb")
+    last.outputs[0].text += "7"
+    nbformat.write(chapter, folder / "false.ipynb")
+    nbformat.write(small_notebook(THREE, f"{sys.executable} 1 {folder}\n"), folder / "here.ipynb")
+    command = [sys.executable, "-m", "pytest", "-c", str(ledger.ROOT / "pyproject.toml"), "-n", "0", "-q", "-rA"]
+    done = subprocess.run([*command, str(folder)], capture_output=True, text=True, cwd=folder)
+    said = re.findall(r"^(PASSED|FAILED|ERROR) \S*?(\w+)\.ipynb::Cell", done.stdout, re.MULTILINE)
+    return {name: {how for how, of in said if of == name} for _, name in said}, done.stdout
 
 
 @pytest.mark.slow
-def test_nbval_uses_this_environment_and_one_thread(tmp_path):
-    source = "import os, sys\nprint(sys.executable, os.environ['OPENBLAS_NUM_THREADS'], os.getcwd())"
-    asked = nbval(tmp_path, small_notebook(source, f"{sys.executable} 1 {tmp_path}\n"))
-    assert asked.returncode == 0, asked.stdout
+def test_nbval_compares_outputs(by_nbval):
+    said, printed = by_nbval
+    assert said["true"] == {"PASSED"} and said["false"] == {"PASSED", "FAILED"}, printed
+    assert printed.count("Cell outputs differ") == 1
+
+
+@pytest.mark.slow
+def test_nbval_uses_this_environment_and_one_thread(by_nbval):
+    said, printed = by_nbval
+    assert said["here"] == {"PASSED"}, printed

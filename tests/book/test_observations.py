@@ -83,7 +83,7 @@ FAIR = Protocol(
     contenders=(
         Contender("mean", fixed="has no setting"),
         Contender("ridge", {"penalty": (0.1, 1, 10)}),
-        Contender("factors", {"rank": (1, 2, 4)}, ends={"rank": "1 is the least rank"}),
+        Contender("factors", {"rank": (1, 2, 4)}, first={"rank": "1 is the least rank"}),
         Contender("library, defaults"),
     ),
     tested_on="held-out rows",
@@ -108,7 +108,8 @@ UNFAIR = {
     "a name twice": (changed(0, name="library, defaults")._replace(baseline="library, defaults"), CHOSEN),
     "one tried more often": (changed(1, grid={"penalty": (0.1, 0.3, 1, 10)}), CHOSEN),
     "the edge of the grid": (FAIR, CHOSEN | {"ridge": {"penalty": [1, 10]}}),
-    "the edge of the grid, below": (changed(2, ends={}), CHOSEN),
+    "the edge of the grid, below": (changed(2, first={}), CHOSEN),
+    "the edge that no reason excuses": (FAIR, CHOSEN | {"factors": {"rank": [1, 4]}}),
     "chosen, not said what": (FAIR, {"ridge": CHOSEN["ridge"]}),
     "chosen, but not tried": (FAIR, CHOSEN | {"ridge": {"penalty": [3, 3]}}),
     "a rival that nobody tuned": (changed(3, name="library"), CHOSEN),

@@ -1,13 +1,14 @@
 """axe finds no serious or critical violation on any page of the built book, light or dark."""
 
+import functools
 import importlib.resources
 
 import pytest
 
-from tests.book.visit import PAGES, Visit
+from tests.book.visit import MATHJAX, PAGES, Visit
 
 AXE = (importlib.resources.files("axe_playwright_python") / "axe.min.js").read_text(encoding="utf-8")
-SERIOUS = """([context, options]) => axe.run(context, {...options, resultTypes: ['violations']})
+SERIOUS = """([context, options]) => axe.run(context ?? document, {...options, resultTypes: ['violations']})
   .then(result => result.violations
   .filter(v => ['serious', 'critical'].includes(v.impact))
   .map(v => v.id + ': ' + v.nodes.slice(0, 3).map(n => n.target.join(' ') + ' ' + n.failureSummary).join(' | ')))"""
@@ -29,40 +30,108 @@ ONE_OF_EACH_LOOK = """() => {
   while (walker.nextNode()) {
     const element = walker.currentNode.parentElement;
     if (!walker.currentNode.data.trim() || !element.checkVisibility()) continue;
+    if (element.closest('mjx-assistive-mml')) continue; // nobody sees it, axe neither
     const {color, fontSize, fontWeight, textShadow} = getComputedStyle(element);
     const look = [color, fontSize, fontWeight, textShadow, behind(element)].join();
     if (!looks.has(look)) element.setAttribute('data-look', looks.add(look).size);
   }
-  return looks.size;
+  return [...looks].sort();
+}"""
+# For colours axe notes first where each element of the page is, which takes most of its time: so the page keeps, with
+# what is around them, only the elements that it asks about, one of each look and the blocks of text with links.
+KEEP_WHAT_HAS_COLOURS = """() => {
+  const whole = new Set(document.querySelectorAll('[data-look], style, link')), kept = new Set();
+  const inline = element => /^(inline|contents)/.test(getComputedStyle(element).display);
+  for (const link of document.links) {
+    let block = link.parentElement;
+    while (inline(block)) block = block.parentElement;
+    whole.add(block);
+  }
+  for (const element of whole) for (let e = element; e; e = e.parentElement) kept.add(e);
+  const prune = element => [...element.children].forEach(e => !kept.has(e) ? e.remove() : whole.has(e) || prune(e));
+  prune(document.body);
+}"""
+ONLY_LOOKS = {"rules": [{"id": "color-contrast", "selector": "[data-look], [data-look] *"}]}
+SETTLED = """async () => {
+  const running = () => document.getAnimations().filter(a => Number.isFinite(a.effect.getComputedTiming().endTime));
+  for (let left; (left = running()).length;) await Promise.allSettled(left.map(animation => animation.finished));
 }"""
 
 
-def violations(page, scheme):
-    """What is wrong with a page: in the light scheme all that axe knows, in the dark one what its colours change."""
+def show(page, scheme):
+    """Have the page light or dark, and wait until the colours have faded in."""
+    page.emulate_media(color_scheme=scheme)
+    page.wait_for_function("s => (document.documentElement.dataset.theme ?? s) === s", arg=scheme)
+    page.evaluate(SETTLED)
+
+
+def violations(page):
+    """What is wrong with a page, by its scheme: in the light one all that axe knows, in the dark one its colours."""
     page.wait_for_load_state()
-    page.wait_for_timeout(300)  # colours fade in
     page.add_script_tag(content=AXE)
-    assert page.evaluate(ONE_OF_EACH_LOOK) > 0
-    found = page.evaluate(SERIOUS, [{"include": [["[data-look]"]]}, {"runOnly": {"type": "rule", "values": COLOURS}}])
-    if scheme == "light":
-        whole = {"exclude": [["mjx-math"], ["mjx-assistive-mml"]]}
-        found += page.evaluate(SERIOUS, [whole, {"rules": {"color-contrast": {"enabled": False}}}])
+    show(page, "light")
+    rest = {"exclude": [["mjx-math"], ["mjx-assistive-mml"]]}
+    found = {"light": page.evaluate(SERIOUS, [rest, {"rules": {rule: {"enabled": False} for rule in COLOURS}}])}
+    looks = {}
+    for scheme in ("light", "dark"):
+        show(page, scheme)
+        looks[scheme] = page.evaluate(ONE_OF_EACH_LOOK)
+    assert all(looks.values())
+    page.evaluate(KEEP_WHAT_HAS_COLOURS)
+    page.evaluate("rules => axe.configure(rules)", ONLY_LOOKS)
+    for scheme in ("dark", "light"):
+        show(page, scheme)
+        assert page.evaluate(ONE_OF_EACH_LOOK) == looks[scheme], "each look is still there"
+        colours = page.evaluate(SERIOUS, [None, {"runOnly": {"type": "rule", "values": COLOURS}}])
+        found[scheme] = colours + found.get(scheme, [])
     return found
+
+
+@pytest.fixture(scope="module")
+def window(site, browser):
+    """One window for all pages that are not typeset: a new one takes longer than most pages do."""
+    with Visit(browser, site, "index", block=MATHJAX) as visit:
+        yield visit.page
+
+
+@pytest.fixture(scope="module")
+def seen(site, browser, window):
+    """The violations of a page, by its name; axe needs minutes for typeset formulas, so one page alone is typeset."""
+
+    @functools.cache
+    def of(name):
+        if name == "chapters/01_norms":
+            with Visit(browser, site, name) as visit:
+                visit.until_math()
+                return violations(visit.page)
+        window.goto(f"{site}{name}.html", wait_until="domcontentloaded")
+        return violations(window)
+
+    return of
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("name", PAGES)
-def test_page_is_accessible(site, browser, name, scheme):
-    """No serious or critical violation; axe needs minutes for typeset formulas, so one page alone is typeset."""
-    typeset = name == "chapters/01_norms" and scheme == "light"
-    with Visit(browser, site, name, scheme=scheme, block=() if typeset else ("/mathjax/",)) as visit:
-        if typeset:
-            visit.until_math()
-        assert violations(visit.page, scheme) == []
+def test_page_is_accessible(seen, name, scheme):
+    """No serious or critical violation."""
+    assert seen(name)[scheme] == []
+
+
+def test_a_page_opened_in_the_dark_is_the_one_that_turned_dark(site, browser):
+    looks = []
+    for scheme in ("light", "dark"):
+        with Visit(browser, site, "index", scheme=scheme, block=MATHJAX) as visit:
+            visit.page.wait_for_load_state()
+            show(visit.page, "dark")
+            looks.append(visit.page.evaluate(ONE_OF_EACH_LOOK))
+    assert looks[0] == looks[1]
 
 
 FAINT = "color: #999"  # 2.8 : 1 on white
 SMALL = "<!doctype html><html lang=en><title>t</title><main style='background: white'><h1>t</h1>{}</main>"
+LINKS = ["link-in-text-block"]
+DIMMED = "<style>@media (prefers-color-scheme: dark) { .dim { color: #999 } }</style>"
+LINK = "<a href='#' style='color: #222; text-decoration: none'>link</a>"
 
 
 @pytest.mark.parametrize(
@@ -75,10 +144,22 @@ SMALL = "<!doctype html><html lang=en><title>t</title><main style='background: w
     ],
     ids=["colour", "background", "background of a parent", "opacity"],
 )
-def test_one_faint_look_among_others_is_found(site, browser, body):
-    with Visit(browser, site, "index", block=("/mathjax/",)) as visit:
-        visit.page.set_content(SMALL.format(body))
-        assert violations(visit.page, "dark")[0].startswith("color-contrast")
-        visit.page.set_content(SMALL.format("<p>dark</p><img src=data:,>"))
-        assert [text.partition(":")[0] for text in violations(visit.page, "light")] == ["image-alt"]
-        assert violations(visit.page, "dark") == []
+def test_one_faint_look_among_others_is_found(window, body):
+    window.set_content(SMALL.format(body))
+    found = violations(window)
+    assert all(found[scheme][0].startswith("color-contrast") for scheme in ("light", "dark"))
+
+
+@pytest.mark.parametrize(
+    ("body", "wrong"),
+    [
+        ("<p>dark</p><img src=data:,>", {"light": ["image-alt"], "dark": []}),
+        (f"<ul><li>{LINK}</ul><p style='color: #000'>before {LINK} after</p>", dict.fromkeys(("light", "dark"), LINKS)),
+        (DIMMED + "<p class=dim>dim</p><p>dark</p>", {"light": [], "dark": ["color-contrast"]}),
+    ],
+    ids=["a picture", "a link like the text around it", "faint in the dark"],
+)
+def test_other_faults_are_found(window, body, wrong):
+    window.set_content(SMALL.format(body))
+    found = violations(window)
+    assert {scheme: [text.partition(":")[0] for text in texts] for scheme, texts in found.items()} == wrong

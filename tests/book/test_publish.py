@@ -120,7 +120,9 @@ def test_what_is_no_repository_is_refused(tmp_path, name):
 
 def buttons(html, page):
     """Where the buttons at the top of a page lead, by their text."""
-    found = BeautifulSoup((html / f"{page}.html").read_text(encoding="utf-8"), "html.parser")
+    text = (html / f"{page}.html").read_text(encoding="utf-8")
+    above = text[text.index('<div class="article-header-buttons">') : text.index("<article")]
+    found = BeautifulSoup(above, "html.parser")
     return {" ".join(link.get_text().split()): link["href"] for link in found.select(".article-header-buttons a[href]")}
 
 

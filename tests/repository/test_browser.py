@@ -255,7 +255,7 @@ def pytest_here(*arguments):
 
 
 UNIT = "tests/repository/test_browser.py::test_commands_are_shown_before_they_run"
-PAGE = "tests/package/widgets/test_rank_slider.py"
+PAGE = "tests/book/test_pages_accessible.py"
 
 
 @pytest.mark.slow

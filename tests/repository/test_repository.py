@@ -1,6 +1,7 @@
 """What holds for the repository as a whole: its files, versions, lock, targets, workflows, and who imports whom."""
 
 import ast
+import functools
 import graphlib
 import importlib
 import inspect
@@ -231,6 +232,7 @@ def test_times_stand_in_the_makefile_and_the_readme_has_the_same():
     assert len(re.findall(r"\d+ minutes", makefile)) == len(re.findall(r"\d+ minutes", readme)) == 2
 
 
+@functools.cache
 def planned(target, *options):
     """The commands that make would run for a target if nothing were there yet."""
     command = ["make", "--no-print-directory", "--dry-run", "--always-make", target, *options]
@@ -246,6 +248,12 @@ def test_make_test_tells_the_time_of_all_tests_alone():
     assert "All tests take about" in planned("test")
     some = planned("test", "TESTS=tests/package/svd/test_exact.py")
     assert "All tests take about" not in some and some.endswith("-m pytest tests/package/svd/test_exact.py\n")
+
+
+def test_all_tests_are_run():
+    folders = {path.relative_to(ROOT).parts[:2] for path in (ROOT / "tests").rglob("test_*.py")}
+    listed = SETTINGS["tool"]["pytest"]["ini_options"]["testpaths"]
+    assert sorted(listed) == sorted(["lowrank_helpers", "chapters", *("/".join(folder) for folder in folders)])
 
 
 def test_versions_agree():
@@ -434,31 +442,27 @@ def test_claims_are_read_without_torch(path):
     assert not [name for name in named if name.split(".")[0] == "torch" or name in needing]
 
 
-@pytest.mark.parametrize(
-    ("module", "unwanted"),
-    [
-        ("lowrank_helpers", "numpy scipy torch safetensors matplotlib"),
-        *((f"lowrank_helpers.{name}", "torch matplotlib") for name in ("linalg", "costs", "datasets")),
-        *((f"lowrank_helpers.{name}", "torch matplotlib sklearn") for name in ("svd", "decomposition", "completion")),
-        ("lowrank_helpers.compression", "torch matplotlib sklearn"),
-        ("lowrank_helpers.exercises", "torch matplotlib"),
-        ("lowrank_helpers.results", "torch matplotlib sklearn"),
-        ("lowrank_helpers.plotting", "torch"),
-        *(
-            (f"lowrank_helpers.{name}", "matplotlib sklearn peft transformers")
-            for name in ("lora", "training", "attention")
-        ),
-    ],
-)
-def test_imports_no_more_than_it_needs(module, unwanted):
-    code = f"""
-import sys
+NEEDLESS = {  # modules of the package, and what none of them imports
+    "__init__": "numpy scipy torch safetensors matplotlib",
+    "linalg costs datasets exercises": "torch matplotlib",
+    "svd decomposition completion compression results": "torch matplotlib sklearn",
+    "plotting": "torch",
+    "lora training attention": "matplotlib sklearn peft transformers",
+}
+IMPORTED_APART = """
+import importlib, sys
 class Unwanted:
     def find_spec(self, name, path=None, target=None):
-        assert name not in {unwanted.split()}, name + " is imported"
+        assert name not in {unwanted!r}, name + " is imported"
 sys.meta_path.insert(0, Unwanted())
-import {module}
+for module in {modules!r}:
+    importlib.import_module("lowrank_helpers" if module == "__init__" else "lowrank_helpers." + module)
 """
+
+
+@pytest.mark.parametrize("modules", NEEDLESS)
+def test_imports_no_more_than_it_needs(modules):
+    code = IMPORTED_APART.format(modules=modules.split(), unwanted=NEEDLESS[modules].split())
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
 

@@ -143,6 +143,17 @@ def test_extreme_penalties():
     assert within(np.abs(dear.S), 1e-4) and within(np.abs(cheap.L), 1e-4)
 
 
+@pytest.mark.parametrize("penalty", [np.nextafter(1, 2), 7.0, 1e300])
+def test_above_1_nothing_goes_into_the_sparse_part(penalty):
+    A = np.outer(np.arange(1.0, 13.0), np.arange(7.0)) + np.eye(12, 7)
+    found = robust_pca(A, penalty=penalty)
+    assert np.array_equal(found.L, A) and not found.S.any() and found.rank == 7
+    assert found.converged and found.gap.tolist() == found.residual.tolist() == [0.0]
+    assert close(found.objective, [np.linalg.svd(A, compute_uv=False).sum()], rtol=1e-13)
+    assert close(robust_pca(A, penalty=1.0, tolerance=1e-9).objective[-1], found.objective[-1], rtol=1e-8)
+    assert robust_pca(A[:, :1] * np.ones(7), penalty=penalty).rank == 1
+
+
 def test_units_do_not_matter_and_the_argument_is_left_alone():
     L, S = planted(20, 30, 1, 0.05)
     A = L + S

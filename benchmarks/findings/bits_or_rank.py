@@ -1,6 +1,6 @@
 """The base model's weights at equal bytes: more levels, smaller blocks, factors for the error, or factors alone.
 
-    python -m benchmarks.findings.bits_or_rank
+    python -m benchmarks.findings.bits_or_rank [2.63 3.63 4.63]
 
 A budget is so many bits for each number of the linear layers, all counted: the code of an entry takes log2 of the
 number of levels (as many codes as fit are packed into a word), the scale of a block 8 bits and its share of a second
@@ -17,6 +17,7 @@ each. Nothing is drawn at random. About five minutes.
 import copy
 import json
 import math
+import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -34,13 +35,12 @@ from lowrank_helpers.training import load_base_model, load_corpus
 BUDGETS = (2.63, 3.63, 4.63)  # a whole number of bits, .13 for scales, and half a bit to spend
 SCALE = 8 + 32 / 256  # bits of a block's scale
 BLOCKS = (8, 16, 32, 64, 128, 256)
-FACTORS = [(64, 16), (64, 8), (32, 8), (64, 4), (32, 4), (64, 3)]  # block of the codes, bits of a factor's entry
+# Block of the codes, bits of a factor's entry, share of what is to spend that goes into levels all the same
+FACTORS = [(64, 16, 0), (64, 4, 0), (32, 4, 0), (64, 8, 0.5), (64, 4, 0.5), (64, 4, 0.75)]
 ALONE = [(64, 8), (64, 6), (64, 5), (64, 4), (32, 4), (64, 3)]
 DAMPING = 0.01  # GPTQ's, of the mean of the diagonal
 
 levels_of, rounded = definitions(15, "normal_levels"), definitions(15, "rounded")
-
-Setting = tuple[int, int]
 
 
 def levels_that_fit(bits: float) -> int:
@@ -119,13 +119,14 @@ def nothing_spent(W: Any, gram: Any, budget: float, block: int) -> Any:
 
 
 def with_rank(correct: Callable[..., Any]) -> Callable[..., Any]:
-    """A whole number of bits into codes, the scales of the blocks, and what is left into rank."""
+    """A whole number of bits into codes, the scales of the blocks, and the rest into rank, or in part into levels."""
 
-    def contender(W: Any, gram: Any, budget: float, setting: Setting) -> Any:
-        block, width = setting
-        bits = math.floor(budget)
-        rank = rank_that_fits(W, budget - bits - SCALE / block, width)
-        return correct(W, gram, levels_of(2**bits), block, rank, width)
+    def contender(W: Any, gram: Any, budget: float, setting: tuple[int, int, float]) -> Any:
+        block, width, part = setting
+        bits, left = math.floor(budget), budget - math.floor(budget) - SCALE / block
+        levels = levels_that_fit(bits + part * left)
+        rank = rank_that_fits(W, budget - SCALE / block - math.log2(levels), width)
+        return correct(W, gram, levels_of(levels), block, rank, width)
 
     return contender
 
@@ -163,7 +164,7 @@ def compensated_and_rank(W: Any, gram: Any, levels: Any, block: int, rank: int, 
     return Q + pair(W - Q, rank, width, gram)
 
 
-def factors_alone(W: Any, gram: Any, budget: float, setting: Setting) -> Any:
+def factors_alone(W: Any, gram: Any, budget: float, setting: tuple[int, int]) -> Any:
     """Activation-aware factors, themselves in few bits, and nothing else; block is that of the factors' scales."""
     block, width = setting
     rank = min(int(budget * break_even_rank(*W.shape) / (width + SCALE / block)), *W.shape)
@@ -239,35 +240,36 @@ class Study:
             small.get_submodule(name).weight.data.copy_(torch.from_numpy(Z))
         return small
 
-    def rows(self) -> Iterator[dict[str, Any]]:
-        """A row for each budget and contender."""
+    def rows(self, budget: float) -> Iterator[dict[str, Any]]:
+        """A row for each contender."""
         start = loss(self.model, self.choosing)
-        for budget in BUDGETS:
-            for name, (contender, settings) in CONTENDERS.items():
-                tried = [loss(self.made(contender, budget, s), self.choosing) - start for s in settings]
-                best = settings[int(np.argmin(tried))]
-                small = self.made(contender, budget, best)
-                harm = [loss(small, text) - own for text, own in zip(self.stretches, self.base, strict=True)]
-                row = {
-                    "budget": budget,
-                    "contender": name,
-                    "settings": [list(s) if isinstance(s, tuple) else s for s in settings],
-                    "tried": [round(x, 5) for x in tried],
-                    "chosen": list(best) if isinstance(best, tuple) else best,
-                    "harm": [round(x, 5) for x in harm],
-                }
-                print(budget, name, row["chosen"], round(float(np.mean(harm)), 4), row["tried"], flush=True)
-                yield row
+        for name, (contender, settings) in CONTENDERS.items():
+            tried = [loss(self.made(contender, budget, s), self.choosing) - start for s in settings]
+            best = settings[int(np.argmin(tried))]
+            small = self.made(contender, budget, best)
+            harm = [loss(small, text) - own for text, own in zip(self.stretches, self.base, strict=True)]
+            row = {
+                "budget": budget,
+                "contender": name,
+                "settings": [list(s) if isinstance(s, tuple) else s for s in settings],
+                "tried": [round(x, 5) for x in tried],
+                "chosen": list(best) if isinstance(best, tuple) else best,
+                "harm": [round(x, 5) for x in harm],
+            }
+            print(budget, name, row["chosen"], round(float(np.mean(harm)), 4), row["tried"], flush=True)
+            yield row
 
 
 def main() -> None:
-    """Measure, and store."""
+    """Measure the budgets that the command line names, or all, and store each as it is done."""
     torch.set_num_threads(1)
-    result = provenance("numpy", "torch", threads=1)
-    study = Study()
-    result["base"] = [round(x, 5) for x in study.base]
-    result["rows"] = list(study.rows())
-    (RESULTS / "bits_or_rank.json").write_text(json.dumps(result, indent=1) + "\n")
+    path, study = RESULTS / "bits_or_rank.json", Study()
+    for budget in [float(word) for word in sys.argv[1:]] or BUDGETS:
+        known = json.loads(path.read_text())["rows"] if path.is_file() else []
+        rows = [row for row in known if row["budget"] != budget] + list(study.rows(budget))
+        result = provenance("numpy", "torch", threads=1) | {"base": [round(x, 5) for x in study.base]}
+        result["rows"] = sorted(rows, key=lambda row: row["budget"])
+        path.write_text(json.dumps(result, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -533,9 +533,16 @@ OBSERVATIONS = {
         ),
         verdict=right_factors_first,
         numbers=lambda found: [
-            number
-            for start in (PLAIN, AWARE)
-            for number in (f"{np.mean(found['repair'][start]['before']):.2f}", f"{after(found, start).mean():.2f}")
+            *(
+                number
+                for start in (PLAIN, AWARE)
+                for number in (
+                    f"{np.mean(found['repair'][start]['before']):.2f}",
+                    f"{after(found, start).mean():.2f}",
+                )
+            ),
+            f"{mean_and_half(after(found, AWARE))[1]:.3f}",
+            f"{by_method(found, 0.5)[AWARE]['tried']['one share'] - min(found['repair'][AWARE]['tried']):.2f}",
         ],
         sharp={
             "training that lowers nothing": lambda found: with_repair(

@@ -1,5 +1,8 @@
 """The claims of chapter 15, compression."""
 
+import copy
+import functools
+import itertools
 from typing import NamedTuple
 
 import numpy as np
@@ -7,6 +10,8 @@ import numpy as np
 from book.claims import Adapted, Claim, Folklore, each
 from book.definitions import definitions
 from book.margins import above, close, rank, within
+from book.observations import Contender, Observation, Protocol
+from lowrank_helpers import compression, results
 from lowrank_helpers.compression import activation_aware_factor
 from lowrank_helpers.costs import break_even_rank
 from lowrank_helpers.svd import rank_for_error
@@ -209,6 +214,50 @@ def price(code, W, X, r):
 
 PRICED = [(W, X, r) for W, X, r in INSTANCES if rank(X) == len(X)]
 
+
+# What rounding to levels costs
+
+ROUNDED = definitions(15, "rounded")
+
+
+def in_blocks(A, block):
+    return A.reshape(-1, block)
+
+
+def rounding(code, W, levels, block, X, r, rivals_rank=None):
+    """Each entry at the nearest level of its block, within all bounds; a block reaches the first two of them."""
+    half, E = np.diff(levels).max() / 2, W - code(W, levels, block)
+    scales = np.abs(in_blocks(W, block)).max(axis=1)
+    slack = 1e-12 * max(fro(W) * max(fro(X), 1), 1.0)
+    off = np.abs(in_blocks(E, block))
+    nearest = np.abs(in_blocks(W, block)[:, :, None] - scales[:, None, None] * levels).min(axis=2)
+    constant = half * (block - 1) ** 0.5
+    bounds = [fro(E) - constant * fro(scales), fro(scales) - fro(W)]
+    if not within([*bounds, np.abs(off - nearest).max(), (off - half * scales[:, None]).max()], slack):
+        return False
+    k = int(np.diff(levels).argmax())
+    worst = np.full((1, block), levels[k] + half)
+    worst[0, 0] = 1
+    wrong = np.abs(worst - code(worst, levels, block))
+    if not within([abs(fro(wrong) - constant), abs(wrong.max() - (half if block > 1 else 0))], 1e-12):
+        return False
+    s, tail = padded(X, len(X) + 1), fro(padded(E @ X, r + 1)[r:])
+    U, (A, B, _) = np.linalg.svd(X)[0], activation_aware_factor(E, r, inputs=X.T)
+    P = U[:, : rivals_rank or r] @ U[:, : rivals_rank or r].T
+    excess = [fro(E @ X) - s[0] * fro(E), abs(fro((E - A @ B) @ X) - tail), tail - fro((E - E @ P) @ X)]
+    return within([*excess, tail - s[r] * fro(E)], slack)
+
+
+NF4, EVEN = np.array(compression.NF4), np.arange(-7, 8) / 7
+UNLIKE = RNG.standard_normal((4, 12)) * np.array([[1.0], [30], [0.01], [4]])
+ROUNDINGS = [
+    *((UNLIKE, levels, block, X, r) for levels in (NF4, EVEN, np.arange(-127, 128) / 127) for block in (3, 4, 12)
+      for X, r in ((RNG.standard_normal((12, 20)) * np.geomspace(9, 0.1, 12)[:, None], 2), (np.eye(12, 5), 1))),
+    (UNLIKE, NF4, 1, np.eye(12), 3),
+    (np.vstack([np.zeros((1, 6)), RNG.standard_normal((2, 6))]), NF4, 6, RNG.standard_normal((6, 9)), 1),  # no scale
+    (UNLIKE, np.array([-1.0, 0, 0.3, 1]), 4, np.ones((12, 3)), 1),
+]  # fmt: skip
+
 CLAIMS = {
     "thm-activation-aware": Claim(
         check=each(aware_claim),
@@ -266,6 +315,297 @@ CLAIMS = {
             "nothing": (lambda W, X, r: 1.0, TRUNCATED),
             "that of W": (lambda W, X, r: condition(X, W, r), TRUNCATED),
             "one term too few is kept": (condition, lambda W, r: TRUNCATED(W, r) - TRUNCATED(W, 1)),
+        },
+    ),
+    "prop-quantisation-error": Claim(
+        check=rounding,
+        code=ROUNDED,
+        cases=ROUNDINGS,
+        dropped={
+            "levels reach -1 and 1": (UNLIKE, np.linspace(-0.5, 0.5, 5), 4, np.eye(12), 2),
+            "Z of rank at most r: rank r + 1 does better": (UNLIKE, NF4, 4, np.diag(np.geomspace(99, 0.01, 12)), 1, 4),
+        },
+        mutants={
+            "one scale for all": lambda W, levels, block: ROUNDED(W, levels, W.size),
+            "blocks down the columns": lambda W, levels, block: ROUNDED(W.T.copy(), levels, block).T,
+            "the next level below": lambda W, levels, block: (
+                lambda blocks, c: (levels[np.searchsorted(levels, blocks / c, side="right") - 1] * c).reshape(W.shape)
+            )(in_blocks(W, block), np.abs(in_blocks(W, block)).max(axis=1, keepdims=True) + 1e-300),
+            "scaled by the root mean square": lambda W, levels, block: (
+                lambda blocks, c: (levels[np.abs((blocks / c)[:, :, None] - levels).argmin(axis=2)] * c).reshape(
+                    W.shape
+                )
+            )(in_blocks(W, block), np.sqrt((in_blocks(W, block) ** 2).mean(axis=1, keepdims=True)) + 1e-300),
+            "no scale": lambda W, levels, block: levels[np.abs(W[:, :, None] - levels).argmin(axis=2)],
+        },
+    ),
+}
+
+
+# What was measured
+
+mean_and_half = definitions(15, "mean_and_half")
+STRETCHES = "eight stretches of twelve windows, from files that nothing else was done with"
+CHOSEN_ON = "24 other windows of the files of calibration"
+PLAIN, DIAGONAL, AWARE = "plain", "diagonal", "activation-aware"
+NOTHING = "none: plain truncation"
+
+
+def less(one, other):
+    """Whether the first harm is below the second by the paired interval."""
+    gain, half = mean_and_half(np.subtract(other, one))
+    return bool(gain > half)
+
+
+@functools.cache
+def factored():
+    """The base model in factors, as benchmarks/findings/factored.py measured it."""
+    return results.load("factored")
+
+
+def by_method(found, share):
+    return {row["method"]: row for row in found["inputs"] if row["share"] == share}
+
+
+def inputs_help(found):
+    """At both sizes activation-aware factors do less harm than either rival."""
+    tables = [by_method(found, share) for share in (0.8, 0.5)]
+    return all(less(rows[AWARE]["harm"], rows[rival]["harm"]) for rows in tables for rival in (PLAIN, DIAGONAL))
+
+
+def with_inputs(found, share, method, harm):
+    """The measurements with another harm for one method at one size."""
+    new = copy.deepcopy(found)
+    by_method(new, share)[method]["harm"] = harm(by_method(found, share))
+    return new
+
+
+def sample_means(found):
+    return {source: np.mean(draws, axis=1) for source, draws in found["calibration"].items()}
+
+
+def calibration_needs(found):
+    """In every draw: one window is no better than none, 24 better than four, four and prose better than none."""
+    harm = sample_means(found)
+    [none] = harm[NOTHING]
+    order = [harm["source, 24"], harm["source, 4"], [none], harm["source, 1"]]
+    rising = all(max(one) < min(other) for one, other in itertools.pairwise(order))
+    prose = [harm["prose, 24"], harm["prose, 96"]]
+    return bool(rising and all(max(harm["source, 24"]) < min(draws) and max(draws) < none for draws in prose))
+
+
+def with_sample(found, source, draws):
+    return {**found, "calibration": {**found["calibration"], source: draws(found["calibration"])}}
+
+
+def after(found, start):
+    return np.mean(found["repair"][start]["after"], axis=1)
+
+
+def right_factors_first(found):
+    """Plain factors gain by training and stay above the others untrained, which gain less than the interval."""
+    before = {start: np.mean(found["repair"][start]["before"]) for start in (PLAIN, AWARE)}
+    (plain, wide), (aware, narrow) = (mean_and_half(after(found, start)) for start in (PLAIN, AWARE))
+    return bool(before[AWARE] < plain - wide and plain + wide < before[PLAIN] and abs(aware - before[AWARE]) < narrow)
+
+
+def with_repair(found, start, **changes):
+    repair = found["repair"]
+    return {**found, "repair": {**repair, start: {**repair[start], **{k: f(repair) for k, f in changes.items()}}}}
+
+
+@functools.cache
+def bits_or_rank():
+    """Budget by budget and contender by contender, as benchmarks/findings/bits_or_rank.py measured them."""
+    found = {}
+    for row in results.load("bits_or_rank")["rows"]:
+        found.setdefault(row["budget"], {})[row["contender"]] = row
+    return found
+
+
+GPTQ, FOR_EX = "bits, compensated", "rank for what the error does"
+SAID = ("nothing spent", "bits", "bits in even steps", "rank for the error", FOR_EX, "factors alone", GPTQ)
+GPTQ_AND_RANK, BY_BLOCK = "compensated, and rank", ("bits", "bits in even steps", "bits, compensated")
+
+
+@functools.cache
+def settings_of_bits():
+    """The settings tried, by contender; the same at every budget."""
+    [first, *others] = bits_or_rank().values()
+    tried = {name: [setting(s) for s in row["settings"]] for name, row in first.items()}
+    assert all(tried == {name: [setting(s) for s in row["settings"]] for name, row in o.items()} for o in others)
+    return tried
+
+
+def setting(value):
+    return tuple(value) if isinstance(value, list) else value
+
+
+def making_up_wins(found):
+    """At each budget GPTQ does less harm than all that makes up for nothing; rank for EX less than levels, at two."""
+    rivals = [name for name in settings_of_bits() if name not in (GPTQ, GPTQ_AND_RANK)]
+    wins = all(less(rows[GPTQ]["harm"], rows[name]["harm"]) for rows in found.values() for name in rivals)
+    on_top = any(less(rows[GPTQ_AND_RANK]["harm"], rows[GPTQ]["harm"]) for rows in found.values())
+    pays = all(less(found[budget][FOR_EX]["harm"], found[budget]["bits"]["harm"]) for budget in (2.63, 4.63))
+    return wins and pays and not on_top
+
+
+def with_bits(found, budget, name, harm):
+    """The measurements with another harm for one contender at one budget."""
+    rows = found[budget]
+    return {**found, budget: {**rows, name: {**rows[name], "harm": harm(rows)}}}
+
+
+OBSERVATIONS = {
+    "obs-compression-inputs": Observation(
+        measured=factored,
+        protocol=Protocol(
+            baseline=PLAIN,
+            contenders=[Contender(name, {"ranks": ("one share", "one error")}) for name in (PLAIN, DIAGONAL, AWARE)],
+            tested_on=STRETCHES,
+            tuned_on=CHOSEN_ON,
+            runs=8,
+            interval="95 %, paired, over the stretches",
+        ),
+        verdict=inputs_help,
+        numbers=lambda found: [
+            f"{np.mean(by_method(found, share)[name]['harm']):.{digits}f}"
+            for share, digits in ((0.5, 2), (0.8, 3))
+            for name in (PLAIN, DIAGONAL, AWARE)
+        ],
+        sharp={
+            "scaling each input as good at half": lambda found: with_inputs(
+                found, 0.5, DIAGONAL, lambda rows: rows[AWARE]["harm"]
+            ),
+            "plain truncation as good at 80 %": lambda found: with_inputs(
+                found, 0.8, PLAIN, lambda rows: rows[AWARE]["harm"]
+            ),
+            "one stretch that decides all": lambda found: with_inputs(
+                found, 0.8, AWARE, lambda rows: [*rows[PLAIN]["harm"][:7], -0.1]
+            ),
+        },
+        chosen=lambda found: {
+            name: {"ranks": [by_method(found, share)[name]["chosen"] for share in (0.8, 0.5)]}
+            for name in (PLAIN, DIAGONAL, AWARE)
+        },
+    ),
+    "obs-compression-calibration": Observation(
+        measured=factored,
+        protocol=Protocol(
+            baseline=NOTHING,
+            contenders=[
+                Contender(name, fixed="the sample is all that differs")
+                for name in (NOTHING, "source, 1", "source, 4", "source, 24", "source, 96", "prose, 24", "prose, 96")
+            ],
+            tested_on="96 windows of files that no sample is drawn from",
+            runs=5,
+            interval="the range over five draws of the sample",
+        ),
+        verdict=calibration_needs,
+        numbers=lambda found: [
+            f"{end(draws):.3f}"
+            for source, draws in sample_means(found).items()
+            for end in ((min, max) if len(draws) > 1 else (min,))
+        ],
+        sharp={
+            "a draw of one window that is better than none": lambda found: with_sample(
+                found, "source, 1", lambda c: [*c["source, 1"][1:], c["source, 24"][0]]
+            ),
+            "prose as good as source code": lambda found: with_sample(found, "prose, 24", lambda c: c["source, 24"]),
+            "prose no better than nothing": lambda found: with_sample(
+                found, "prose, 96", lambda c: [*c["prose, 96"][1:], c[NOTHING][0]]
+            ),
+            "four windows as good as 24": lambda found: with_sample(found, "source, 4", lambda c: c["source, 24"]),
+        },
+    ),
+    "obs-compression-repair": Observation(
+        measured=factored,
+        protocol=Protocol(
+            baseline="as truncated",
+            contenders=[
+                Contender("as truncated", fixed="no training"),
+                *(Contender(start, {"rate": (3e-5, 1e-4, 3e-4, 1e-3, 3e-3)}) for start in (PLAIN, AWARE)),
+            ],
+            tested_on="96 windows of files that no training saw",
+            tuned_on=CHOSEN_ON,
+            runs=5,
+            interval="95 %, Student, over five orders of the batches",
+        ),
+        verdict=right_factors_first,
+        numbers=lambda found: [
+            *(
+                number
+                for start in (PLAIN, AWARE)
+                for number in (
+                    f"{np.mean(found['repair'][start]['before']):.2f}",
+                    f"{after(found, start).mean():.2f}",
+                )
+            ),
+            f"{mean_and_half(after(found, AWARE))[1]:.3f}",
+            f"{by_method(found, 0.5)[AWARE]['tried']['one share'] - min(found['repair'][AWARE]['tried']):.2f}",
+        ],
+        sharp={
+            "training that lowers nothing": lambda found: with_repair(
+                found, PLAIN, after=lambda repair: [repair[PLAIN]["before"]] * 5
+            ),
+            "training that helps the right factors too": lambda found: with_repair(
+                found, AWARE, after=lambda repair: [[0.9 * x for x in run] for run in repair[AWARE]["after"]]
+            ),
+            "a start that does not matter": lambda found: with_repair(
+                found, PLAIN, after=lambda repair: repair[AWARE]["after"]
+            ),
+            "a rate at the edge of its grid": lambda found: with_repair(found, PLAIN, rate=lambda repair: 3e-3),
+        },
+        chosen=lambda found: {start: {"rate": [found["repair"][start]["rate"]]} for start in (PLAIN, AWARE)},
+    ),
+    "obs-compression-bits-or-rank": Observation(
+        measured=bits_or_rank,
+        protocol=Protocol(
+            baseline="nothing spent",
+            contenders=[
+                Contender("nothing spent", fixed="NF levels in blocks of 64, as they come"),
+                *(
+                    Contender(name, {"block" if name in BY_BLOCK else "block, bits of factors, share of levels": tried})
+                    for name, tried in settings_of_bits().items()
+                    if name != "nothing spent"
+                ),
+            ],
+            tested_on=STRETCHES,
+            tuned_on=CHOSEN_ON,
+            runs=8,
+            interval="95 %, paired, over the stretches",
+        ),
+        verdict=making_up_wins,
+        numbers=lambda found: [
+            f"{np.mean(rows[name]['harm']):.3f}" for name in (*SAID, GPTQ_AND_RANK) for rows in found.values()
+        ],
+        sharp={
+            "levels as good at 3 bits": lambda found: with_bits(found, 3.63, "bits", lambda rows: rows[GPTQ]["harm"]),
+            "a rank for what the error does as good at 4 bits": lambda found: with_bits(
+                found, 4.63, FOR_EX, lambda rows: rows[GPTQ]["harm"]
+            ),
+            "factors alone as good at 2 bits": lambda found: with_bits(
+                found, 2.63, "factors alone", lambda rows: rows[GPTQ]["harm"]
+            ),
+            "a rank on top that helps": lambda found: with_bits(
+                found, 3.63, GPTQ_AND_RANK, lambda rows: [0.5 * x for x in rows[GPTQ]["harm"]]
+            ),
+            "a rank for what the error does no better than levels": lambda found: with_bits(
+                found, 2.63, FOR_EX, lambda rows: rows["bits"]["harm"]
+            ),
+            "a block at the edge": lambda found: {
+                **found,
+                4.63: {**found[4.63], GPTQ: {**found[4.63][GPTQ], "chosen": 256}},
+            },
+        },
+        chosen=lambda found: {
+            name: {
+                "block" if name in BY_BLOCK else "block, bits of factors, share of levels": [
+                    setting(rows[name]["chosen"]) for rows in found.values()
+                ]
+            }
+            for name in settings_of_bits()
+            if name != "nothing spent"
         },
     ),
 }

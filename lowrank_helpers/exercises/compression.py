@@ -44,6 +44,24 @@ def by_hand(answer: object) -> str:
 
 
 @checker
+def double(answer: object) -> str:
+    """Check how many bits an entry QLoRA's double quantisation saves: 32/64 − (8 + 32/256)/64."""
+    value = number(answer)
+    saved, kept = 0.5 - (8 + 0.125) / 64, (8 + 0.125) / 64
+    if np.isclose(value, saved, atol=6e-4):
+        return right("half a bit for the scales becomes 0.127, so that NF4 takes 4.127 bits an entry.")
+    if np.isclose(value, kept, atol=6e-4):
+        return not_yet("that is what the scales take afterwards; how much less is that than before?")
+    if np.isclose(value, 0.375, atol=6e-4):
+        return not_yet("you left out the scales of the scales.")
+    if np.isclose(value, 4 + kept, atol=6e-4):
+        return not_yet("that is what an entry takes in all; how much less is that than 4.5?")
+    if np.isclose(value, 0.5, atol=6e-4):
+        return not_yet("that is what the scales take before; in 8 bits they still take something.")
+    return not_yet("one scale belongs to 64 entries, and one second scale to 256 scales.")
+
+
+@checker
 def factor(answer: object) -> str:
     """Check a function (weight, H, r) that returns the weights (r, in) and (out, r) of the best two layers."""
     rng = np.random.default_rng(15)

@@ -48,6 +48,7 @@ def test_networks_say_which_extra_they_need(code, hidden):
     [
         ("import lowrank_helpers.attention", "lowrank_helpers.attention"),
         ("from lowrank_helpers.compression import factor_linear; factor_linear(None, 2)", "factor_linear"),
+        ("from lowrank_helpers.compression import quantise; quantise(None)", "quantise"),
     ],
 )
 def test_what_needs_torch_alone_says_so(code, needing):

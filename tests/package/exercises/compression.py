@@ -34,6 +34,8 @@ def by_gram(weight, H, r):
 RIGHT = [
     (e.eighty_percent, 2388),
     (e.by_hand, 2),
+    (e.double, 0.373),
+    (e.double, 32 / 64 - 8 / 64 - 32 / (64 * 256)),
     (e.factor, factor),
     (e.factor, by_gram),
 ]
@@ -51,6 +53,11 @@ WRONG = [
     (e.by_hand, 1, "weigh"),
     (e.by_hand, 9, "squares"),
     (e.by_hand, 2.5, "root"),
+    (e.double, 0.127, "afterwards"),
+    (e.double, 0.375, "scales of the scales"),
+    (e.double, 4.127, "in all"),
+    (e.double, 0.5, "before"),
+    (e.double, 3.0, "64 entries"),
     (e.factor, plain, "not used"),
     (e.factor, diagonal, "correlations"),
     (e.factor, last, "last singular"),

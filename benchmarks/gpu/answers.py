@@ -202,3 +202,21 @@ def best_rate(losses: dict[float, float]) -> float | None:
     if not 0 < bend < math.inf:
         return rates[i]
     return rates[i] * 10 ** (0.5 * 0.5 * (left - right) / bend)  # half a decade a step
+
+
+def lengths(measurements: Sequence[Result]) -> Result:
+    """Say how far LoRA is above full fine-tuning for each number of steps, each at its own best rate."""
+    whole = [m for m in measurements if "error" not in m]
+    return {
+        str(steps): {
+            "rates": {m["of"]["method"]: m["of"]["learning_rate"] for m in here if m["of"]["seed"] != TUNING_SEED},
+            "excess": _excess(_seeds(here, "full", None), _seeds(here, "lora", 8)),
+        }
+        for steps in sorted({m["of"]["steps"] for m in whole})
+        for here in [[m for m in whole if m["of"]["steps"] == steps]]
+    }
+
+
+def _excess(full: dict[int, Result], lora: dict[int, Result]) -> Result:
+    seeds = sorted(lora.keys() & full.keys())
+    return _judged([lora[s]["target_loss"] / full[s]["target_loss"] - 1 for s in seeds], CLOSE, "within", "not within")

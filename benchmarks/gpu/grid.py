@@ -20,7 +20,7 @@ have about as many parameters as LoRA of rank 8 on all layers. Every run keeps i
 Rates lie on a grid of half decades; the best on seed 0 is taken when both of its neighbours are worse. For full
 fine-tuning and for some of LoRA's ranks there are two more, a quarter of a decade below and above it; of the best of
 all these, of the one above it and of the two below it, all in quarters, the frontier is made. Seeds that had no part
-in this choice give the results, their means and their intervals: five for each rate on a frontier, three for others.
+in this choice give the results, their means and their intervals: five, and three for LoRA's ranks without a frontier.
 """
 
 import math
@@ -53,7 +53,6 @@ TARGETS = ("book", "tkinter")
 LOOKS = (1, 2, 4, 8, 15, 22, 30)  # thirtieths of the steps after which both losses are measured
 FRONTIER = (-1.0, -0.5, 0.0, 0.5)  # half decades from the best rate
 FIRST_GUESS = 0.06  # seconds for a step, measuring included
-RANKS = (1, 2, 4, 8, 16, 32, 64)
 ALPHA, PROMPT_TOKENS = 32.0, 16
 LAYERS = ("all", "q, v")
 RELATIVES: dict[str, dict[str, Any]] = {  # of LoRA, for the part relatives: what `prepare` has to know
@@ -77,41 +76,47 @@ class Extent(NamedTuple):
     context: int  # tokens of a sequence
     ranks: tuple[int, ...]
     frontiers: tuple[int, ...]  # ranks, on all layers, that have one; full fine-tuning has one too
-    results: tuple[int, ...]  # seeds; on a frontier
-    others: tuple[int, ...]  # and for a single rate
+    results: tuple[int, ...]  # seeds
+    others: tuple[int, ...]  # and for LoRA's ranks that have no frontier
     rates: int  # tried for a configuration at most
     corpus: int | None  # its first so many tokens
     held_out: int | None  # and of what the losses are measured on
 
 
 EXTENTS: dict[gpu.Variant, Extent] = {
-    "large": Extent(100, 16, 512, (1, 8, 64), (8, 64), SEEDS[1:], SEEDS[1:4], 10, None, None),
+    "large": Extent(100, 16, 512, (8, 64, 1), (8, 64), SEEDS[1:], SEEDS[1:4], 10, None, None),
     "small": Extent(100, 8, 128, (1, 2, 4, 8, 64), (8, 64), SEEDS[1:], SEEDS[1:4], 10, None, 16_001),
     "tiny": Extent(2, 2, 32, (1, 8), (8,), SEEDS[1:3], SEEDS[1:3], 3, 257, 257),
 }
 
 
 def run(device: torch.device, *, variant: gpu.Variant, out: Path, load_base: LoadBase) -> Tasks:
-    """Tune every configuration on the one text, then rerun all of them seed by seed; then on the other text."""
+    """Tune and rerun every configuration on the one text, then on the other.
+
+    What lies above the best rates comes last: it belongs to no frontier, and says where the best rate of a seed is.
+    """
     del out
     base, extent = load_base(), EXTENTS[variant]
     for target in TARGETS:
         starts: dict[str, float] = dict(START)
-        chosen = []
+        above = []
         for configuration in configurations(extent.ranks):
             start = starts[configuration["method"]]
             best = yield from tuned(device, base, target, configuration, start, extent)
-            if best is not None:
-                starts[configuration["method"]] = best  # of the next rank
-                rates = [best]
-                if on_frontier(configuration, extent):
-                    rates = yield from refined(device, base, target, configuration, best, extent)
-                chosen.append((configuration, rates))
-        for seed in extent.results:
-            for configuration, rates in chosen:
-                if seed in extent.others or on_frontier(configuration, extent):
-                    for exponent in rates:
-                        yield task(device, base, target, configuration, exponent, seed, extent)
+            if best is None:
+                continue
+            starts[configuration["method"]] = best  # of the next rank
+            rates = [best]
+            if on_frontier(configuration, extent):
+                rates = yield from refined(device, base, target, configuration, best, extent)
+                above.append((configuration, rates.pop()))
+            every = configuration["layers"] is None or len(rates) > 1
+            for seed in extent.results if every else extent.others:
+                for exponent in rates:
+                    yield task(device, base, target, configuration, exponent, seed, extent)
+        for configuration, exponent in above:
+            for seed in extent.results:
+                yield task(device, base, target, configuration, exponent, seed, extent)
 
 
 def on_frontier(configuration: Result, extent: Extent) -> bool:

@@ -1,14 +1,18 @@
-"""The claim of chapter 17, training with LoRA: the products of a training step; and two misstatements."""
+"""The claim of chapter 17, training with LoRA: the products of a training step; what was measured; misstatements."""
 
+import functools
 import itertools
 from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
+from scipy import stats
 
 from book.claims import Claim, Folklore
 from book.definitions import definitions
 from book.margins import close
+from book.observations import Contender, Observation, Protocol
+from lowrank_helpers import results
 
 # The products of a training step
 
@@ -214,7 +218,109 @@ CLAIMS = {
     )
 }
 
-# Two misstatements
+# What was measured
+
+SEEDS, LEVELS = (1, 2, 3, 4, 5), (1.85, 1.75, 1.65)
+FULL_RATES, LORA_RATES = (1e-3, 1.778e-3, 3.162e-3, 5.623e-3), (3.162e-3, 5.623e-3, 1e-2, 1.778e-2)
+OF = {"full": {"method": "full"}, "lora": {"method": "lora", "layers": "all", "rank": 8}}
+PROSE = "the book's prose, held out, and source code; seeds 1 to 5"
+
+
+def interval(values):
+    """Student's 95 % interval of the mean."""
+    low, high = stats.t.interval(0.95, len(values) - 1, np.mean(values), stats.sem(values))
+    return low, high
+
+
+def shown(values, digits=2):
+    """Mean and half the interval, as the chapter prints them."""
+    low, high = interval(values)
+    return [f"{np.mean(values):.{digits}f}", f"{(high - low) / 2:.{digits}f}"]
+
+
+def replaced(measured, key, value):
+    """A copy with another entry."""
+    return {**measured, key: value}
+
+
+def staircase(points, level):
+    """The least source loss of all points at a target loss or below, with no lines between them."""
+    return min(kept for target, kept in points if target <= level)
+
+
+@functools.cache
+def forgotten():
+    """LoRA's source loss less that of full fine-tuning, by seed: on frontiers, in two other ways, and at best rates."""
+    grid = results.load("cpu_grid")
+    paths, more_forgotten, end = definitions(17, "paths"), definitions(17, "more_forgotten"), definitions(17, "end")
+    found = {level: [float(x) for x in more_forgotten(grid, "book", level)] for level in LEVELS}
+    clouds = {name: [paths(grid, "book", seed, **of) for seed in SEEDS] for name, of in OF.items()}
+    for level in LEVELS:
+        found[f"staircase, {level}"] = [
+            staircase(lora, level) - staircase(full, level)
+            for full, lora in zip(clouds["full"], clouds["lora"], strict=True)
+        ]
+    found["at the best rates"] = [
+        [float(x) for x in end(rate, **OF[name])] for name, rate in (("full", 3.162e-3), ("lora", 1e-2))
+    ]
+    found["at a third"] = [float(x) for x in end(1e-3, **OF["full"])]
+    return found
+
+
+def forgets_more(found):
+    """On every level by the whole interval, however the frontier is drawn; and the best rates alone say otherwise."""
+    ways = [found[level] for level in LEVELS] + [found[f"staircase, {level}"] for level in LEVELS]
+    (_, full_kept), (thin_target, thin_kept) = found["at the best rates"]
+    target, kept = found["at a third"]
+    return (
+        all(interval(more)[0] > 0 for more in ways)
+        and thin_kept < full_kept
+        and target < thin_target
+        and kept < thin_kept
+    )
+
+
+@functools.cache
+def rates():
+    """The best rates, by seed, and their quotient."""
+    grid = results.load("cpu_grid")
+    best, by_rate, runs = (definitions(17, name) for name in ("best_rate", "by_rate", "results"))
+    found = {name: [float(best(by_rate(runs(grid, **of), seed))) for seed in SEEDS] for name, of in OF.items()}
+    return found | {"quotient": [float(x) for x in definitions(17, "factors")(grid)]}
+
+
+def between_one_and_ten(found):
+    """By the whole interval of its logarithm; on every seed a valley among the four rates."""
+    if not np.all(np.isfinite(found["full"] + found["lora"])):
+        return False
+    low, high = interval(np.log10(found["quotient"]))
+    return low > 0 and high < 1
+
+
+def quotient_shown(found):
+    low, high = interval(np.log10(found["quotient"]))
+    return [f"{10 ** x:.1f}" for x in (np.mean(np.log10(found["quotient"])), low, high)]
+
+
+CLAIMED = ("float32", "nf4", "evenly spaced")
+
+
+def four_bits():
+    """What a base of four bits costs, in nats per byte of prose: before any training, and after, by seed."""
+    found = results.load("qlora")["of"]
+    plain = [run[0] for run in found["float32"]["runs"]]
+    return {
+        "rates": {kind: found[kind]["rate"] for kind in CLAIMED},
+        "untrained": {kind: found[kind]["untrained"][0] - found["float32"]["untrained"][0] for kind in CLAIMED},
+        "trained": {
+            kind: [run[0] - other for run, other in zip(found[kind]["runs"], plain, strict=True)]
+            for kind in CLAIMED[1:]
+        },
+        "losses": plain,
+    }
+
+
+# Misstatements
 
 # The LoRA paper's Table 2, RoBERTa-base: MNLI, SST-2, MRPC, CoLA, QNLI, QQP, RTE, STS-B.
 FULL = np.array([87.6, 94.8, 90.2, 63.6, 92.8, 91.9, 78.7, 91.2])
@@ -246,6 +352,11 @@ FOLKLORE = {
             and 2 / 3 < step_operations("lora") / step_operations("full") < 0.75
         ),
     ),
+    38: Folklore(
+        wrong="LoRA forgets less",
+        fails=lambda: forgotten()["at the best rates"][1][1] < forgotten()["at the best rates"][0][1],
+        holds=lambda: forgets_more(forgotten()),
+    ),
     26: Folklore(
         wrong="LoRA on RoBERTa-base beats full fine-tuning on GLUE by 0.8 on average",
         fails=lambda: (LORA - FULL)[WITHOUT_RTE].mean() < 0,
@@ -254,5 +365,53 @@ FOLKLORE = {
             and round(LORA[6] - FULL[6], 1) == 7.9
             and round((LORA - FULL)[WITHOUT_RTE].mean(), 1) == -0.1
         ),
+    ),
+}
+
+
+OBSERVATIONS = {
+    "obs-lora-training-forgetting": Observation(
+        measured=forgotten,
+        protocol=Protocol(
+            baseline="full fine-tuning",
+            contenders=[
+                Contender("full fine-tuning", fixed="no rate is chosen: all four make the frontier"),
+                Contender("LoRA of rank 8 on all layers", fixed="no rate is chosen: all four make the frontier"),
+            ],
+            tested_on=PROSE,
+            runs=5,
+            interval="95 %, paired by seed (Student's t)",
+        ),
+        verdict=forgets_more,
+        numbers=lambda found: [number for level in LEVELS for number in shown(found[level])],
+        sharp={
+            "LoRA level at one loss": lambda m: replaced(m, LEVELS[0], [-0.01, 0.01, 0.02, -0.02, 0.0]),
+            "LoRA forgets less at the lowest loss": lambda m: replaced(m, LEVELS[2], [-x for x in m[LEVELS[2]]]),
+            "one seed far off the others": lambda m: replaced(m, LEVELS[1], [*m[LEVELS[1]][:4], -1.0]),
+            "a verdict of the straight lines alone": lambda m: replaced(m, f"staircase, {LEVELS[1]}", 5 * [-0.1, 0.1]),
+            "best rates that say the same": lambda m: replaced(m, "at the best rates", m["at the best rates"][::-1]),
+            "a lower rate that learns less": lambda m: replaced(m, "at a third", [9.0, 1.0]),
+        },
+    ),
+    "obs-lora-training-rates": Observation(
+        measured=rates,
+        protocol=Protocol(
+            baseline="full fine-tuning",
+            contenders=[
+                Contender("full fine-tuning", fixed="the rate is what is measured, among four"),
+                Contender("LoRA of rank 8 on all layers", fixed="the rate is what is measured, among four"),
+            ],
+            tested_on=PROSE,
+            runs=5,
+            interval="95 %, of the mean logarithm of the quotient, by seed (Student's t)",
+        ),
+        verdict=between_one_and_ten,
+        numbers=quotient_shown,
+        sharp={
+            "one rate for both": lambda m: replaced(m, "quotient", [0.9, 1.1, 1.0, 1.05, 0.95]),
+            "ten": lambda m: replaced(m, "quotient", [9.0, 11.0, 10.0, 10.5, 9.5]),
+            "an interval that holds ten": lambda m: replaced(m, "quotient", [3.0, 12.0, 2.0, 15.0, 4.0]),
+            "a valley outside of the four": lambda m: replaced(m, "lora", [*m["lora"][:4], float("nan")]),
+        },
     ),
 }

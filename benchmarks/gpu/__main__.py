@@ -31,7 +31,7 @@ PARTS = {  # the first three need no base model, the last five the one that pret
     "merge": merge,
     "lengths": lengths,
 }
-SMALL = ("grid", "relatives", "places", "merge", "lengths")  # the parts that a CPU can do with the base model of the book
+SMALL = ("grid", "relatives", "places", "merge", "lengths")  # what a CPU can do with the book's base
 STORED = Path(__file__).resolve().parents[2] / "lowrank_helpers" / "data" / "results"
 MORE_TO_DO = 3
 LEAVING = 3.0  # seconds for giving back memory and leaving Python

@@ -1,9 +1,9 @@
 """The answers to the grid's questions, computed from its measurements, whichever way they fall.
 
 What is learned and what is forgotten are two aims, so methods are compared by their frontiers: of all points of all
-paths, at all rates, those that no other one of the method beats in both. Differences are taken between runs of the same seed, which saw the same sequences in the same order. An interval is
-Student's for the mean over the seeds, of 95 %; a verdict is given only where the whole interval is on one side, and is
-"undecided" otherwise.
+paths, at all rates, those that no other one of the method beats in both. Differences are taken between runs of the same
+seed, which saw the same sequences in the same order. An interval is Student's for the mean over the seeds, of 95 %; a
+verdict is given only where the whole interval is on one side, and is "undecided" otherwise.
 """
 
 import math

@@ -65,7 +65,8 @@ RELATIVES: dict[str, dict[str, Any]] = {  # of LoRA, for the part relatives: wha
 }
 RATIO = 16.0  # of the learning rates of B and A in LoRA+, the one that its authors recommend
 _at_start: dict[tuple[Any, ...], list[float]] = {}
-START: dict[str, float] = {"full": -6, "last block": -6, "adapters": -5, "prompt": -3, "lora": -5}  # exponents: the rate is 10^(k/2)
+# Exponents k: the rate is 10^(k/2).
+START: dict[str, float] = {"full": -6, "last block": -6, "adapters": -5, "prompt": -3, "lora": -5}
 
 
 class Extent(NamedTuple):

@@ -1,8 +1,8 @@
 """Part 8: runs of half and of twice the length, on the book's prose.
 
-At 100 steps LoRA of rank 8 stands above full fine-tuning by so many per cent: is that a property of the rank, or of the
-number of steps? Everything else is held equal, and tuned, as in the grid, whose runs are those of 100 steps. The rate is
-tuned for each length by itself, on a grid of quarter decades.
+At 100 steps LoRA of rank 8 stands above full fine-tuning by so many per cent: is that a property of the rank, or of
+the number of steps? Everything else is held equal, and tuned, as in the grid, whose runs are those of 100 steps. The
+rate is tuned for each length by itself, on a grid of quarter decades.
 """
 
 from pathlib import Path

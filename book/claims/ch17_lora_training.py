@@ -299,7 +299,7 @@ def between_one_and_ten(found):
 
 def quotient_shown(found):
     low, high = interval(np.log10(found["quotient"]))
-    return [f"{10 ** x:.1f}" for x in (np.mean(np.log10(found["quotient"])), low, high)]
+    return [f"{10**x:.1f}" for x in (np.mean(np.log10(found["quotient"])), low, high)]
 
 
 CLAIMED = ("float32", "nf4", "evenly spaced")

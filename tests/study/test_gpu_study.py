@@ -32,7 +32,20 @@ from torch.utils.weak import WeakIdKeyDictionary
 from benchmarks.gpu import __main__ as command
 from benchmarks.gpu import answers as grid_answers
 from benchmarks.gpu import device as gpu
-from benchmarks.gpu import grid, lengths, places, plan, pretrain, relatives, shapes, study, switching, throughput, wall, weights
+from benchmarks.gpu import (
+    grid,
+    lengths,
+    places,
+    plan,
+    pretrain,
+    relatives,
+    shapes,
+    study,
+    switching,
+    throughput,
+    wall,
+    weights,
+)
 from benchmarks.gpu.__main__ import PARTS, main
 from benchmarks.gpu.__main__ import SMALL as SMALL_PARTS
 from benchmarks.gpu.steps import optimiser_of, training_steps
@@ -1092,13 +1105,13 @@ def test_weights_that_are_no_better_are_not_kept(tmp_path):
 
 
 def test_pretraining_stops_where_longer_is_no_better(tmp_path):
-    for losses, lengths in (([3.0, 2.0], 2), ([2.0, 2.5], 2), ([None], 1)):
+    for losses, runs in (([3.0, 2.0], 2), ([2.0, 2.5], 2), ([None], 1)):
         tasks = pretrain.run(CPU, variant="tiny", out=tmp_path, load_base=None)
         found = [next(tasks)]
         with pytest.raises(StopIteration):
             for loss in losses:
                 found.append(tasks.send({"error": "no"} if loss is None else {"validation": loss}))
-        assert [task.of["epochs"] for task in found] == [6, 12][:lengths]
+        assert [task.of["epochs"] for task in found] == [6, 12][:runs]
 
 
 def test_speed_is_the_median_of_stretches():
@@ -1375,17 +1388,6 @@ def test_every_stored_rate_has_worse_neighbours_and_further_seeds(name):
 # ------------------------------------------------------------------------------------------------ chapters 17 and 18
 
 
-def results_with_gpu(done, folder):
-    """A folder with the stored results, and a tiny study's as if they came from a GPU."""
-    shutil.copytree(command.STORED, folder, ignore=shutil.ignore_patterns("gpu_*"))
-    for name, document in documents(done[0]).items():
-        for result in document["measurements"]:
-            if "memory" in result:
-                result["memory"]["peak"] = 5 * 10**9  # which a CPU does not know
-        (folder / f"gpu_{name}.json").write_text(json.dumps(document), "utf-8")
-    return folder
-
-
 def cells_of(stem, changes):
     """The code cells of a chapter, without its set-up cell, with words changed that must be there."""
     cells = json.loads((ROOT / "chapters" / f"{stem}.ipynb").read_text("utf-8"))["cells"]
@@ -1398,8 +1400,8 @@ def cells_of(stem, changes):
     return whole.split("\n# cell\n")
 
 
-def test_chapter_17_runs_in_its_large_size_and_shows_what_a_gpu_measured(done, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(results, "_FOLDER", results_with_gpu(done, tmp_path / "results"))
+def test_chapter_17_runs_in_its_large_size(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)  # where the base is written, to go on from
     short = {"steps": 2, "batch_size": 2, "context": 32}
     pretrain_whole = training.pretrain
     monkeypatch.setattr(
@@ -1418,12 +1420,8 @@ def test_chapter_17_runs_in_its_large_size_and_shows_what_a_gpu_measured(done, t
         exec(compile(code, "chapter 17", "exec"), here)
         if here.get("SHAPE") == shapes.LARGER:  # the base of the study, which a CPU cannot train
             here["SHAPE"] = GPTConfig(context=128, width=32, heads=2, layers=2, hidden=64)
-    shown = capsys.readouterr().out
-    assert here["base"].config.width == 32 and "not measured yet" not in shown
-    for words in ("the study's size gpu", "gpu, target book", "gpu, tkinter, rank  8", "compiled, ours:", "'read': '"):
-        assert words in shown
-    assert [len(figure.axes) for figure in figures] == [4, 4, 1]  # ranks and forgetting, both sizes and texts; the wall
-    (crosses,) = (line for line in figures[2].axes[0].lines if line.get_marker() == "x")
-    assert len(crosses.get_xdata()) == 2 and crosses.get_label() == "measured"  # full and LoRA, of 0.1 B
+    assert here["base"].config.width == 32 and any((tmp_path / "lowrank-base").iterdir())
+    assert "a larger one wants its own" in capsys.readouterr().out
+    assert [len(figure.axes) for figure in figures] == [2, 1, 1]  # ranks on both texts, forgetting, the wall
     for figure in figures:
         plt.close(figure)

@@ -1,11 +1,13 @@
-"""Low-rank factors in the place of a trained weight: which ones, what they cost, and the layer that holds them.
+"""In the place of a trained weight: low-rank factors and the layer that holds them, or its entries in few bits.
 
 A weight W is (out, in), as torch keeps it, and acts as y = W x. In its place stand A (out, rank) and B (rank, in),
-W ≈ A B. The matrix functions take and return numpy arrays; `factor_linear` is about a torch layer, and imports torch
-when it is called.
+W ≈ A B, or a code for each entry with a scale for each block of entries. `activation_aware_factor` takes and returns
+numpy arrays; `factor_linear` is about a torch layer, `quantise` and `dequantise` about tensors on any device: these
+import torch when they are called.
 """
 
-from typing import TYPE_CHECKING, Any, Generic, NamedTuple, overload
+import math
+from typing import TYPE_CHECKING, Any, Generic, Literal, NamedTuple, get_args, overload
 
 import numpy as np
 import scipy.linalg
@@ -16,7 +18,22 @@ from lowrank_helpers._checks import Array, F, Float64
 from lowrank_helpers.svd import truncated_svd
 
 if TYPE_CHECKING:
-    from torch import nn
+    import torch
+    from torch import Tensor, nn
+
+Levels = Literal["nf4", "absmax4", "absmax8"]
+
+NF4 = (
+    *(-1.0, -0.6961928009986877, -0.5250730514526367, -0.39491748809814453),
+    *(-0.28444138169288635, -0.18477343022823334, -0.09105003625154495, 0.0),
+    *(0.07958029955625534, 0.16093020141124725, 0.24611230194568634, 0.33791524171829224),
+    *(0.44070982933044434, 0.5626170039176941, 0.7229568362236023, 1.0),
+)  # as published, in float32; chapter 15 derives them
+LEVELS = {
+    "nf4": NF4,
+    "absmax4": tuple(k / 7 for k in range(-7, 8)),
+    "absmax8": tuple(k / 127 for k in range(-127, 128)),
+}
 
 
 class ActivationAwareFactors(NamedTuple, Generic[F]):
@@ -217,3 +234,159 @@ def factor_linear(
     inner.weight.requires_grad_(weight.requires_grad)
     outer.weight.requires_grad_(weight.requires_grad)
     return nn.Sequential(inner, outer).train(layer.training)
+
+
+class Quantised(NamedTuple):
+    """A tensor in few bits: a code for each entry, and a scale for each block of entries; made by `quantise`.
+
+    Attributes
+    ----------
+    codes : Tensor of uint8, 1-D
+        The numbers of the levels, from 0, of all entries, row by row. Those of 4 bits stand two to a byte, the first
+        in the upper half, as in the library bitsandbytes; where the number of entries is odd, a code of 0 fills up.
+    scales : Tensor, 1-D
+        The largest magnitude in each block: float64 for a float64 tensor, else float32.
+    shape : tuple of int
+        The tensor's.
+    dtype : torch.dtype
+        The tensor's.
+    levels : {'nf4', 'absmax4', 'absmax8'}
+        What the codes mean.
+    block : int
+        Entries to a block; the last may be shorter.
+    """
+
+    codes: "Tensor"
+    scales: "Tensor"
+    shape: tuple[int, ...]
+    dtype: "torch.dtype"
+    levels: Levels
+    block: int
+
+
+def quantise(W: "Tensor", *, levels: Levels = "nf4", block: int = 64) -> Quantised:
+    """Return a tensor in 4 or 8 bits an entry, and one scale for each block of entries.
+
+    Blocks are runs of entries in the tensor's order, row by row. Each is divided by its largest magnitude, its scale
+    c, and each entry replaced by the nearest of the levels, the lower one at a tie. `dequantise` multiplies back: an
+    entry is off by at most c g/2, with g the widest gap between two levels (chapter 15), and rounding.
+
+    Parameters
+    ----------
+    W : Tensor of floats
+        On any device; left as it is. No gradient passes.
+    levels : {'nf4', 'absmax4', 'absmax8'}
+        'nf4': sixteen, quantiles of the normal distribution scaled to [−1, 1], 0 among them; g/2 = 0.152.
+        'absmax4': k/7, k = −7 … 7; g/2 = 1/14. 'absmax8': k/127, k = −127 … 127; g/2 = 1/254.
+    block : int
+        Entries to a scale.
+
+    Returns
+    -------
+    Quantised
+        On the device of W.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If W is no tensor of floats, has no dimension or no entry, is on the meta device or not finite, or another
+        argument is out of bounds.
+
+    References
+    ----------
+    T. Dettmers, A. Pagnoni, A. Holtzman and L. Zettlemoyer, QLoRA, arXiv:2305.14314, §3 and Appendix E (the levels).
+
+    Examples
+    --------
+    >>> import torch
+    >>> from lowrank_helpers.compression import dequantise, quantise
+    >>> few = quantise(torch.tensor([[0.5, -2.0, 0.0], [1.0, 0.1, 2.0]]), block=3)
+    >>> few.scales, few.codes
+    (tensor([2., 2.]), tensor([160, 124, 143], dtype=torch.uint8))
+    >>> dequantise(few)
+    tensor([[ 0.4922, -2.0000,  0.0000],
+            [ 0.8814,  0.1592,  2.0000]])
+    """
+    torch = _torch("quantise")
+    if not isinstance(W, torch.Tensor) or not W.is_floating_point():
+        came = f"a tensor of {W.dtype}" if isinstance(W, torch.Tensor) else type(W).__name__
+        raise _checks.mistyped(f"W must be a tensor of floats; got {came}. Pass torch.as_tensor(W, dtype=…).")
+    if W.ndim == 0 or W.numel() == 0:
+        raise _checks.invalid(f"W must have an entry and a dimension; got shape {tuple(W.shape)}. Pass a whole weight.")
+    if W.is_meta:
+        raise _checks.invalid("W must hold numbers; got a tensor on the meta device. Load the model's weights first.")
+    _checks.choice(levels, get_args(Levels), "levels")
+    block = _checks.integer(block, 1, None, "block")
+    exact = torch.float64 if W.dtype == torch.float64 else torch.float32
+    entries = W.detach().reshape(-1).to(exact)
+    if not bool(entries.isfinite().all()):
+        raise _checks.invalid("W must be finite; got NaN or infinite entries. Look for an overflow where it was made.")
+    blocks = _in_blocks(entries, block)
+    scales = blocks.abs().amax(dim=1)
+    units = blocks / torch.where(scales > 0, scales, 1)[:, None]
+    table = torch.tensor(LEVELS[levels], dtype=exact, device=W.device)
+    codes = torch.bucketize(units, (table[1:] + table[:-1]) / 2).view(-1)[: len(entries)].to(torch.uint8)
+    if len(table) <= 16:
+        pairs = torch.nn.functional.pad(codes, (0, len(codes) % 2)).view(-1, 2)
+        codes = pairs[:, 0] * 16 + pairs[:, 1]
+    return Quantised(codes, scales, tuple(W.shape), W.dtype, levels, block)
+
+
+def dequantise(quantised: Quantised) -> "Tensor":
+    """Return the tensor that `quantise` made codes of, each entry its level times the scale of its block.
+
+    Parameters
+    ----------
+    quantised : Quantised
+        What `quantise` returned.
+
+    Returns
+    -------
+    Tensor
+        In the shape and dtype of the tensor that was quantised, on the device of the codes, rounded once.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If it is no Quantised, or its parts do not fit together.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from lowrank_helpers.compression import dequantise, quantise
+    >>> dequantise(quantise(torch.tensor([1.0, 0.51, 0.0]), levels="absmax8"))
+    tensor([1.0000, 0.5118, 0.0000])
+    """
+    torch = _torch("dequantise")
+    if not isinstance(quantised, Quantised):
+        came = type(quantised).__name__
+        raise _checks.mistyped(f"quantised must be a Quantised; got {came}. Pass what quantise returned.")
+    codes, scales, shape, dtype, levels, block = quantised
+    count, packed = math.prod(shape), len(LEVELS[levels]) <= 16
+    if len(codes) != (-(-count // 2) if packed else count) or len(scales) != -(-count // block):
+        raise _checks.invalid(
+            f"quantised must have the codes and scales of shape {shape} in blocks of {block}; got {len(codes)} bytes "
+            f"of codes and {len(scales)} scales. Pass what quantise returned, unchanged."
+        )
+    if packed:
+        codes = torch.stack([codes >> 4, codes & 15], dim=1).view(-1)[:count]
+    entries = torch.tensor(LEVELS[levels], dtype=scales.dtype, device=codes.device)[codes.int()]
+    scaled: Tensor = (_in_blocks(entries, block) * scales[:, None]).view(-1)[:count]
+    return scaled.view(shape).to(dtype)
+
+
+def _in_blocks(entries: "Tensor", block: int) -> "Tensor":
+    """A vector in rows of this length, the last filled up with zeros; one row where the vector is shorter."""
+    size = min(block, len(entries))
+    filled = entries.new_zeros(-(-len(entries) // size) * size)
+    filled[: len(entries)] = entries
+    return filled.view(-1, size)
+
+
+def _torch(name: str) -> Any:
+    """Torch, or an error that says which extra has it."""
+    try:
+        import torch
+    except ModuleNotFoundError as error:
+        raise _extra.advice(error, name) from None
+    return torch

@@ -1,6 +1,11 @@
-"""Factors of weights: against whitening by scipy, random rivals, wrong variants, each misuse; the torch layer."""
+"""Factors of weights: against whitening by scipy, random rivals, wrong variants, each misuse; the torch layer.
 
+Weights in few bits: against codes that bitsandbytes made, the nearest level found one by one, and the bound.
+"""
+
+import json
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,7 +16,7 @@ from hypothesis import strategies as st
 
 from book.margins import close, within
 from lowrank_helpers import costs
-from lowrank_helpers.compression import activation_aware_factor, factor_linear
+from lowrank_helpers.compression import LEVELS, activation_aware_factor, dequantise, factor_linear, quantise
 from lowrank_helpers.costs import break_even_rank, layer_cost
 from lowrank_helpers.svd import truncated_svd
 from tests.package._matrices import PROPERTY, orthonormal, tolerance
@@ -230,3 +235,105 @@ def test_layer_with_nan_is_refused():
         layer.weight[0, 0] = math.nan
     with pytest.raises(ValueError, match="factor_linear: the weight has 1 NaN entry"):
         factor_linear(layer, 2)
+
+
+# ----------------------------------------------------------------------------------------------------------- few bits
+
+BITSANDBYTES = json.loads(Path(__file__).with_name("bitsandbytes_nf4.json").read_text(encoding="utf-8"))
+
+
+def normal(*shape, dtype=torch.float32):
+    return torch.tensor(rng().standard_normal(shape), dtype=dtype)
+
+
+def test_the_levels_are_those_of_bitsandbytes():
+    assert list(LEVELS["nf4"]) == BITSANDBYTES["levels"]
+
+
+@pytest.mark.parametrize("case", BITSANDBYTES["cases"], ids=lambda case: str(case["shape"]))
+def test_the_codes_are_those_of_bitsandbytes(case):
+    found = quantise(normal(*case["shape"]))
+    assert bytes(found.codes.tolist()).hex() == case["codes"]
+    assert found.scales.tolist() == case["scales"]
+    assert close(float(dequantise(found).double().sum()), case["sum of what comes back"], atol=1e-4)
+
+
+@PROPERTY
+@given(
+    shape=st.lists(st.integers(1, 7), min_size=1, max_size=3),
+    levels=st.sampled_from(list(LEVELS)),
+    block=st.integers(1, 20),
+    seed=st.integers(0, 10**6),
+    dtype=st.sampled_from([torch.float16, torch.bfloat16, torch.float32, torch.float64]),
+)
+def test_each_entry_gets_the_nearest_level_of_its_block(shape, levels, block, seed, dtype):
+    generator = np.random.default_rng(seed)
+    W = torch.tensor(generator.standard_normal(shape) * generator.choice([0.0, 1.0, 30.0], shape), dtype=dtype)
+    found = quantise(W, levels=levels, block=block)
+    back = dequantise(found)
+    assert back.shape == W.shape and back.dtype == dtype
+    entries, table = W.double().flatten().tolist(), LEVELS[levels]
+    eps = 8 * torch.finfo(torch.promote_types(dtype, torch.float32) if dtype != torch.float64 else dtype).eps
+    for start in range(0, len(entries), block):
+        own = entries[start : start + block]
+        scale = max(map(abs, own))
+        nearest = [min(abs(x - scale * level) for level in table) for x in own]
+        off = [abs(x - y) for x, y in zip(own, back.double().flatten()[start:].tolist(), strict=False)]
+        rounding = scale * (eps + (4 * torch.finfo(dtype).eps if dtype in (torch.float16, torch.bfloat16) else 0))
+        assert within([a - b for a, b in zip(off, nearest, strict=True)], rounding)
+    bits = 4 if levels != "absmax8" else 8
+    assert found.codes.nbytes == math.ceil(W.numel() * bits / 8) and len(found.scales) == math.ceil(W.numel() / block)
+
+
+@pytest.mark.parametrize("levels", LEVELS)
+def test_the_largest_entry_and_zero_are_exact(levels):
+    W = torch.tensor([0.0, 3.0, -0.7, 0.0, 0.0, 0.0, -5.0, 0.3])
+    back = dequantise(quantise(W, levels=levels, block=3))
+    exact = torch.tensor([0, 1, 3, 4, 5, 6])
+    assert torch.equal(back[exact], W[exact])
+
+
+def test_smaller_blocks_and_more_bits_err_less():
+    W = normal(64, 64)
+    off = {
+        (levels, block): float((W - dequantise(quantise(W, levels=levels, block=block))).norm())
+        for levels in LEVELS
+        for block in (16, 64, 4096)
+    }
+    for levels in LEVELS:
+        assert off[levels, 16] < off[levels, 64] < off[levels, 4096]
+    assert off["absmax8", 64] < off["nf4", 64] / 10 and off["nf4", 64] < off["absmax4", 64]
+
+
+def test_no_gradient_and_no_change():
+    W = normal(3, 5).requires_grad_()
+    before = W.detach().clone()
+    back = dequantise(quantise(W))
+    assert not back.requires_grad and torch.equal(before, W)
+    assert torch.equal(back, dequantise(quantise(W.detach().T.contiguous().T)))  # the order is that of rows
+
+
+def test_quantised_twice_is_quantised_once():
+    W = normal(5, 50)
+    once = quantise(W)
+    again = quantise(dequantise(once))
+    assert torch.equal(once.codes, again.codes) and torch.equal(once.scales, again.scales)
+
+
+@pytest.mark.parametrize(
+    ("W", "message"),
+    [
+        (torch.empty(0, 3), r"quantise: W must have an entry and a dimension; got shape \(0, 3\)\. Pass"),
+        (torch.empty(2, 3, device="meta"), "quantise: W must hold numbers; got a tensor on the meta device. Load"),
+        (torch.tensor([1.0, math.nan]), "quantise: W must be finite; got NaN or infinite entries. Look"),
+        (torch.tensor([1.0, -math.inf]), "quantise: W must be finite; got NaN or infinite entries. Look"),
+    ],
+)
+def test_quantise_misuse(W, message):
+    with pytest.raises(ValueError, match=message):
+        quantise(W)
+
+
+def test_parts_that_do_not_fit_are_refused():
+    with pytest.raises(ValueError, match=r"dequantise: quantised must have the codes .* got 2 bytes of codes and 1 sc"):
+        dequantise(quantise(torch.ones(4))._replace(shape=(9,)))

@@ -610,6 +610,7 @@ TOKENS = weights(6, 8)
 LATENT_WEIGHTS = attention.LatentWeights(
     weights(8, 3), weights(3, 8), weights(3, 8), weights(8, 8), weights(8, 8), weights(8, 2), weights(8, 4)
 )
+QUANTISED = compression.quantise(torch.tensor(SQUARE[:3]), block=4)
 PLAN = {"steps": 3, "learning_rate": 1e-2, "batch_size": 2}
 TRAINING = {"corpus": TEXT, "plan": training.Plan(**PLAN)}
 
@@ -667,6 +668,13 @@ NETWORKS = [
         limits={"rank": "[1, min(m, n) = 4]"},
         read=lambda pair: {name: weight.detach().numpy() for name, weight in pair.state_dict().items()},
     ),
+    Row(
+        compression.quantise,
+        {"codes": "", "scales": "w"},
+        {"W": tensor(SQUARE[:3], "w"), "block": 4},
+        read=lambda few: {"codes": few.codes, "scales": few.scales},
+    ),
+    Row(compression.dequantise, None, {"quantised": QUANTISED}),
     Row(
         lora.add_lora,
         None,

@@ -502,6 +502,7 @@ BY_NAME: dict[str, Callable[[Row, str], Wrong]] = {
     "tensors": lambda row, name: dictionaries(name),
     "state": lambda row, name: dictionaries(name),
     "result": lambda row, name: instance(name, r"a \w+"),
+    "quantised": lambda row, name: instance(name, "a Quantised"),
     "space": lambda row, name: instance(name, "a LatentSpace"),
     "weights": lambda row, name: instance(name, "LatentWeights"),
     "before": lambda row, name: instance(name, "a LatentCache"),
@@ -650,7 +651,9 @@ LEFT_OUT = {
 def hints(function):
     """The annotations of the parameters, without None where that is among them, and whether it is."""
     called = function.__init__ if inspect.isclass(function) else function
-    found = typing.get_type_hints(called, {**vars(inspect.getmodule(function)), "nn": torch.nn})
+    found = typing.get_type_hints(
+        called, {**vars(inspect.getmodule(function)), "nn": torch.nn, "torch": torch, "Tensor": torch.Tensor}
+    )
     for name in inspect.signature(function).parameters:
         hint = found[name]
         union = typing.get_origin(hint) in (typing.Union, types.UnionType)

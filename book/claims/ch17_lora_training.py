@@ -221,7 +221,6 @@ CLAIMS = {
 # What was measured
 
 SEEDS, LEVELS = (1, 2, 3, 4, 5), (1.70, 1.65, 1.62)
-FULL_RATES, LORA_RATES = (1e-3, 1.778e-3, 3.162e-3, 5.623e-3), (3.162e-3, 5.623e-3, 1e-2, 1.778e-2)
 OF = {"full": {"method": "full"}, "lora": {"method": "lora", "layers": "all", "rank": 8}}
 PROSE = "the book's prose, held out, and source code; seeds 1 to 5"
 
@@ -282,28 +281,6 @@ def forgets_more(found):
         and target < thin_target
         and kept < thin_kept
     )
-
-
-@functools.cache
-def rates():
-    """The best rates, by seed, and their quotient."""
-    grid = results.load("cpu_grid")
-    best, by_rate, runs = (definitions(17, name) for name in ("best_rate", "by_rate", "runs_of"))
-    found = {name: [float(best(by_rate(runs(grid, **of), seed))) for seed in SEEDS] for name, of in OF.items()}
-    return found | {"quotient": [float(x) for x in definitions(17, "factors")(grid)]}
-
-
-def between_one_and_ten(found):
-    """By the whole interval of its logarithm; on every seed a valley among the four rates."""
-    if not np.all(np.isfinite(found["full"] + found["lora"])):
-        return False
-    low, high = interval(np.log10(found["quotient"]))
-    return low > 0 and high < 1
-
-
-def quotient_shown(found):
-    low, high = interval(np.log10(found["quotient"]))
-    return [f"{10**x:.1f}" for x in (np.mean(np.log10(found["quotient"])), low, high)]
 
 
 KINDS = ("float32", "nf4", "evenly spaced")
@@ -406,27 +383,6 @@ OBSERVATIONS = {
             ),
             "best rates that say the same": lambda m: replaced(m, "at the best rates", m["at the best rates"][::-1]),
             "a lower rate that learns less": lambda m: replaced(m, "at a third", [9.0, 1.0]),
-        },
-    ),
-    "obs-lora-training-rates": Observation(
-        measured=rates,
-        protocol=Protocol(
-            baseline="full fine-tuning",
-            contenders=[
-                Contender("full fine-tuning", fixed="the rate is what is measured, among four"),
-                Contender("LoRA of rank 8 on all layers", fixed="the rate is what is measured, among four"),
-            ],
-            tested_on=PROSE,
-            runs=5,
-            interval="95 %, of the mean logarithm of the quotient, by seed (Student's t)",
-        ),
-        verdict=between_one_and_ten,
-        numbers=quotient_shown,
-        sharp={
-            "one rate for both": lambda m: replaced(m, "quotient", [0.9, 1.1, 1.0, 1.05, 0.95]),
-            "ten": lambda m: replaced(m, "quotient", [9.0, 11.0, 10.0, 10.5, 9.5]),
-            "an interval that holds ten": lambda m: replaced(m, "quotient", [3.0, 12.0, 2.0, 15.0, 4.0]),
-            "a valley outside of the four": lambda m: replaced(m, "lora", [*m["lora"][:4], float("nan")]),
         },
     ),
     "obs-lora-training-four-bits": Observation(

@@ -362,8 +362,8 @@ OBSERVATIONS = {
         protocol=Protocol(
             baseline="full fine-tuning",
             contenders=[
-                Contender("full fine-tuning", fixed="no rate is chosen: all four make the frontier"),
-                Contender("LoRA of rank 8 on all layers", fixed="no rate is chosen: all four make the frontier"),
+                Contender("full fine-tuning", fixed="no rate is chosen: all three make the frontier"),
+                Contender("LoRA of rank 8 on all layers", fixed="no rate is chosen: all three make the frontier"),
             ],
             tested_on=PROSE,
             runs=5,

@@ -259,10 +259,9 @@ def forgotten():
     for level in LEVELS:
         pairs = list(zip(clouds["full"], clouds["lora"], strict=True))
         found[f"staircase, {level}"] = [staircase(lora, level) - staircase(full, level) for full, lora in pairs]
-        # A path has its start and seven looks.
-        found[f"ends, {level}"] = [
-            float(kept_at(lora[7::8], level) - kept_at(full[7::8], level)) for full, lora in pairs
-        ]
+        # A path has its start and seven looks; the end of each, and the start, which is the same for all.
+        ends = [[np.array([*cloud[7::8], cloud[0]]) for cloud in pair] for pair in pairs]
+        found[f"ends, {level}"] = [float(kept_at(lora, level) - kept_at(full, level)) for full, lora in ends]
     found["at the best rates"] = [
         [float(x) for x in end(rate, **OF[name])] for name, rate in (("full", 3.162e-3), ("lora", 1e-2))
     ]

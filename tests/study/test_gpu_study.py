@@ -1381,7 +1381,8 @@ def test_every_stored_rate_has_worse_neighbours_and_further_seeds(name):
         frontier = name == "grid" and of["method"] != "prompt" and {best - 1, best + 1} <= tried.keys()
         assert frontier or {best - 2, best + 2} <= tried.keys(), (target, of)
         for further in (-2, -1, 0) if frontier else (0,):
-            seeds = {run["of"]["seed"] for run in here if run["of"]["learning_rate"] == grid.rate_of((best + further) / 2)}
+            rate = grid.rate_of((best + further) / 2)
+            seeds = {run["of"]["seed"] for run in here if run["of"]["learning_rate"] == rate}
             assert seeds >= set(extent.results if frontier else extent.others), (target, of)
 
 

@@ -282,6 +282,27 @@ def forgets_more(found):
     )
 
 
+@functools.cache
+def by_length():
+    """LoRA's loss over that of full fine-tuning, less 1, by seed, after 50 and 100 steps; and the rates chosen."""
+    tuned, excess = definitions(17, "tuned"), definitions(17, "excess")
+    found = {}
+    for steps, study, of in ((50, results.load("cpu_lengths"), {"steps": 50}), (100, results.load("cpu_grid"), {})):
+        runs = {name: tuned(study, **method, **of) for name, method in OF.items()}
+        found[steps] = [float(x) for x in excess(runs["full"], runs["lora"])]
+        found[f"rates {steps}"] = [runs[name][0]["of"]["learning_rate"] for name in OF]
+    return found
+
+
+def grows(found):
+    """The excess is greater after 100 steps, by the whole interval, and after 50 there is one already."""
+    return interval(found[50])[0] > 0 and interval(np.subtract(found[100], found[50]))[0] > 0
+
+
+def per_cent(values):
+    return shown([100 * x for x in values], 1)
+
+
 KINDS = ("float32", "nf4", "evenly spaced")
 
 
@@ -382,6 +403,36 @@ OBSERVATIONS = {
             ),
             "best rates that say the same": lambda m: replaced(m, "at the best rates", m["at the best rates"][::-1]),
             "a lower rate that learns less": lambda m: replaced(m, "at a third", [9.0, 1.0]),
+        },
+    ),
+    "obs-lora-training-length": Observation(
+        measured=by_length,
+        protocol=Protocol(
+            baseline="full fine-tuning",
+            contenders=[
+                Contender("full fine-tuning", dict.fromkeys(("rate, 50", "rate, 100"), (1.778e-3, 3.162e-3, 5.623e-3))),
+                Contender("LoRA of rank 8", dict.fromkeys(("rate, 50", "rate, 100"), (5.623e-3, 1e-2, 1.778e-2))),
+            ],
+            tested_on=PROSE,
+            tuned_on="the same prose, seed 0",
+            runs=5,
+            interval="95 %, paired by seed (Student's t)",
+        ),
+        chosen=lambda found: {
+            name: {f"rate, {steps}": [found[f"rates {steps}"][k]] for steps in (50, 100)}
+            for k, name in enumerate(("full fine-tuning", "LoRA of rank 8"))
+        },
+        verdict=grows,
+        numbers=lambda found: [
+            number
+            for values in (found[50], found[100], np.subtract(found[100], found[50]))
+            for number in per_cent(values)
+        ],
+        sharp={
+            "as far behind at both lengths": lambda m: replaced(m, 100, m[50]),
+            "nearer in the longer run": lambda m: {**m, 50: m[100], 100: m[50]},
+            "level in the shorter run": lambda m: replaced(m, 50, [-0.01, 0.01, 0.0, 0.02, -0.02]),
+            "a rate at the edge": lambda m: replaced(m, "rates 50", [1.778e-3, 1e-2]),
         },
     ),
     "obs-lora-training-four-bits": Observation(

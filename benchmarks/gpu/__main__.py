@@ -16,11 +16,11 @@ from typing import Any
 
 import torch
 
-from benchmarks.gpu import BEGAN, grid, merge, places, pretrain, relatives, study, switching, throughput, wall
+from benchmarks.gpu import BEGAN, grid, lengths, merge, places, pretrain, relatives, study, switching, throughput, wall
 from benchmarks.gpu.device import Variant, study_device
 from benchmarks.gpu.weights import foreseen_base, load_base
 
-PARTS = {  # the first three need no base model, the last four the one that pretrain makes
+PARTS = {  # the first three need no base model, the last five the one that pretrain makes
     "wall": wall,
     "throughput": throughput,
     "switching": switching,
@@ -29,8 +29,9 @@ PARTS = {  # the first three need no base model, the last four the one that pret
     "relatives": relatives,
     "places": places,
     "merge": merge,
+    "lengths": lengths,
 }
-SMALL = ("grid", "relatives", "places", "merge")  # the parts that a CPU can do with the base model of the book
+SMALL = ("grid", "relatives", "places", "merge", "lengths")  # what a CPU can do with the book's base
 STORED = Path(__file__).resolve().parents[2] / "lowrank_helpers" / "data" / "results"
 MORE_TO_DO = 3
 LEAVING = 3.0  # seconds for giving back memory and leaving Python

@@ -14,7 +14,7 @@ from benchmarks.gpu.study import Tasks
 from benchmarks.gpu.weights import LoadBase
 
 QUESTIONS = ("Which attention matrices is LoRA best put beside, when all choices have the same number of parameters?",)
-SEEDS, FIRST_GUESS = grid.SEEDS, grid.FIRST_GUESS
+SEEDS, FIRST_GUESS = grid.SEEDS[:4], grid.FIRST_GUESS
 PLACES = {"q": 8, "k": 8, "v": 8, "o": 8, "q, k": 4, "q, v": 4, "q, k, v, o": 2}  # and their rank
 
 

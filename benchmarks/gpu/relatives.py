@@ -17,7 +17,7 @@ from benchmarks.gpu.weights import LoadBase
 __all__ = ["FIRST_GUESS", "QUESTIONS", "SEEDS", "answers", "run"]
 
 QUESTIONS = ("Which relative of LoRA reaches a lower target loss than LoRA, each at its own best learning rate?",)
-SEEDS, FIRST_GUESS = grid.SEEDS, grid.FIRST_GUESS
+SEEDS, FIRST_GUESS = grid.SEEDS[:4], grid.FIRST_GUESS
 RANK = 8
 
 

@@ -36,11 +36,14 @@ class Task(NamedTuple):
         How long it takes, in a unit of the part's own.
     measure : callable
         Makes it; returns results in JSON's own types.
+    enough : callable, optional
+        Whether a stored result has all that is asked for now; by default any has.
     """
 
     of: Result
     work: float
     measure: Callable[[], Result]
+    enough: Callable[[Result], bool] | None = None
 
 
 Tasks = Generator[Task, Result, None]
@@ -62,7 +65,7 @@ def run_part(
     try:
         task = next(tasks)
         while True:
-            result = stored(document, task.of)
+            result = stored(document, task)
             if result is None:
                 needed = estimate(document, part.FIRST_GUESS, task.work)
                 if needed > remaining():
@@ -94,7 +97,7 @@ def planned(part: ModuleType, tasks: Tasks, document: Result) -> float:
     try:
         task = next(tasks)
         while True:
-            result = stored(document, task.of)
+            result = stored(document, task)
             if result is None:
                 seconds += estimate(document, part.FIRST_GUESS, task.work)
             task = tasks.send(result or {"target_loss": 1.0, "validation": 1.0})
@@ -156,10 +159,10 @@ def files_of(name: str, part: ModuleType, variant: gpu.Variant, out: Path) -> se
     return {out / file for file in (file_of(name, variant), *getattr(part, "FILES", ()))}
 
 
-def stored(document: Result, of: Result) -> Result | None:
-    """Return the measurement of this, unless it is missing or failed."""
-    found = [result for result in document["measurements"] if result["of"] == of and "error" not in result]
-    return found[0] if found else None
+def stored(document: Result, task: Task) -> Result | None:
+    """Return the measurement that a task asks for, unless it is missing, failed, or lacks what is asked for now."""
+    found = [result for result in document["measurements"] if result["of"] == task.of and "error" not in result]
+    return found[0] if found and (task.enough is None or task.enough(found[0])) else None
 
 
 def keep(document: Result, result: Result) -> None:

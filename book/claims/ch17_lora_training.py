@@ -1,14 +1,18 @@
-"""The claim of chapter 17, training with LoRA: the products of a training step; and two misstatements."""
+"""The claim of chapter 17, training with LoRA: the products of a training step; what was measured; misstatements."""
 
+import functools
 import itertools
 from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
+from scipy import stats
 
 from book.claims import Claim, Folklore
 from book.definitions import definitions
 from book.margins import close
+from book.observations import Contender, Observation, Protocol
+from lowrank_helpers import results
 
 # The products of a training step
 
@@ -214,7 +218,116 @@ CLAIMS = {
     )
 }
 
-# Two misstatements
+# What was measured
+
+SEEDS, LEVELS = (1, 2, 3, 4, 5), (1.70, 1.65, 1.62)
+OF = {"full": {"method": "full"}, "lora": {"method": "lora", "layers": "all", "rank": 8}}
+PROSE = "the book's prose, held out, and source code; seeds 1 to 5"
+
+
+def interval(values):
+    """Student's 95 % interval of the mean."""
+    half = stats.t.ppf(0.975, len(values) - 1) * stats.sem(values)
+    return np.mean(values) - half, np.mean(values) + half
+
+
+def shown(values, digits=2):
+    """Mean and half the interval, as the chapter prints them."""
+    low, high = interval(values)
+    return [f"{np.mean(values):.{digits}f}", f"{(high - low) / 2:.{digits}f}"]
+
+
+def replaced(measured, key, value):
+    """A copy with another entry."""
+    return {**measured, key: value}
+
+
+def staircase(points, level):
+    """The least source loss of all points at a target loss or below, with no lines between them."""
+    return min(kept for target, kept in points if target <= level)
+
+
+@functools.cache
+def forgotten():
+    """LoRA's source loss less that of full fine-tuning, by seed: on frontiers, in two other ways, and at best rates."""
+    grid = results.load("cpu_grid")
+    paths, more_forgotten, end, kept_at = (
+        definitions(17, name) for name in ("paths", "more_forgotten", "end", "kept_at")
+    )
+    found = {level: [float(x) for x in more_forgotten(grid, "book", level)] for level in LEVELS}
+    clouds = {name: [paths(grid, "book", seed, **of) for seed in SEEDS] for name, of in OF.items()}
+    for level in LEVELS:
+        pairs = list(zip(clouds["full"], clouds["lora"], strict=True))
+        found[f"staircase, {level}"] = [staircase(lora, level) - staircase(full, level) for full, lora in pairs]
+        # A path has its start and seven looks; the end of each, and the start, which is the same for all.
+        ends = [[np.array([*cloud[7::8], cloud[0]]) for cloud in pair] for pair in pairs]
+        found[f"ends, {level}"] = [float(kept_at(lora, level) - kept_at(full, level)) for full, lora in ends]
+    found["at the best rates"] = [
+        [float(x) for x in end(rate, **OF[name])] for name, rate in (("full", 3.162e-3), ("lora", 1e-2))
+    ]
+    found["at a third"] = [float(x) for x in end(1e-3, **OF["full"])]
+    return found
+
+
+def forgets_more(found):
+    """On every level by the whole interval, however the frontier is drawn; and the best rates alone say otherwise."""
+    ways = [found[key] for level in LEVELS for key in (level, f"staircase, {level}", f"ends, {level}")]
+    (_, full_kept), (thin_target, thin_kept) = found["at the best rates"]
+    target, kept = found["at a third"]
+    return (
+        all(interval(more)[0] > 0 for more in ways)
+        and thin_kept < full_kept
+        and target < thin_target
+        and kept < thin_kept
+    )
+
+
+@functools.cache
+def by_length():
+    """LoRA's loss over that of full fine-tuning, less 1, by seed, after 50 and 100 steps; and the rates chosen."""
+    tuned, excess = definitions(17, "tuned"), definitions(17, "excess")
+    found = {}
+    for steps, study, of in ((50, results.load("cpu_lengths"), {"steps": 50}), (100, results.load("cpu_grid"), {})):
+        runs = {name: tuned(study, **method, **of) for name, method in OF.items()}
+        found[steps] = [float(x) for x in excess(runs["full"], runs["lora"])]
+        found[f"rates {steps}"] = [runs[name][0]["of"]["learning_rate"] for name in OF]
+    return found
+
+
+def grows(found):
+    """The excess is greater after 100 steps, by the whole interval, and after 50 there is one already."""
+    return interval(found[50])[0] > 0 and interval(np.subtract(found[100], found[50]))[0] > 0
+
+
+def per_cent(values):
+    return shown([100 * x for x in values], 1)
+
+
+KINDS = ("float32", "nf4", "evenly spaced")
+
+
+@functools.cache
+def four_bits():
+    """What a base of four bits costs, in nats per byte of prose: before any training, and after, by seed."""
+    found = results.load("qlora")["of"]
+    plain = [run[0] for run in found["float32"]["runs"]]
+    return {
+        "rates": {kind: found[kind]["rate"] for kind in KINDS},
+        "untrained": {kind: found[kind]["untrained"][0] - found["float32"]["untrained"][0] for kind in KINDS},
+        "trained": {
+            kind: [run[0] - other for run, other in zip(found[kind]["runs"], plain, strict=True)] for kind in KINDS[1:]
+        },
+        "losses": plain,
+    }
+
+
+def costs_little(found):
+    """After training neither kind of four bits is known from float32, nor one per cent of the loss above it."""
+    ends = [interval(found["trained"][kind]) for kind in KINDS[1:]]
+    return all(low < 0 < high and max(-low, high) < 0.02 for low, high in ends)
+
+
+# Misstatements
 
 # The LoRA paper's Table 2, RoBERTa-base: MNLI, SST-2, MRPC, CoLA, QNLI, QQP, RTE, STS-B.
 FULL = np.array([87.6, 94.8, 90.2, 63.6, 92.8, 91.9, 78.7, 91.2])
@@ -246,6 +359,11 @@ FOLKLORE = {
             and 2 / 3 < step_operations("lora") / step_operations("full") < 0.75
         ),
     ),
+    38: Folklore(
+        wrong="LoRA forgets less",
+        fails=lambda: forgotten()["at the best rates"][1][1] < forgotten()["at the best rates"][0][1],
+        holds=lambda: forgets_more(forgotten()),
+    ),
     26: Folklore(
         wrong="LoRA on RoBERTa-base beats full fine-tuning on GLUE by 0.8 on average",
         fails=lambda: (LORA - FULL)[WITHOUT_RTE].mean() < 0,
@@ -254,5 +372,97 @@ FOLKLORE = {
             and round(LORA[6] - FULL[6], 1) == 7.9
             and round((LORA - FULL)[WITHOUT_RTE].mean(), 1) == -0.1
         ),
+    ),
+}
+
+
+OBSERVATIONS = {
+    "obs-lora-training-forgetting": Observation(
+        measured=forgotten,
+        protocol=Protocol(
+            baseline="full fine-tuning",
+            contenders=[
+                Contender("full fine-tuning", fixed="no rate is chosen: all three make the frontier"),
+                Contender("LoRA of rank 8 on all layers", fixed="no rate is chosen: all three make the frontier"),
+            ],
+            tested_on=PROSE,
+            runs=5,
+            interval="95 %, paired by seed (Student's t)",
+        ),
+        verdict=forgets_more,
+        numbers=lambda found: [number for level in LEVELS for number in shown(found[level])],
+        sharp={
+            "LoRA level at one loss": lambda m: replaced(m, LEVELS[0], [-0.01, 0.01, 0.02, -0.02, 0.0]),
+            "LoRA forgets less at the lowest loss": lambda m: replaced(m, LEVELS[2], [-x for x in m[LEVELS[2]]]),
+            "one seed far off the others": lambda m: replaced(m, LEVELS[1], [*m[LEVELS[1]][:4], -1.0]),
+            "a verdict of the straight lines alone": lambda m: replaced(
+                m, f"staircase, {LEVELS[1]}", [-0.1, 0.1, 0.0, 0.1, -0.1]
+            ),
+            "a verdict of the looks on the way": lambda m: replaced(
+                m, f"ends, {LEVELS[1]}", [-0.1, 0.1, 0.0, 0.1, -0.1]
+            ),
+            "best rates that say the same": lambda m: replaced(m, "at the best rates", m["at the best rates"][::-1]),
+            "a lower rate that learns less": lambda m: replaced(m, "at a third", [9.0, 1.0]),
+        },
+    ),
+    "obs-lora-training-length": Observation(
+        measured=by_length,
+        protocol=Protocol(
+            baseline="full fine-tuning",
+            contenders=[
+                Contender("full fine-tuning", dict.fromkeys(("rate, 50", "rate, 100"), (1.778e-3, 3.162e-3, 5.623e-3))),
+                Contender("LoRA of rank 8", dict.fromkeys(("rate, 50", "rate, 100"), (5.623e-3, 1e-2, 1.778e-2))),
+            ],
+            tested_on=PROSE,
+            tuned_on="the same prose, seed 0",
+            runs=5,
+            interval="95 %, paired by seed (Student's t)",
+        ),
+        chosen=lambda found: {
+            name: {f"rate, {steps}": [found[f"rates {steps}"][k]] for steps in (50, 100)}
+            for k, name in enumerate(("full fine-tuning", "LoRA of rank 8"))
+        },
+        verdict=grows,
+        numbers=lambda found: [
+            number
+            for values in (found[50], found[100], np.subtract(found[100], found[50]))
+            for number in per_cent(values)
+        ],
+        sharp={
+            "as far behind at both lengths": lambda m: replaced(m, 100, m[50]),
+            "nearer in the longer run": lambda m: {**m, 50: m[100], 100: m[50]},
+            "level in the shorter run": lambda m: replaced(m, 50, [-0.01, 0.01, 0.0, 0.02, -0.02]),
+            "a rate at the edge": lambda m: replaced(m, "rates 50", [1.778e-3, 1e-2]),
+        },
+    ),
+    "obs-lora-training-four-bits": Observation(
+        measured=four_bits,
+        protocol=Protocol(
+            baseline="float32",
+            contenders=[Contender(kind, {"rate": (5.623e-3, 1e-2, 1.778e-2, 3.162e-2)}) for kind in KINDS],
+            tested_on="the book's prose, held out; seeds 1 to 5",
+            tuned_on="the same prose, seed 0",
+            runs=5,
+            interval="95 %, paired by seed (Student's t)",
+        ),
+        chosen=lambda found: {kind: {"rate": [rate]} for kind, rate in found["rates"].items()},
+        verdict=costs_little,
+        numbers=lambda found: [
+            *(number for kind in KINDS[1:] for number in shown(found["trained"][kind], 3)),
+            *(f"{found['untrained'][kind]:.3f}" for kind in KINDS[1:]),
+            f"{np.mean(found['losses']):.2f}",
+        ],
+        sharp={
+            "NF4 two per cent above": lambda m: replaced(
+                m, "trained", {**m["trained"], "nf4": [x + 0.04 for x in m["trained"]["nf4"]]}
+            ),
+            "NF4 below by its whole interval": lambda m: replaced(
+                m, "trained", {**m["trained"], "nf4": [x - 0.017 for x in m["trained"]["nf4"]]}
+            ),
+            "even levels above by their whole interval": lambda m: replaced(
+                m, "trained", {**m["trained"], "evenly spaced": [x + 0.003 for x in m["trained"]["evenly spaced"]]}
+            ),
+            "a rate at the edge": lambda m: replaced(m, "rates", {**m["rates"], "nf4": 3.162e-2}),
+        },
     ),
 }

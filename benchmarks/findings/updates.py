@@ -149,6 +149,39 @@ def after(path: list[list[float]], more: float) -> float:
     return float(source[first - 1] + share * (source[first] - source[first - 1]))
 
 
+def rows_of(
+    seed: int, run: Any, rates: dict[str, float], cut_rates: dict[str, Any], threshold: float
+) -> dict[str, Any]:
+    """All that is measured of the runs of one seed."""
+    rows: dict[str, Any] = {"seed": seed, "kinds": {}, "cuts": {}, "easing": {}}
+    for kind, rate in rates.items():
+        model = run(kind, rate, seed)
+        update = updates(model)
+        size = float(length(update))
+        target, source = both(model, update, TEST)
+        rows["kinds"][kind] = {
+            "loss": target,
+            "source": source,
+            "length": size,
+            "intruders": intruders(update),
+            "at length": {str(to): intruders(update, to / size) for to in LENGTHS},
+            "cut": cuts(model, update, [r for r in CUTS if r < room(kind)]),
+        }
+        print(seed, kind, rows["kinds"][kind], flush=True)
+    for kind, at in cut_rates.items():
+        for r, rate in at.items():
+            model = run(kind, rate, seed)
+            rows["cuts"].setdefault(kind, {})[r] = cuts(model, updates(model), [int(r)])[r]
+    model = run("matrices", cut_rates["matrices"]["8"], seed)
+    rows["weighted"] = nats(changed(model, weighted(model, updates(model), 8)), load("book", TEST))
+    print(seed, rows["cuts"], rows["weighted"], flush=True)
+    for kind, places in (("r = 8", PLACES), ("r = 32", PLACES[:1])):
+        model = run(kind, rates[kind], seed)
+        rows["easing"][kind] = paths(model, updates(model), threshold, places, TEST)
+        print(seed, kind, rows["easing"][kind], flush=True)
+    return rows
+
+
 def main(arguments: list[str] | None = None) -> None:
     """Measure, print, write the JSON."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
@@ -178,33 +211,7 @@ def main(arguments: list[str] | None = None) -> None:
     }
     print(rates, cut_rates, threshold, result["base"], flush=True)
     for seed in options.seeds:
-        rows: dict[str, Any] = {"seed": seed, "kinds": {}, "cuts": {}, "easing": {}}
-        for kind, rate in rates.items():
-            model = run(kind, rate, seed)
-            update = updates(model)
-            size = float(length(update))
-            target, source = both(model, update, TEST)
-            rows["kinds"][kind] = {
-                "loss": target,
-                "source": source,
-                "length": size,
-                "intruders": intruders(update),
-                "at length": {str(to): intruders(update, to / size) for to in LENGTHS},
-                "cut": cuts(model, update, [r for r in CUTS if r < room(kind)]),
-            }
-            print(seed, kind, rows["kinds"][kind], flush=True)
-        for kind, at in cut_rates.items():
-            for r, rate in at.items():
-                model = run(kind, rate, seed)
-                rows["cuts"].setdefault(kind, {})[r] = cuts(model, updates(model), [int(r)])[r]
-        model = run("matrices", cut_rates["matrices"]["8"], seed)
-        rows["weighted"] = nats(changed(model, weighted(model, updates(model), 8)), load("book", TEST))
-        print(seed, rows["cuts"], rows["weighted"], flush=True)
-        for kind, places in (("r = 8", PLACES), ("r = 32", PLACES[:1])):
-            model = run(kind, rates[kind], seed)
-            rows["easing"][kind] = paths(model, updates(model), threshold, places, TEST)
-            print(seed, kind, rows["easing"][kind], flush=True)
-        result["runs"].append(rows)
+        result["runs"].append(rows_of(seed, run, rates, cut_rates, threshold))
         options.out.write_text(json.dumps(rounded(result), indent=1, ensure_ascii=False) + "\n", "utf-8")
     result["overlaps"] = overlaps(run, rates, options.seeds)
     print(result["overlaps"])

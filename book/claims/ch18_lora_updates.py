@@ -1,5 +1,6 @@
 """The claims of chapter 18, what the run learned."""
 
+import copy
 import itertools
 from collections.abc import Callable
 from functools import partial
@@ -10,6 +11,8 @@ import numpy as np
 from book.claims import Claim, Folklore
 from book.definitions import definitions
 from book.margins import close, rank, within
+from book.observations import Contender, Observation, Protocol
+from lowrank_helpers import results
 
 RNG = np.random.default_rng(180)
 
@@ -288,6 +291,327 @@ CLAIMS = {
     ),
 }
 
+# Observations, all of stored runs
+
+
+def study():
+    return results.load("updates")
+
+
+def half(values):
+    """Half of Student's interval of 95 % for the mean of five."""
+    return 2.776 * np.std(values, ddof=1) / len(values) ** 0.5
+
+
+def below(first, second):
+    """Whether the first of two paired measurements is lower by its interval."""
+    gaps = np.subtract(first, second)
+    return bool(gaps.mean() + half(gaps) < 0)
+
+
+GRIDS = {
+    "r = 1": (0.005, 0.01, 0.02, 0.04, 0.08),
+    "r = 8": (0.0025, 0.005, 0.01, 0.02, 0.04),
+    "r = 32": (0.00125, 0.0025, 0.005, 0.01, 0.02),
+    "matrices": (0.0005, 0.001, 0.002, 0.004, 0.008),
+    "full": (0.0005, 0.001, 0.002, 0.004, 0.008),
+}
+TESTED, TUNED = "the first 8000 bytes of the book's validation text, seeds 1 to 5", "its next 8000 bytes, seed 0"
+STUDENT = "Student's, 95 %, paired over five seeds"
+cut_losses = definitions(18, "cut_losses")
+counted = definitions(18, "counted")
+at_three_quarters, whole_instead = (definitions(18, name) for name in ("at_three_quarters", "whole_instead"))
+
+
+def rated(kind, name=None):
+    return Contender(name or kind, grid={"rate": GRIDS[kind]})
+
+
+def cut_name(kind, r):
+    return f"{kind}, cut to {r}"
+
+
+CUT_KINDS = {"r = 32": ("1", "8"), "matrices": ("1", "8", "32"), "full": ("1", "8", "32")}
+
+
+def replaced(measured, change):
+    """A copy of the measurements, changed."""
+    other = copy.deepcopy(measured)
+    change(other)
+    return other
+
+
+def every_run(change):
+    """A change of each run's measurements."""
+
+    def of_all(other):
+        for run in other["runs"]:
+            change(run)
+
+    return lambda measured: replaced(measured, of_all)
+
+
+def cut_verdict(m):
+    """At each rank the trained run is below what is cut from the same matrices; wide and cut to 8 is below 8."""
+    ways = cut_losses(m)
+    trained = all(below(ways["trained at it", r], ways["matrices, cut", r]) for r in ("1", "8", "32"))
+    full = [below(ways["trained at it", r], ways["full, cut", r]) for r in ("1", "8")]
+    level = below(ways["r = 32, cut", "8"], ways["trained at it", "8"])
+    own = below(ways["trained at it", "32"], ways["r = 32, cut", "8"]) and below(
+        ways["full, cut", "32"], ways["trained at it", "32"]
+    )
+    return trained and all(full) and level and own
+
+
+def rates_of(m):
+    chosen = {kind: {"rate": [rate]} for kind, rate in m["rates"].items()}
+    for kind, at in m["rates for cuts"].items():
+        chosen |= {cut_name(kind, r): {"rate": [rate]} for r, rate in at.items()}
+    return chosen
+
+
+def counts(m):
+    """The mean numbers of intruders, as trained and at the length 0.2."""
+    kinds = ("full", "r = 1", "r = 8", "r = 32")
+    return {kind: (counted(m, kind).mean(), counted(m, kind, "0.2").mean()) for kind in kinds}
+
+
+def length_decides(m):
+    """Full fine-tuning has fewer as trained; at equal length as many as ranks 8 and 32, and noise has far fewer."""
+    fewer = all(below(counted(m, "full"), counted(m, kind)) for kind in ("r = 1", "r = 8", "r = 32"))
+    as_many = all(not below(counted(m, "full", "0.2"), counted(m, kind, "0.2")) for kind in ("r = 8", "r = 32"))
+    return fewer and as_many and 3 * max(m["noise"]) < counted(m, "full", "0.2").mean()
+
+
+def with_noise():
+    return {**study(), "noise": definitions(18, "of_noise")(0.2).tolist()}
+
+
+def eased_rows(m):
+    rows = {where: at_three_quarters(m, "r = 8", where) for where in ("random", "others", "intruders")}
+    return rows | {"whole": whole_instead(m, "r = 8")}
+
+
+def the_whole_is_the_rival(m):
+    """The whole update, shortened, gives back more than intruders at equal cost; their controls are not behind them."""
+    source = {where: rows[:, 1] for where, rows in eased_rows(m).items()}
+    undecided = not any(below(source["intruders"], source[where]) for where in ("random", "others"))
+    return undecided and below(source["whole"], source["intruders"])
+
+
+def eased_more(place, change):
+    """The source's losses along one path, changed from its second point on."""
+
+    def of(run):
+        first, *rest = run["easing"]["r = 8"][place]
+        run["easing"]["r = 8"][place] = [first, *([book, change(first[1], source)] for book, source in rest)]
+
+    return every_run(of)
+
+
+AGREE = {
+    "two of full": "two runs, full",
+    "full, another text": "full, another text",
+    "two of r = 8": "two runs, r = 8",
+    "r = 8, another text": "r = 8, another text",
+}
+
+
+def belongs_to_the_text(m):
+    """Two runs on one text agree by more than runs on two, and these by more than chance."""
+    phi = m["overlaps"]
+    return all(
+        below(phi[f"{kind}, another text"], phi[f"two of {kind}"]) and min(phi[f"{kind}, another text"]) > 1.5 * 8 / 128
+        for kind in ("r = 8", "full")
+    )
+
+
+AROUND = "rate, in decades around the best"  # which the search left when both neighbours were worse
+RELATIVES = ("LoRA", "rsLoRA", "PiSSA", "OLoRA", "DoRA", "LoRA+")
+at_best, tuned_relatives, stored_relatives = (definitions(18, name) for name in ("at_best", "tuned", "stored"))
+
+
+def relatives():
+    """Both losses of each relative at its best rate, on the seeds that tuned nothing, and the rates tried around it."""
+    runs = stored_relatives("cpu")
+    tried, best = tuned_relatives(runs)
+    around = {}
+    for name in RELATIVES:
+        grid = list(tried[name])
+        place = grid.index(best[name])
+        around[name] = grid[max(place - 1, 0) : place + 2]
+    return {
+        "ends": {name: at_best(runs, best, name).tolist() for name in RELATIVES},
+        "best": best,
+        "around": around,
+    }
+
+
+def behind_in_both(m):
+    """On each seed three are behind rsLoRA in both losses; it and LoRA share them."""
+    ends = {name: np.array(rows) for name, rows in m["ends"].items()}
+    inside = all(m["around"][name][1:2] == [m["best"][name]] and len(m["around"][name]) == 3 for name in RELATIVES)
+    three = all((ends[name] > ends["rsLoRA"]).all() for name in ("PiSSA", "OLoRA", "LoRA+"))
+    gap = ends["rsLoRA"] - ends["LoRA"]
+    return inside and three and bool((gap[:, 0] > 0).all() and (gap[:, 1] < 0).all())
+
+
+def ended(name, place, change):
+    """The losses of one relative, on the book (0) or on the source (1), changed on the first seed."""
+
+    def of(other):
+        other["ends"][name][0][place] = change(other["ends"], name)
+
+    return lambda measured: replaced(measured, of)
+
+
+OBSERVATIONS = {
+    "obs-lora-updates-cut": Observation(
+        measured=study,
+        protocol=Protocol(
+            baseline="the base, no update",
+            contenders=[
+                Contender("the base, no update", fixed="has no setting"),
+                *(rated(kind) for kind in ("r = 1", "r = 8", "r = 32")),
+                *(rated(kind, cut_name(kind, r)) for kind, ranks in CUT_KINDS.items() for r in ranks),
+            ],
+            tested_on=TESTED,
+            tuned_on=TUNED,
+            runs=5,
+            interval=STUDENT,
+        ),
+        verdict=cut_verdict,
+        numbers=lambda m: [f"{m['base'][0]:.2f}"] + [f"{ends.mean():.3f}" for ends in cut_losses(m).values()],
+        sharp={
+            "the matrices, cut to 8, as low as what was trained": every_run(
+                lambda run: run["cuts"]["matrices"].update({"8": run["kinds"]["r = 8"]["loss"]})
+            ),
+            "the matrices, cut to 1, lower": every_run(lambda run: run["cuts"]["matrices"].update({"1": 2.0})),
+            "rank 32 that loses by its cut to 8": every_run(
+                lambda run: run["cuts"]["r = 32"].update({"8": run["kinds"]["r = 8"]["loss"] + 0.05})
+            ),
+            "all of full fine-tuning, cut to 8, as low": every_run(
+                lambda run: run["cuts"]["full"].update({"8": run["kinds"]["r = 8"]["loss"]})
+            ),
+            "a rate at the edge of its grid": lambda m: replaced(
+                m, lambda other: other["rates for cuts"]["matrices"].update({"8": 0.008})
+            ),
+        },
+        chosen=rates_of,
+    ),
+    "obs-lora-updates-agreement": Observation(
+        measured=study,
+        protocol=Protocol(
+            baseline="random subspaces",
+            contenders=[
+                Contender("random subspaces", fixed="chance is a theorem: 8/128"),
+                *(Contender(name, fixed="at the rate that its kind was given for its loss") for name in AGREE.values()),
+            ],
+            tested_on="updates of runs with the seeds 1 to 5 on this book, and on tkinter's source",
+            runs=5,
+            interval=STUDENT,
+        ),
+        verdict=belongs_to_the_text,
+        numbers=lambda m: [f"{np.mean(m['overlaps'][name]):.2f}" for name in AGREE] + [f"{8 / 128:.2f}"],
+        sharp={
+            "another text that agrees as well": lambda m: replaced(
+                m, lambda other: other["overlaps"].update({"r = 8, another text": m["overlaps"]["two of r = 8"]})
+            ),
+            "another text at chance": lambda m: replaced(
+                m, lambda other: other["overlaps"].update({"full, another text": [8 / 128] * 5})
+            ),
+            "runs on one text at chance": lambda m: replaced(
+                m, lambda other: other["overlaps"].update({"two of full": [8 / 128] * 5})
+            ),
+        },
+    ),
+    "obs-lora-updates-intruders": Observation(
+        measured=with_noise,
+        protocol=Protocol(
+            baseline="noise",
+            contenders=[
+                Contender("noise", fixed="has the length that it is given"),
+                *(rated(kind) for kind in ("full", "r = 1", "r = 8", "r = 32")),
+            ],
+            tested_on="the weights of 28 layers, seeds 1 to 5",
+            tuned_on=TUNED,
+            runs=5,
+            interval=STUDENT,
+        ),
+        verdict=length_decides,
+        numbers=lambda m: (
+            [f"{count:.0f}" for pair in counts(m).values() for count in pair] + [f"{np.mean(m['noise']):.0f}"]
+        ),
+        sharp={
+            "full fine-tuning with as many as trained": every_run(
+                lambda run: run["kinds"]["full"].update({"intruders": run["kinds"]["r = 8"]["intruders"]})
+            ),
+            "full fine-tuning with fewer at equal length": every_run(
+                lambda run: run["kinds"]["full"]["at length"].update(
+                    {"0.2": run["kinds"]["r = 8"]["at length"]["0.2"] // 2}
+                )
+            ),
+            "noise with as many": lambda m: {**m, "noise": counted(m, "full", "0.2").tolist()},
+            "a rate at the edge of its grid": lambda m: replaced(
+                m, lambda other: other["rates"].update({"full": 0.0005})
+            ),
+        },
+        chosen=rates_of,
+    ),
+    "obs-lora-updates-eased": Observation(
+        measured=study,
+        protocol=Protocol(
+            baseline="random",
+            contenders=[
+                Contender("random", fixed="has the intruders' number and lengths"),
+                Contender("others", fixed="has the intruders' number and lengths"),
+                Contender("whole", fixed="is shortened to where it has cost the book as much as the intruders"),
+                Contender("intruders", grid={"threshold": (0.4, 0.5, 0.6, 0.7)}),
+            ],
+            tested_on="the first 8000 bytes of the validation texts of book and source, seeds 1 to 5",
+            tuned_on="their next 8000 bytes, seed 0",
+            runs=5,
+            interval=STUDENT,
+        ),
+        verdict=the_whole_is_the_rival,
+        numbers=lambda m: [
+            f"{abs(value):.3f}" for rows in eased_rows(m).values() for value in (rows[:, 0].mean(), rows[:, 1].mean())
+        ],
+        sharp={
+            "intruders that give back a third of a nat": eased_more("intruders", lambda _, source: source - 0.33),
+            "other directions behind the intruders": eased_more("others", lambda _, source: source + 0.1),
+            "a whole update that gives nothing back": eased_more("whole", lambda first, _: first),
+            "a threshold at the edge of its grid": lambda m: replaced(
+                m, lambda other: other["thresholds"].update(chosen=0.7)
+            ),
+        },
+        chosen=lambda m: {"intruders": {"threshold": [m["thresholds"]["chosen"]]}},
+    ),
+    "obs-lora-updates-relatives": Observation(
+        measured=relatives,
+        protocol=Protocol(
+            baseline="LoRA",
+            contenders=[Contender(name, grid={AROUND: (-0.5, 0.0, 0.5)}) for name in RELATIVES],
+            tested_on="the validation texts of book and source, seeds 1 to 3",
+            tuned_on="the validation text of the book, seed 0",
+            runs=3,
+            interval="none: three seeds; what is claimed holds on each of them",
+        ),
+        verdict=behind_in_both,
+        numbers=lambda m: [f"{value:.3f}" for rows in m["ends"].values() for value in np.mean(rows, axis=0)],
+        sharp={
+            "PiSSA lower on the book, on one seed": ended("PiSSA", 0, lambda ends, _: ends["rsLoRA"][0][0] - 0.01),
+            "LoRA+ lower on the source, on one seed": ended("LoRA+", 1, lambda ends, _: ends["rsLoRA"][0][1] - 0.01),
+            "rsLoRA ahead of LoRA in both, on one seed": ended("rsLoRA", 0, lambda ends, _: ends["LoRA"][0][0] - 0.01),
+            "a best rate at the end of what was tried": lambda m: replaced(
+                m, lambda other: other["around"].update({"OLoRA": other["around"]["OLoRA"][1:]})
+            ),
+        },
+        chosen=lambda m: {
+            name: {AROUND: [(-0.5, 0.0, 0.5)[m["around"][name].index(m["best"][name])]]} for name in RELATIVES
+        },
+    ),
+}
 # Misstatements
 
 ONES = np.ones((16, 16)) / 16

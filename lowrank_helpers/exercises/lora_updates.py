@@ -45,45 +45,28 @@ def as_lora(answer: object) -> str:
 
 
 @checker
-def used_rank(answer: object) -> str:
-    """Check a function (B, A, share) that returns how many singular values of BA hold this share of the squares."""
+def resized(answer: object) -> str:
+    """Check a function (B, A, k) that returns two factors of rank k whose product is nearest to BA."""
     rng = np.random.default_rng(2)
-    for sigma, share, wanted in (((3.0, 2, 1), 0.9, 2), ((1.0, 1, 1, 1), 0.7, 3), ((10.0, 1, 1), 0.9, 1)):
+    for m, n, sigma, k in ((8, 6, np.array([3.0, 2, 1]), 2), (5, 9, np.array([5.0, 2, 1, 1]), 1)):
         r = len(sigma)
-        U, V = np.linalg.qr(rng.standard_normal((8, r)))[0], np.linalg.qr(rng.standard_normal((6, r)))[0]
+        U, V = np.linalg.qr(rng.standard_normal((m, r)))[0], np.linalg.qr(rng.standard_normal((n, r)))[0]
         G = rng.standard_normal((r, r)) + 3 * np.eye(r)
         B, A = U @ np.diag(sigma) @ G, np.linalg.solve(G, V.T)
-        value = number(call(answer, B, A, share))
-        if value == wanted:
+        result = call(answer, B.copy(), A.copy(), k)
+        if not isinstance(result, tuple | list) or len(result) != 2:
+            return not_yet("return two matrices, the tall one and the wide one, in this order.")
+        if shape_of(result[0]) == (m, r):
+            return not_yet("your factors have the old rank; nothing has become smaller.")
+        left, wide = array(result[0], (m, k), "the tall factor"), array(result[1], (k, n), "the wide factor")
+        product, top = left @ wide, (U[:, :k], sigma[:k], V[:, :k].T)
+        if np.allclose(product, top[0] * top[1] @ top[2]):
             continue
-        of_B = np.cumsum(np.linalg.svd(B, compute_uv=False) ** 2)
-        if value == 1 + int(np.argmax(of_B >= share * of_B[-1])):
-            return not_yet("these are the singular values of B; only the product BA has a meaning.")
-        plain = np.cumsum(sigma)
-        if value == 1 + int(np.argmax(plain >= share * plain[-1])):
-            return not_yet("the share is one of the squares of the singular values.")
-        if value == wanted - 1:
-            return not_yet("one too few: the share has to be reached; does your count start at 0?")
-        return not_yet("add up the squared singular values of BA until the share is reached.")
-    return right("small, and often smaller than the rank that was paid for.")
-
-
-@checker
-def busiest(answer: object) -> str:
-    """Check the two kinds of layers whose updates use most of the rank that they were allowed."""
-    kinds = {"q", "k", "v", "o", "gate", "up", "down"}
-    given = list(answer) if isinstance(answer, set | frozenset | list | tuple) else []
-    if len(given) != 2 or not all(isinstance(kind, str) and kind in kinds for kind in given):
-        return not_yet('give two of the seven kinds, as in {"q", "down"}.')
-    named = set(given)
-    if named == {"gate", "up"}:
-        return right("they read the block's input for the hidden units, and use about 15 of 32 each.")
-    if named == {"v", "o"}:
-        return not_yet("these two use least; is the list sorted the other way round?")
-    if len(named) == 1:
-        return not_yet("two different kinds, please.")
-    if "down" in named:
-        return not_yet('"down" has the most inputs, 384, and does not use the most directions.')
-    if named & {"gate", "up"}:
-        return not_yet("one of the two is right; average over all four blocks, not over one.")
-    return not_yet("these are in the middle, or lower; was it the run that is allowed rank 32?")
+        if np.allclose(product, B[:, :k] @ A[:k]):
+            return not_yet("the first columns of B and rows of A have no order; only the product BA has directions.")
+        if np.allclose(product, top[0] @ top[2]):
+            return not_yet("the directions are right, and the singular values are missing.")
+        if np.allclose(product, top[0] * top[1] ** 2 @ top[2]):
+            return not_yet("the singular values are in both factors: give each a root of them, or one factor all.")
+        return not_yet("the product of your factors is not the best approximation of BA of this rank.")
+    return right("no matrix of this rank is nearer to BA. What it is worth, the loss has to say.")

@@ -5,12 +5,13 @@ import numpy as np
 from lowrank_helpers.exercises import lora_updates as e
 
 
-def used(of, power=2, more=1):
-    """A count of the singular values of the matrix that ``of`` makes of the factors, from their sums of powers."""
+def cut(roots=(1, 0), keep=None):
+    """The truncated product in factors, with powers of the singular values in the left and in the right one."""
 
-    def code(B, A, share):
-        total = np.cumsum(np.linalg.svd(of(B, A), compute_uv=False) ** power)
-        return more + int(np.argmax(total >= share * total[-1]))
+    def code(B, A, k):
+        U, values, Vt = np.linalg.svd(B @ A)
+        k = keep or k
+        return U[:, :k] * values[:k] ** roots[0], values[:k, None] ** roots[1] * Vt[:k]
 
     return code
 
@@ -23,9 +24,8 @@ RIGHT = [
     (e.chance, 0.25),
     (e.as_lora, both),
     (e.as_lora, lambda B, A, B0, A0: [np.hstack([B0, 2 * B]), np.vstack([-A0, A / 2])]),
-    (e.used_rank, used(lambda B, A: B @ A)),
-    (e.busiest, {"gate", "up"}),
-    (e.busiest, ["up", "gate"]),
+    (e.resized, cut()),
+    (e.resized, cut((0.5, 0.5))),
 ]
 WRONG = [
     (e.chance, 8 / 256, "smaller"),
@@ -37,16 +37,10 @@ WRONG = [
     (e.as_lora, lambda B, A, B0, A0: (np.hstack([-B, B0]), np.vstack([A, A0])), "sign"),
     (e.as_lora, lambda B, A, B0, A0: (np.hstack([B0, B]), np.vstack([A, -A0])), "not BA"),
     (e.as_lora, lambda B, A, B0, A0: B @ A - B0 @ A0, "two matrices"),
-    (e.used_rank, used(lambda B, A: B @ A, more=0), "too few"),
-    (e.used_rank, used(lambda B, A: B), "singular values of B"),
-    (e.used_rank, used(lambda B, A: B @ A, power=1), "squares"),
-    (e.used_rank, lambda B, A, share: 17, "add up"),
-    (e.busiest, {"v", "o"}, "least"),
-    (e.busiest, ("up", "up"), "different"),
-    (e.busiest, {"gate", "down"}, "directions"),
-    (e.busiest, {"gate", "k"}, "one of the two"),
-    (e.busiest, ["q", "k"], "rank 32"),  # as rank 8 would have it
-    (e.busiest, {"q_proj", "up_proj"}, "seven kinds"),
-    (e.busiest, "up", "seven kinds"),
-    (e.busiest, [["up"], "gate"], "seven kinds"),
+    (e.resized, lambda B, A, k: (B[:, :k], A[:k]), "no order"),
+    (e.resized, cut((0, 0)), "missing"),
+    (e.resized, cut((1, 1)), "both factors"),
+    (e.resized, lambda B, A, k: (B, A), "old rank"),
+    (e.resized, lambda B, A, k: (B[:, -k:], A[-k:]), "not the best"),
+    (e.resized, lambda B, A, k: B @ A, "two matrices"),
 ]

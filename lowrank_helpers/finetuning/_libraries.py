@@ -1,0 +1,14 @@
+"""Libraries for models of the hub, imported when they are used."""
+
+import importlib
+from types import ModuleType
+
+from lowrank_helpers import _checks, _extra
+
+
+def library(name: str) -> ModuleType:
+    """Import one, or say what to install."""
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        raise _extra.advice(error, _checks.caller() or __name__) from None

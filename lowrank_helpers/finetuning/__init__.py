@@ -22,6 +22,7 @@ from lowrank_helpers.finetuning.session import load_model as load_model
 from lowrank_helpers.finetuning.session import load_trained as load_trained
 from lowrank_helpers.finetuning.session import measure as measure
 from lowrank_helpers.finetuning.session import train_adapter as train_adapter
+from lowrank_helpers.finetuning.stand_in import tiny_decoder as tiny_decoder
 from lowrank_helpers.finetuning.tokens import Row as Row
 from lowrank_helpers.finetuning.tokens import Tokens as Tokens
 from lowrank_helpers.finetuning.tokens import tokenise as tokenise

@@ -252,8 +252,3 @@ def read(examples: object, name: str = "examples") -> Examples:
     if not len(examples):
         raise _checks.invalid(f"{name} must not be empty; got none. Read them with read_examples(path).")
     return examples
-
-
-def sample_file() -> Path:
-    """The file of the sample that comes with the package."""
-    return Path(__file__).parent.parent / "data" / "corpora" / "clinc150_sample.jsonl"

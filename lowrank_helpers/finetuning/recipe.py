@@ -6,7 +6,7 @@ from typing import Any, Literal, get_args
 
 from lowrank_helpers import _checks, costs
 from lowrank_helpers.finetuning._libraries import library
-from lowrank_helpers.finetuning.examples import Examples
+from lowrank_helpers.finetuning.examples import Examples, read
 from lowrank_helpers.finetuning.tokens import Tokens, check_tokenizer, tokenise
 
 Kind = Literal["peft", "book"]
@@ -253,7 +253,7 @@ def forecast(recipe: Recipe, examples: Examples) -> Forecast:
         The extra finetune is not installed; the message says how.
     """
     read_recipe(recipe)
-    return outlook(recipe, examples, *read_hub(recipe.model))
+    return outlook(recipe, read(examples), *read_hub(recipe.model))
 
 
 def read_recipe(recipe: object) -> Recipe:
@@ -273,7 +273,7 @@ def read_hub(model: str) -> tuple[Any, Any]:
         tokenizer = hf.AutoTokenizer.from_pretrained(model)
     except (OSError, ValueError, KeyError) as error:
         raise _checks.invalid(_reason(model, error)) from None
-    if type(config) not in hf.MODEL_FOR_CAUSAL_LM_MAPPING:
+    if type(config) not in hf.MODEL_FOR_CAUSAL_LM_MAPPING or type(config) in hf.MODEL_FOR_MASKED_LM_MAPPING:
         raise _checks.invalid(
             f"model must be a decoder, which writes text; {model!r} is of the kind {config.model_type!r}. "
             "Take one of Llama, Qwen, Gemma, Mistral, GPT-2 or another that transformers loads for causal language "

@@ -101,7 +101,7 @@ def load_model(recipe: Recipe, examples: Examples) -> Loaded:
         The extra finetune is not installed; the message says how.
     """
     config, tokenizer = read_hub(read_recipe(recipe).model)
-    found = outlook(recipe, examples, config, tokenizer)
+    found = outlook(recipe, read(examples), config, tokenizer)
     if not found.fits:
         hint = "a smaller model" if found.bits == 4 or recipe.adapter == "book" else "bits=4"
         raise _checks.invalid(
@@ -574,11 +574,12 @@ def load_trained(recipe: Recipe, examples: Examples) -> Loaded:
     TypeError, ValueError
         As of `load_model`; if the folder holds no adapter, or one of another model.
     """
-    config, tokenizer = read_hub(read_recipe(recipe).model)
+    read_recipe(recipe)
     saved = Path(recipe.folder) / ADAPTER
     if not (saved / "adapter_config.json").is_file():
         raise _checks.invalid(f"folder must hold a trained adapter; {Path(recipe.folder).name!r} has none. Train it.")
-    found = outlook(recipe, examples, config, tokenizer)
+    config, tokenizer = read_hub(recipe.model)
+    found = outlook(recipe, read(examples), config, tokenizer)
     with _quiet():
         return Loaded(recipe, found, attached(recipe, frozen(recipe, found), saved), tokenizer)
 

@@ -6,11 +6,11 @@ EXTRAS = {
 }
 
 
-def advice(error: ModuleNotFoundError, needing: str) -> ModuleNotFoundError:
+def advice(error: ModuleNotFoundError, needing: str, extra: str | None = None) -> ModuleNotFoundError:
     """Return an error of the same kind that says what to install; that something else is missing stays as it is."""
     if error.name not in EXTRAS:
         return error
-    extra = EXTRAS[error.name]
+    extra = extra or EXTRAS[error.name]
     return ModuleNotFoundError(
         f"{needing}: {error.name} must be installed; it is not. It comes with the extra {extra}: "
         f'pip install "lowrank_helpers[{extra}]".',

@@ -11,4 +11,4 @@ def library(name: str) -> ModuleType:
     try:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
-        raise _extra.advice(error, _checks.caller() or __name__) from None
+        raise _extra.advice(error, _checks.caller() or __name__, "finetune") from None

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from lowrank_helpers import _checks, lora
+from lowrank_helpers import _checks
 from lowrank_helpers.finetuning._libraries import library
 from lowrank_helpers.finetuning.examples import Examples, prompt_of, read
 from lowrank_helpers.finetuning.recipe import (
@@ -135,7 +135,7 @@ def frozen(recipe: Recipe, found: Forecast, *, whole: bool = False) -> Any:
 def _with_adapter(model: Any, recipe: Recipe) -> Any:
     torch = library("torch")
     if recipe.adapter == "book":
-        return lora.add_lora(
+        return _lora().add_lora(
             model, recipe.rank, alpha=recipe.alpha, targets=list(linear_layers(model)), rng=recipe.seed
         ).eval()
     peft, hf = library("peft"), library("transformers")
@@ -150,6 +150,11 @@ def _with_adapter(model: Any, recipe: Recipe) -> Any:
     with torch.random.fork_rng():
         torch.manual_seed(recipe.seed)
         return peft.get_peft_model(model, settings).eval()
+
+
+def _lora() -> Any:
+    """The book's own, which imports torch."""
+    return library("lowrank_helpers.lora")
 
 
 def read_loaded(loaded: object) -> Loaded:
@@ -291,7 +296,7 @@ def _trainer_of_the_book() -> Any:
 
     class Trainer(trl.SFTTrainer):  # type: ignore[misc, name-defined]
         def _save(self, output_dir: str | None = None, state_dict: object = None) -> None:
-            lora.save_lora(self.model, Path(output_dir or self.args.output_dir) / ADAPTER)
+            _lora().save_lora(self.model, Path(output_dir or self.args.output_dir) / ADAPTER)
 
         def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
             _read_back(model if model is not None else self.model, Path(resume_from_checkpoint) / ADAPTER)
@@ -305,7 +310,7 @@ def _read_back(model: Any, folder: Path) -> None:
     tensors = library("safetensors.torch").load_file(folder / "adapter_model.safetensors")
     with torch.no_grad():
         for name, module in model.named_modules():
-            if isinstance(module, lora.LoRALinear):
+            if isinstance(module, _lora().LoRALinear):
                 adapter = module.adapter("default")
                 adapter.A.copy_(tensors[f"base_model.model.{name}.lora_A.weight"])
                 adapter.B.copy_(tensors[f"base_model.model.{name}.lora_B.weight"])
@@ -313,7 +318,7 @@ def _read_back(model: Any, folder: Path) -> None:
 
 def _save(loaded: Loaded, folder: Path) -> None:
     if loaded.recipe.adapter == "book":
-        lora.save_lora(loaded.model, folder)
+        _lora().save_lora(loaded.model, folder)
         return
     with _quiet():
         loaded.model.save_pretrained(folder)
@@ -530,7 +535,7 @@ def export_model(loaded: Loaded, folder: str | os.PathLike[str]) -> Path:
         )
     with _quiet():
         model = attached(recipe, frozen(recipe, found, whole=True), saved)
-        model = lora.merge_lora(model, unload=True) if recipe.adapter == "book" else model.merge_and_unload()
+        model = _lora().merge_lora(model, unload=True) if recipe.adapter == "book" else model.merge_and_unload()
         model.save_pretrained(place)
         loaded.tokenizer.save_pretrained(place)
     return place
@@ -539,7 +544,7 @@ def export_model(loaded: Loaded, folder: str | os.PathLike[str]) -> Path:
 def attached(recipe: Recipe, model: Any, folder: Path) -> Any:
     """A model with the adapter that a folder holds, or one sentence if that is another model's."""
     if recipe.adapter == "book":
-        return lora.load_lora(model, folder)
+        return _lora().load_lora(model, folder)
     there = json.loads((folder / "adapter_config.json").read_text(encoding="utf-8"))
     if there.get("base_model_name_or_path") != recipe.model:
         raise _checks.invalid(
@@ -548,9 +553,9 @@ def attached(recipe: Recipe, model: Any, folder: Path) -> Any:
         )
     try:
         return library("peft").PeftModel.from_pretrained(model, folder).eval()
-    except RuntimeError as error:
+    except (RuntimeError, ValueError) as error:
         raise _checks.invalid(
-            f"the adapter must fit the layers of {recipe.model!r}; it does not: {str(error).splitlines()[-1]:.120} "
+            f"the adapter must fit the layers of {recipe.model!r}; it does not: {str(error).splitlines()[-1]:.80}… "
             "Load it on the model that it was trained on."
         ) from None
 
@@ -574,12 +579,12 @@ def load_trained(recipe: Recipe, examples: Examples) -> Loaded:
     TypeError, ValueError
         As of `load_model`; if the folder holds no adapter, or one of another model.
     """
-    read_recipe(recipe)
+    read_recipe(recipe), read(examples)
     saved = Path(recipe.folder) / ADAPTER
     if not (saved / "adapter_config.json").is_file():
         raise _checks.invalid(f"folder must hold a trained adapter; {Path(recipe.folder).name!r} has none. Train it.")
     config, tokenizer = read_hub(recipe.model)
-    found = outlook(recipe, read(examples), config, tokenizer)
+    found = outlook(recipe, examples, config, tokenizer)
     with _quiet():
         return Loaded(recipe, found, attached(recipe, frozen(recipe, found), saved), tokenizer)
 

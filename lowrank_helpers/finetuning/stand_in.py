@@ -117,7 +117,8 @@ def _config(family: str, vocabulary: int) -> Any:
     hf = library("transformers")
     ends = {"pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2}
     if family == "gpt2":
-        return hf.GPT2Config(vocab_size=vocabulary, n_embd=64, n_layer=2, n_head=4, n_positions=512, **ends)
+        dropped = dict.fromkeys(("resid_pdrop", "embd_pdrop", "attn_pdrop"), 0.0)
+        return hf.GPT2Config(vocab_size=vocabulary, n_embd=64, n_layer=2, n_head=4, n_positions=512, **dropped, **ends)
     shape = {
         "vocab_size": vocabulary, "hidden_size": 64, "intermediate_size": 160, "num_hidden_layers": 2,
         "num_attention_heads": 4, "num_key_value_heads": 2, "max_position_embeddings": 512,

@@ -170,7 +170,10 @@ class _Refused(Exception):
 def _written(turns: list[dict[str, str]], tokenizer: Any, ask: bool) -> str:
     """A conversation as one text, open for the assistant's answer if ask."""
     try:
-        return str(tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=ask))
+        written = tokenizer.apply_chat_template(
+            turns, tokenize=False, add_generation_prompt=ask, enable_thinking=False
+        )  # templates of models that do not think leave the last one unread
+        return str(written)
     except Exception as error:  # the template is a program of the model's, and raises what it likes
         raise _Refused(str(error).rstrip(".") or type(error).__name__) from None
 

@@ -97,7 +97,7 @@ def test_the_device_is_the_card_s_or_the_cpu(monkeypatch):
 
 def test_a_card_that_is_too_small_is_said_before_anything_is_loaded(seven, on):
     on(dataclasses.replace(T4, memory=4_000_000_000))
-    with pytest.raises(ValueError, match=r"^load_model: the model must fit into Tesla T4's 4\.0 GB, .*; it needs about 4"):
+    with pytest.raises(ValueError, match=r"^load_model: the model must fit into Tesla T4's 4\.0 GB, .*; it needs about "):
         load_model(big(seven), SUMS)
     on(T4)
     with pytest.raises(ValueError, match=r"Take bits=4, a smaller context, or at_once=1\.$"):

@@ -15,6 +15,18 @@ FORGETFUL = """{% for m in messages %}<|{{ m['role'] }}|>\
 {% if m['role'] == 'assistant' and loop.last %}<s></s>{% endif %}{{ m['content'] }}<|end|>
 {% endfor %}{% if add_generation_prompt %}<|assistant|>{% endif %}"""
 CHANGING = CHAT.replace("<|assistant|>'", "<|assistant|><s>'")
+THINKING = """{% for m in messages %}<|{{ m['role'] }}|>
+{% if m['role'] == 'assistant' and loop.last %}<s>
+
+</s>
+
+{% endif %}{{ m['content'] }}<|end|>
+{% endfor %}{% if add_generation_prompt %}<|assistant|>
+{% if enable_thinking is defined and not enable_thinking %}<s>
+
+</s>
+
+{% endif %}{% endif %}"""
 STRICT = "{% if messages[0]['role'] == 'system' %}{{ raise_exception('System role not supported') }}{% endif %}" + CHAT
 
 
@@ -54,6 +66,16 @@ def test_what_stands_before_an_answer_is_what_the_model_will_be_asked(tokenizer)
 def test_all_answers_of_a_conversation_are_learned(tokenizer):
     (row,) = tokenise(TALK, tokenizer, context=64).rows
     assert learned(row, tokenizer) == ["2<|end|>", "4<|end|>"]
+
+
+def test_a_model_that_thinks_is_asked_not_to(tokenizer):
+    """The empty thought stands in the prompt, as Qwen 3's template writes it, and is not learned."""
+    tokenizer.chat_template = THINKING
+    row = tokenise(SUMS, tokenizer, context=64).rows[0]
+    assert learned(row, tokenizer) == ["It is 0.<|end|>"]
+    asked = prompt_ids(SUMS.rows[0]["prompt"], tokenizer)
+    assert row.ids[: len(asked)] == asked and tokenizer.decode(asked).endswith("<s>\n\n</s>\n\n")
+    assert [learned(r, tokenizer) for r in tokenise(TALK, tokenizer, context=64).rows] == [["2<|end|>"], ["4<|end|>"]]
 
 
 def test_where_earlier_turns_are_written_otherwise_each_answer_has_a_row(tokenizer):

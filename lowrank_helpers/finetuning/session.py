@@ -25,7 +25,7 @@ from lowrank_helpers.finetuning.recipe import (
 )
 from lowrank_helpers.finetuning.tokens import SILENT, Row, prompt_ids, tokenise
 
-ADAPTER, RECIPE = "adapter", "recipe.json"
+ADAPTER, RECIPE, STATE = "adapter", "recipe.json", "trainer_state.json"  # the last file of a checkpoint
 SAME = "model adapter rank alpha learning_rate epochs batch_size at_once context packing seed".split()  # to go on
 
 
@@ -215,10 +215,15 @@ def train_adapter(loaded: Loaded, examples: Examples, *, progress: bool | None =
             if parameter.requires_grad:
                 parameter.data = parameter.data.float()
         last = last_whole(folder)
-        trainer.train(resume_from_checkpoint=last and str(last))
+        state = json.loads((last / STATE).read_text(encoding="utf-8")) if last else {}
+        if state and state["global_step"] >= state["max_steps"]:  # else the library would take one more step
+            trainer._load_from_checkpoint(str(last))
+        else:
+            trainer.train(resume_from_checkpoint=last and str(last))
+            state = {"log_history": trainer.state.log_history}
     loaded.model.eval()
     _save(loaded, folder / ADAPTER)
-    losses = {row["step"]: row["loss"] for row in trainer.state.log_history if "loss" in row}
+    losses = {row["step"]: row["loss"] for row in state["log_history"] if "loss" in row}
     return Run(losses, int(last.name.split("-")[1]) if last else 0, folder)
 
 
@@ -242,7 +247,7 @@ def _prepared(recipe: Recipe) -> Path:
 
 def last_whole(folder: Path) -> Path | None:
     """The last checkpoint that was written to its end, which is where the trainer's state is."""
-    ends = {int(end.parent.name.split("-")[1]): end.parent for end in folder.glob("checkpoint-*/trainer_state.json")}
+    ends = {int(end.parent.name.split("-")[1]): end.parent for end in folder.glob(f"checkpoint-*/{STATE}")}
     return ends[max(ends)] if ends else None
 
 

@@ -204,6 +204,15 @@ def test_a_stopped_run_goes_on_to_the_same_end(kind, decoder, tmp_path):
     assert torch.equal(logits(read.model), logits(loaded.model))
 
 
+@pytest.mark.parametrize("kind", ["peft", "book"])
+def test_a_finished_run_stays_as_it_is(kind, decoder, tmp_path):
+    found = went(tmp_path, decoder, "llama", adapter=kind)
+    again = load_model(found.loaded.recipe, SUMS)
+    run = train_adapter(again, SUMS)
+    assert run.resumed == max(run.losses) and run.losses == found.run.losses
+    assert alike(trained(again.model), trained(found.loaded.model))
+
+
 def test_a_folder_of_another_recipe_is_refused(decoder, tmp_path):
     loaded = load_model(recipe(decoder("llama"), tmp_path), SUMS)
     session._prepared(dataclasses.replace(loaded.recipe, rank=3))

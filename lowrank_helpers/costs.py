@@ -320,7 +320,7 @@ def state_memory(trained: int, *, weight_bits: int = 32, moment_bits: int = 32) 
 
 
 def logits_memory(tokens: int, vocabulary: int, *, bits: int = 16) -> float:
-    """Return the bytes of a step's logits: as the head writes them, and twice in float32, for the loss and its gradient.
+    """Return the bytes of a step's logits: as the head writes them, and twice in float32, for loss and gradient.
 
     For a large vocabulary that is more than all else but the weights; losses that take the tokens in tiles, such as
     `training.chunked_cross_entropy` and TRL's, have the logits of one tile at a time.

@@ -1,8 +1,8 @@
 """Fine-tuning a real decoder of the hub on one's own examples, with the libraries that people use for it.
 
-``examples`` reads and checks them, ``tokens`` marks what is to be learned, ``recipe`` says what will be done and whether
-it fits, ``session`` loads, trains, measures, asks and exports. Transformers, PEFT, TRL, datasets and bitsandbytes are
-imported when a function needs them, and so is torch.
+``examples`` reads and checks them, ``tokens`` marks what is to be learned, ``recipe`` says what will be done and
+whether it fits, ``session`` loads, trains, measures, asks and exports. Transformers, PEFT, TRL, datasets and
+bitsandbytes are imported when a function needs them, and so is torch.
 """
 
 from lowrank_helpers.finetuning.examples import Examples as Examples

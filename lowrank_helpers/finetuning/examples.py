@@ -4,7 +4,6 @@ import json
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Literal
 
 from lowrank_helpers import _checks
@@ -193,9 +192,7 @@ def prompt_of(row: dict[str, Any]) -> str:
     return str(row["prompt"] if "prompt" in row else row["text"])
 
 
-def split_examples(
-    examples: Examples, *, held_out: float = 0.1, rng: _checks.Seed = None
-) -> tuple[Examples, Examples]:
+def split_examples(examples: Examples, *, held_out: float = 0.1, rng: _checks.Seed = None) -> tuple[Examples, Examples]:
     """Divide examples by chance into those to learn from and those to judge by; the same prompt is never in both.
 
     Parameters

@@ -126,7 +126,7 @@ Take adapter='peft', or bits=16.
 
 @dataclass(frozen=True)
 class Device:
-    """Where training runs: kind is 'cuda' or 'cpu', memory in bytes, precision what its products are fast and safe in."""
+    """Where training runs: kind is 'cuda' or 'cpu', memory in bytes, precision what its products are fast in."""
 
     kind: str
     name: str
@@ -259,9 +259,7 @@ def forecast(recipe: Recipe, examples: Examples) -> Forecast:
 def read_recipe(recipe: object) -> Recipe:
     """Refuse what is no recipe."""
     if not isinstance(recipe, Recipe):
-        raise _checks.mistyped(
-            f"recipe must be a Recipe; got {type(recipe).__name__}. Pass Recipe(model=…, folder=…)."
-        )
+        raise _checks.mistyped(f"recipe must be a Recipe; got {type(recipe).__name__}. Pass Recipe(model=…, folder=…).")
     return recipe
 
 
@@ -309,7 +307,7 @@ def outlook(recipe: Recipe, examples: Examples, config: Any, tokenizer: Any) -> 
     most = getattr(text, "max_position_embeddings", None)
     if most is not None and recipe.context > most:
         raise _checks.invalid(
-            f"context must be at most {most}, the length of {recipe.model!r}; got {recipe.context}. Take {most} or less."
+            f"context must be at most {most}, the length of {recipe.model!r}; got {recipe.context}. Take less."
         )
     check_tokenizer(tokenizer, examples.kind)
     tokens = tokenise(examples, tokenizer, context=recipe.context)

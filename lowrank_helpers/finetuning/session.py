@@ -52,7 +52,7 @@ class Loaded:
 
 
 class Scores(NamedTuple):
-    """Of held-out examples the loss in nats for a token learned and the share answered to the letter; of a text the loss."""
+    """Of held-out examples the loss in nats for a token and the share answered to the letter; of a text the loss."""
 
     loss: float
     exact: float | None
@@ -135,9 +135,11 @@ def frozen(recipe: Recipe, found: Forecast, *, whole: bool = False) -> Any:
 def _with_adapter(model: Any, recipe: Recipe) -> Any:
     torch = library("torch")
     if recipe.adapter == "book":
-        return _lora().add_lora(
-            model, recipe.rank, alpha=recipe.alpha, targets=list(linear_layers(model)), rng=recipe.seed
-        ).eval()
+        return (
+            _lora()
+            .add_lora(model, recipe.rank, alpha=recipe.alpha, targets=list(linear_layers(model)), rng=recipe.seed)
+            .eval()
+        )
     peft, hf = library("peft"), library("transformers")
     layers = linear_layers(model)
     settings = peft.LoraConfig(
@@ -171,8 +173,8 @@ def _one_sentence(recipe: Recipe) -> Iterator[None]:
         yield
     except torch.OutOfMemoryError:
         raise _checks.invalid(
-            f"the memory must suffice; it ran out with at_once={recipe.at_once} and context={recipe.context}. Take less "
-            "of either, or bits=4, restart, and call again: what checkpoints hold is not lost."
+            f"the memory must suffice; it ran out with at_once={recipe.at_once} and context={recipe.context}. Take "
+            "less of either, or bits=4, restart, and call again: what checkpoints hold is not lost."
         ) from None
 
 
@@ -204,7 +206,7 @@ def train_adapter(loaded: Loaded, examples: Examples, *, progress: bool | None =
         If the folder holds a run of another recipe, if the loss is not finite before the first step (a model whose
         numbers float16 does not hold), or if the memory runs out.
     """
-    recipe, found = read_loaded(loaded).recipe, loaded.forecast
+    recipe = read_loaded(loaded).recipe
     shown = _checks.progress_shown(progress)
     rows = tokenise(read(examples), loaded.tokenizer, context=recipe.context).rows
     folder = _prepared(recipe)
@@ -418,7 +420,7 @@ def _mean(loaded: Loaded, rows: Sequence[Row]) -> float:
 
 def _sums(loaded: Loaded, rows: Sequence[Row]) -> tuple[float, int]:
     """The summed loss of the tokens that are learned, and their number; a row at a time, so that nothing is padded."""
-    torch, (model, tokenizer) = library("torch"), (loaded.model, loaded.tokenizer)
+    torch, model = library("torch"), loaded.model
     total, count = 0.0, 0
     with torch.inference_mode(), _products(loaded):
         for row in rows:

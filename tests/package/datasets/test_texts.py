@@ -54,8 +54,10 @@ def test_the_sample_is_of_thirty_intents():
 def test_the_sample_is_a_part_of_the_whole(published):
     _, real = published("intents")
     if real:
-        whole, part = (set(zip(*found[:1], *(x.tolist() for x in found[1:]), strict=True)) for found in
-                       (load("intents", online=True), load("requests")))
+        whole, part = (
+            set(zip(*found[:1], *(x.tolist() for x in found[1:]), strict=True))
+            for found in (load("intents", online=True), load("requests"))
+        )
         assert part < whole
 
 

@@ -32,7 +32,7 @@ def file(tmp_path):
         ({"prompt": "a", "response": "b"}, "answers", {"prompt": "a", "answer": "b"}),
         ({"text": " ä "}, "text", {"text": " ä "}),
         ({"messages": [ASK, TELL]}, "messages", {"messages": [ASK, TELL]}),
-        ({"messages": [ORDER, ASK, TELL, ASK, {**TELL, "name": "x"}]}, "messages", {"messages": [ORDER, *[ASK, TELL] * 2]}),
+        ({"messages": [ORDER, ASK, {**TELL, "name": "x"}]}, "messages", {"messages": [ORDER, ASK, TELL]}),
     ],
 )  # fmt: skip
 def test_each_kind_is_read(file, line, kind, row):
@@ -73,7 +73,7 @@ BAD = {
     "empty": ([{"prompt": " ", "answer": "b"}], "must have a text as 'prompt'; got an empty string"),
     "no turns": ([{"messages": []}], "by turns .*; got none"),
     "no list": ([{"messages": "hello"}], "must have a list of objects as 'messages'"),
-    "a question last": ([{"messages": [ASK, TELL, ASK]}], "end with the assistant's, .*; got 'user', 'assistant', 'user'"),
+    "a question last": ([{"messages": [ASK, TELL, ASK]}], "end with .*; got 'user', 'assistant', 'user'"),
     "two questions": ([{"messages": [ASK, ASK, TELL, TELL]}], "by turns"),
     "the system late": ([{"messages": [ASK, ORDER, ASK, TELL]}], "by turns"),
     "no content": ([{"messages": [ASK, {"role": "assistant"}]}], "must have a text as 'content'; got None"),

@@ -97,7 +97,9 @@ def test_the_device_is_the_card_s_or_the_cpu(monkeypatch):
 
 def test_a_card_that_is_too_small_is_said_before_anything_is_loaded(seven, on):
     on(dataclasses.replace(T4, memory=4_000_000_000))
-    with pytest.raises(ValueError, match=r"^load_model: the model must fit into Tesla T4's 4\.0 GB, .*; it needs about "):
+    with pytest.raises(
+        ValueError, match=r"^load_model: the model must fit into Tesla T4's 4\.0 GB, .*; it needs about "
+    ):
         load_model(big(seven), SUMS)
     on(T4)
     with pytest.raises(ValueError, match=r"Take bits=4, a smaller context, or at_once=1\.$"):
@@ -138,7 +140,9 @@ def test_other_reasons(tmp_path, decoder, monkeypatch):
         raise OSError("We couldn't connect to the hub.\nCheck your internet connection.")
 
     monkeypatch.setattr(transformers.AutoConfig, "from_pretrained", fail)
-    with pytest.raises(ValueError, match=r"model 'a/b' could not be read: We couldn't connect to the hub\. Look at the c"):
+    with pytest.raises(
+        ValueError, match=r"model 'a/b' could not be read: We couldn't connect to the hub\. Look at the c"
+    ):
         forecast(recipe("a/b", "run"), SUMS)
 
 
@@ -152,7 +156,7 @@ def test_other_reasons(tmp_path, decoder, monkeypatch):
     ],
 )
 def test_what_does_not_go_together_is_said_at_once(decoder, changes, family, chat, message):
-    with pytest.raises(ValueError, match=f"^forecast: .*{message}"):
+    with pytest.raises(ValueError, match=rf"^forecast: .*{message}"):
         forecast(recipe(decoder(family, chat), "run", **changes), SUMS)
 
 
@@ -172,6 +176,8 @@ def test_without_a_token_for_padding_the_one_that_ends_a_text_serves(decoder, tm
 
 def test_the_library_that_is_missing_is_named(monkeypatch):
     def missing(name):
+        if name == "tqdm.auto":
+            return
         raise ModuleNotFoundError(f"No module named {name!r}", name=name)
 
     monkeypatch.setattr("lowrank_helpers.finetuning._libraries.importlib.import_module", missing)
@@ -207,12 +213,12 @@ def test_every_option_has_its_misuse():
 def test_options_are_read_when_they_are_given(name):
     value, error, message = OPTIONS[name]
     given = {"model": "gpt2", "folder": "run", "batch_size": 4, name: value}
-    with pytest.raises(error, match=f"^Recipe: {message}"):
+    with pytest.raises(error, match=rf"^Recipe: {message}"):
         Recipe(**given)
 
 
 def test_options_that_do_not_go_together():
-    with pytest.raises(ValueError, match="bits must not be 4 for adapter='book', .* Take adapter='peft', or bits=16"):
+    with pytest.raises(ValueError, match=r"bits must not be 4 for adapter='book', .* Take adapter='peft', or bits=16"):
         recipe("gpt2", "run", adapter="book", bits=4)
     with pytest.raises(ValueError, match="bits must be 4 or 16 for precision 'fp16'; got 32"):
         recipe("gpt2", "run", bits=32, precision="fp16")

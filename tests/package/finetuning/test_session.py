@@ -1,4 +1,4 @@
-"""The whole way with tiny decoders: loaded, trained, measured, asked, exported; in every precision, resumed, and failing."""
+"""The whole way with tiny decoders: loaded, trained, measured, asked, exported; in each precision, resumed, failing."""
 
 import dataclasses
 import json
@@ -107,7 +107,8 @@ def test_the_labels_are_those_that_trl_makes_of_a_marked_template(decoder, tmp_p
     marked = loaded.tokenizer.chat_template.replace(
         "{{ '<|' + message['role'] + '|>' + message['content'] + '<|end|>\n' }}",
         "{{ '<|' + message['role'] + '|>' }}{% if message['role'] == 'assistant' %}{% generation %}"
-        "{{ message['content'] + '<|end|>' }}{% endgeneration %}{% else %}{{ message['content'] + '<|end|>' }}{% endif %}"
+        "{{ message['content'] + '<|end|>' }}{% endgeneration %}{% else %}"
+        "{{ message['content'] + '<|end|>' }}{% endif %}"
         "{{ '\n' }}",
     )
     assert "generation %}" in marked
@@ -130,7 +131,7 @@ def test_the_labels_are_those_that_trl_makes_of_a_marked_template(decoder, tmp_p
 @pytest.mark.parametrize("kind", ["peft", "book"])
 @pytest.mark.parametrize("precision", ["bf16", "fp16"])
 def test_sixteen_bits(precision, kind, decoder, tmp_path, monkeypatch):
-    """fp16 on the CPU stands in for the T4: the same autocast, and a scaler of the loss, which accelerate has on GPUs."""
+    """fp16 on the CPU stands in for the T4: the same autocast, and a scaler of the loss, as on a GPU."""
     scaler = torch.amp.GradScaler("cpu")
     inner = session._trainer
 
@@ -154,7 +155,7 @@ def test_sixteen_bits(precision, kind, decoder, tmp_path, monkeypatch):
 
 @pytest.mark.parametrize(("family", "precision"), [("llama", "fp16"), ("gpt2", "fp32"), ("qwen", "bf16")])
 def test_four_bits(family, precision, decoder, tmp_path):
-    """NF4 beside an adapter that stays in float32, where TRL would make it bfloat16; exported in the precision's bits."""
+    """NF4 beside an adapter that stays in float32, where TRL would make it bfloat16; exported in 16 bits or 32."""
     found = went(tmp_path, decoder, family, bits=4, precision=precision)
     model = found.loaded.model
     layers = [m for m in model.modules() if isinstance(m, bitsandbytes.nn.Linear4bit)]
@@ -216,20 +217,24 @@ def test_a_finished_run_stays_as_it_is(kind, decoder, tmp_path):
 def test_a_folder_of_another_recipe_is_refused(decoder, tmp_path):
     loaded = load_model(recipe(decoder("llama"), tmp_path), SUMS)
     session._prepared(dataclasses.replace(loaded.recipe, rank=3))
-    with pytest.raises(ValueError, match=r"^train_adapter: folder must be new .*; '.*' has one with rank = 3, and this has 2"):
+    with pytest.raises(
+        ValueError, match=r"^train_adapter: folder must be new .*; '.*' has one with rank = 3, and this has 2"
+    ):
         train_adapter(loaded, SUMS)
 
 
 def test_an_adapter_of_another_base_is_refused(decoder, tmp_path):
     run = went(tmp_path, decoder, "llama").run
     other = recipe(decoder("mistral"), run.folder)
-    with pytest.raises(ValueError, match=r"^load_trained: the adapter must be one of '.*mistral'; it was trained on '.*llama'"):
+    with pytest.raises(
+        ValueError, match=r"^load_trained: the adapter must be one of '.*mistral'; it was trained on '.*llama'"
+    ):
         load_trained(other, SUMS)
     config = run.folder / "adapter" / "adapter_config.json"
     config.write_text(json.dumps(json.loads(config.read_text()) | {"base_model_name_or_path": str(decoder("gpt2"))}))
     with pytest.raises(ValueError, match=r"^load_trained: the adapter must fit the layers of '.*gpt2'"):
         load_trained(recipe(decoder("gpt2"), run.folder), SUMS)
-    with pytest.raises(ValueError, match="^load_trained: folder must hold a trained adapter; 'none' has none"):
+    with pytest.raises(ValueError, match=r"^load_trained: folder must hold a trained adapter; 'none' has none"):
         load_trained(recipe(decoder("llama"), tmp_path / "none"), SUMS)
 
 
@@ -242,10 +247,12 @@ def test_memory_that_runs_out_is_one_sentence(decoder, tmp_path, monkeypatch):
 
     loaded = load_model(recipe(decoder("llama"), tmp_path), SUMS)
     monkeypatch.setattr(trl.SFTTrainer, "train", full)
-    with pytest.raises(ValueError, match=r"^train_adapter: the memory must suffice; it ran out with at_once=1 and context"):
+    with pytest.raises(
+        ValueError, match=r"^train_adapter: the memory must suffice; it ran out with at_once=1 and context"
+    ):
         train_adapter(loaded, SUMS)
     monkeypatch.setattr(transformers.AutoModelForCausalLM, "from_pretrained", full)
-    with pytest.raises(ValueError, match="^load_model: the memory must suffice"):
+    with pytest.raises(ValueError, match=r"^load_model: the memory must suffice"):
         load_model(loaded.recipe, SUMS)
 
 
@@ -263,7 +270,7 @@ def test_too_little_memory_to_merge(decoder, tmp_path, monkeypatch):
     with pytest.raises(ValueError, match=r"^export_model: the machine must have the memory for the whole model"):
         export_model(found.loaded, tmp_path / "plain")
     shutil.rmtree(found.run.folder / "adapter")
-    with pytest.raises(ValueError, match="^export_model: the adapter must be trained; 'adapter' is not there"):
+    with pytest.raises(ValueError, match=r"^export_model: the adapter must be trained; 'adapter' is not there"):
         export_model(found.loaded, tmp_path / "plain")
 
 
@@ -300,26 +307,26 @@ def test_misuse(decoder, tmp_path):
     loaded = load_model(recipe(decoder("llama"), tmp_path), SUMS)
     assert repr(loaded).startswith("Loaded('") and loaded.forecast == forecast(loaded.recipe, SUMS)
     for function, given in ((train_adapter, [SUMS]), (measure, [SUMS]), (answer, [["a"]]), (export_model, ["x"])):
-        with pytest.raises(TypeError, match=f"^{function.__name__}: loaded must be what load_model returns; got str"):
+        with pytest.raises(TypeError, match=rf"^{function.__name__}: loaded must be what load_model returns; got str"):
             function("model", *given)
     for function in (load_model, load_trained):
-        with pytest.raises(TypeError, match=f"^{function.__name__}: recipe must be a Recipe; got str"):
+        with pytest.raises(TypeError, match=rf"^{function.__name__}: recipe must be a Recipe; got str"):
             function("gpt2", SUMS)
-        with pytest.raises(TypeError, match=f"^{function.__name__}: examples must be Examples; got str"):
+        with pytest.raises(TypeError, match=rf"^{function.__name__}: examples must be Examples; got str"):
             function(loaded.recipe, "sums")
     for prompts in ("one", [], [""], [3], None):
-        with pytest.raises(TypeError, match="^answer: (prompts|a prompt) must be a"):
+        with pytest.raises(TypeError, match=r"^answer: (prompts|a prompt) must be a"):
             answer(loaded, prompts)
-    with pytest.raises(ValueError, match="^answer: length must be at least 1"):
+    with pytest.raises(ValueError, match=r"^answer: length must be at least 1"):
         answer(loaded, ["a"], length=0)
-    with pytest.raises(ValueError, match="^measure: most must be at least 1"):
+    with pytest.raises(ValueError, match=r"^measure: most must be at least 1"):
         measure(loaded, SUMS, most=0)
-    with pytest.raises(TypeError, match="^measure: general must be a string"):
+    with pytest.raises(TypeError, match=r"^measure: general must be a string"):
         measure(loaded, SUMS, general=3)
-    with pytest.raises(TypeError, match="^train_adapter: progress must be True or False"):
+    with pytest.raises(TypeError, match=r"^train_adapter: progress must be True or False"):
         train_adapter(loaded, SUMS, progress=1)
-    with pytest.raises(TypeError, match="^train_adapter: examples must be Examples"):
+    with pytest.raises(TypeError, match=r"^train_adapter: examples must be Examples"):
         train_adapter(loaded, [])
-    with pytest.raises(TypeError, match="^export_model: folder must be a path"):
+    with pytest.raises(TypeError, match=r"^export_model: folder must be a path"):
         export_model(loaded, 3)
     assert find_device().memory == session._memory()

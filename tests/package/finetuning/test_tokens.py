@@ -51,7 +51,9 @@ def test_an_answer_is_learned_with_its_end(tokenizer, template):
     tokenizer.chat_template = template
     found = tokenise(SUMS, tokenizer, context=64)
     assert [learned(row, tokenizer) for row in found.rows] == [[f"{row['answer']}<|end|>"] for row in SUMS.rows]
-    assert found.longest == max(len(row.ids) for row in found.rows) and found.read == sum(len(r.ids) for r in found.rows)
+    assert found.longest == max(len(row.ids) for row in found.rows) and found.read == sum(
+        len(r.ids) for r in found.rows
+    )
     assert found.learned == sum(label != -100 for row in found.rows for label in row.labels)
     assert repr(found).startswith("Tokens(24 rows, ")
 
@@ -116,7 +118,7 @@ MISUSE = {
     "no template": (TALK, {"chat_template": None}, "tokenizer must have a chat template for examples of 'messages'"),
     "no end": (SUMS, {"eos_token": None}, "tokenizer must have a token that ends a text"),
     "system": (TALK, {"chat_template": STRICT}, r"take line 7 of talk\.jsonl; it says: System role not supported\. L"),
-    "a prompt of another kind": (SUMS, {"chat_template": CHANGING}, "line 1 .* a prompt alone is written in another way"),
+    "another prompt": (SUMS, {"chat_template": CHANGING}, "line 1 .* a prompt alone is written in another way"),
 }  # fmt: skip
 
 

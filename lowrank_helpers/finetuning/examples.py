@@ -71,6 +71,7 @@ def read_examples(path: str | os.PathLike[str]) -> Examples:
     Examples
     --------
     >>> import tempfile
+    >>> from pathlib import Path
     >>> from lowrank_helpers.finetuning import read_examples
     >>> with tempfile.TemporaryDirectory() as place:
     ...     file = Path(place, "capitals.jsonl")

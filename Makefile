@@ -115,5 +115,5 @@ $(BUILT): .venv/.book $(SOURCES)
 
 $(TESTED): .venv/.book
 	@echo "Installing what the tests need into .venv, torch and PEFT among it: some minutes."
-	@$(INSTALL) --no-build-isolation --editable ".[book,test,torch,peft]"
+	@$(INSTALL) --no-build-isolation --editable ".[book,test,torch,peft,finetune]"
 	@touch $@

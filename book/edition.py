@@ -8,6 +8,7 @@ code keep their source and their outputs, whose pictures get their alternative t
 A directive, role or other markup that is not turned into Markdown here is an error, lest a reader meet it.
 """
 
+import itertools
 import pathlib
 import re
 import shutil
@@ -89,13 +90,14 @@ def read_page(app: Sphinx, docname: str, pages: str | None) -> Page:
     numbers |= {f["label"]: (f["number"],) for f in doctree.findall(nodes.math_block) if f["number"]}
     roles = [xref for xref in doctree.findall(addnodes.pending_xref) if xref.rawsource]  # a file's link has none
     said = {xref.rawsource: nodes.paragraph("", "", xref) for xref in roles}
+    sections = [".".join(map(str, number)) for number in env.toc_secnumbers.get(docname, {}).values() if number]
     doctree.clear()
     doctree += list(said.values())
     env.resolve_references(doctree, docname, app.builder)
     return Page(
         docname,
         address,
-        iter([".".join(map(str, number)) for number in env.toc_secnumbers.get(docname, {}).values() if number]),
+        iter(sections) if sections else itertools.repeat(""),  # a project's headings have none
         {label: ".".join(map(str, number)) for label, number in numbers.items()},
         {role: markdown(paragraph, address) for role, paragraph in said.items()},
         {},
@@ -141,11 +143,11 @@ def directives(text: str, page: Page) -> str:
 
 
 def heading(found: re.Match[str], page: Page) -> str:
-    """A heading with its number: the pages number those of the first two levels."""
+    """A heading with its number: the pages number those of the first two levels, those of a project excepted."""
     number = next(page.sections, None)
     if number is None:
         raise ExtensionError(f"{page.name}: the headings of the first two levels have no number each.")
-    return f"{found[1]} {number}. "
+    return f"{found[1]} {number}. " if number else found[0]
 
 
 def role(found: re.Match[str], page: Page) -> str:

@@ -29,12 +29,12 @@ MATHJAX = ["tex-chtml.js", "output/chtml/fonts/woff-v2", "input/tex/extensions",
 
 def claims_of(chapter: str) -> dict[str, Any]:
     """The Claim of each label in one chapter, from the tests."""
-    return importlib.import_module(f"book.claims.ch{chapter}").CLAIMS
+    return importlib.import_module(ledger.claims_module(chapter)).CLAIMS
 
 
 def observations_of(chapter: str) -> dict[str, Any]:
     """The Observation of each label in one chapter, from the same file."""
-    return getattr(importlib.import_module(f"book.claims.ch{chapter}"), "OBSERVATIONS", {})
+    return getattr(importlib.import_module(ledger.claims_module(chapter)), "OBSERVATIONS", {})
 
 
 def chapter_number(chapter: str) -> int:

@@ -37,8 +37,13 @@ class Entry(NamedTuple):
 
 
 def chapters() -> list[pathlib.Path]:
-    """The chapters' notebooks, in the order of the book."""
+    """The chapters' notebooks, in the order of the book; projects have no number and come last."""
     return sorted((ROOT / "chapters").glob("*.ipynb"))
+
+
+def claims_module(chapter: str) -> str:
+    """The module with a chapter's claims: book.claims.ch01_norms. A project has a name and no number."""
+    return f"book.claims.{'ch' if chapter[0].isdigit() else ''}{chapter}"
 
 
 def cells(path: pathlib.Path) -> list[dict[str, Any]]:

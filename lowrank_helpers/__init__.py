@@ -13,6 +13,7 @@ widgets         what a reader moves: a picture's rank, the memory of a training 
 exercises       checkers for the book's exercises
 attention       multi-head, grouped-query and latent attention (extra: torch)
 lora            low-rank adapters for any torch model (extra: torch)
+finetuning      a real decoder on your own examples (extra: finetune)
 training        a GPT over bytes, a base model, and a trainer (extra: torch)
 
 A module is imported when it is first used, so ``import lowrank_helpers`` costs nothing:
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from lowrank_helpers import datasets as datasets
     from lowrank_helpers import decomposition as decomposition
     from lowrank_helpers import exercises as exercises
+    from lowrank_helpers import finetuning as finetuning
     from lowrank_helpers import linalg as linalg
     from lowrank_helpers import lora as lora
     from lowrank_helpers import plotting as plotting

@@ -278,3 +278,85 @@ def training_memory(
     _checks.integer(rank, 1, None, "rank")
     n = layers * rank * (4 * 2 * width + 3 * (width + hidden))
     return TrainingMemory(16.0 * n + frozen_bytes * N, activations)
+
+
+def state_memory(trained: int, *, weight_bits: int = 32, moment_bits: int = 32) -> float:
+    """Return the bytes that training holds for the parameters it changes: weight, gradient and Adam's two moments.
+
+    Parameters
+    ----------
+    trained : int
+        How many parameters are trained.
+    weight_bits : {32, 16}
+        Of a weight and of its gradient. With 16, a master copy of the weight in float32 is held beside them.
+    moment_bits : {32, 16, 8}
+        Of a moment; 8 is what optimisers in eight bits keep, without the scale of each of their blocks.
+
+    Returns
+    -------
+    float
+        16 for each parameter by default, and with weights in 16 bits; 10 with those and moments of eight.
+
+    Raises
+    ------
+    TypeError, ValueError
+        An argument is not one of these.
+
+    References
+    ----------
+    S. Rajbhandari et al., ZeRO, SC 2020, section 3.1 (16 bytes in mixed precision); T. Dettmers et al., 8-bit
+    optimizers via block-wise quantization, ICLR 2022, arXiv:2110.02861.
+
+    Examples
+    --------
+    >>> state_memory(1_000_000), state_memory(1_000_000, weight_bits=16, moment_bits=8)
+    (16000000.0, 10000000.0)
+    """
+    trained = _checks.integer(trained, 0, None, "trained")
+    weight = _bits(weight_bits, (32, 16), "weight_bits")
+    moment = _bits(moment_bits, (32, 16, 8), "moment_bits")
+    master = 32 if weight == 16 else 0
+    return trained * (2 * weight + master + 2 * moment) / 8
+
+
+def logits_memory(tokens: int, vocabulary: int, *, bits: int = 16) -> float:
+    """Return the bytes of a step's logits: as the head writes them, and twice in float32, for loss and gradient.
+
+    For a large vocabulary that is more than all else but the weights; losses that take the tokens in tiles, such as
+    `training.chunked_cross_entropy` and TRL's, have the logits of one tile at a time.
+
+    Parameters
+    ----------
+    tokens : int
+        Tokens whose logits are in memory at a time.
+    vocabulary : int
+        Logits of a token.
+    bits : {16, 32}
+        Of the head's products. In 32 the first copy is the loss's own.
+
+    Returns
+    -------
+    float
+
+    Raises
+    ------
+    TypeError, ValueError
+        An argument is no whole number in its range.
+
+    Examples
+    --------
+    >>> logits_memory(2048, 128_256) / 1e9  # Llama 3
+    2.62668288
+    """
+    tokens = _checks.integer(tokens, 1, None, "tokens")
+    vocabulary = _checks.integer(vocabulary, 1, None, "vocabulary")
+    width = _bits(bits, (16, 32), "bits")
+    return tokens * vocabulary * (64 + (16 if width == 16 else 0)) / 8
+
+
+def _bits(value: object, options: tuple[int, ...], name: str) -> int:
+    whole = _checks.integer(value, 1, None, name)
+    if whole not in options:
+        listed = ", ".join(map(str, options))
+        raise _checks.invalid(f"{name} must be one of {listed}; got {whole}. Pass one of these.")
+    return whole

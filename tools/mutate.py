@@ -177,7 +177,7 @@ class _Exchange(ast.NodeTransformer):
 
 def numbers() -> list[int]:
     """The numbers of the chapters."""
-    return [int(path.stem[:2]) for path in ledger.chapters()]
+    return [int(path.stem[:2]) for path in ledger.chapters() if path.stem[0].isdigit()]  # a project has no number
 
 
 def drawn(count: int, seed: int, chapters: Iterable[int]) -> list[Mutant]:
@@ -225,7 +225,7 @@ def claims_by_function() -> dict[tuple[int, str], list[tuple[str, Any]]]:
 
     found: dict[tuple[int, str], list[tuple[str, Any]]] = {}
     for path in ledger.chapters():
-        for label, claim in importlib.import_module(f"book.claims.ch{path.stem}").CLAIMS.items():
+        for label, claim in importlib.import_module(ledger.claims_module(path.stem)).CLAIMS.items():
             for code in functions_of(claim.code):
                 if isinstance(code, definitions.Definition):
                     for statement in definitions.needed(code.chapter, code.name):

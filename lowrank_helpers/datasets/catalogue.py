@@ -28,6 +28,7 @@ OFFLINE_ONLY = (
     "elnino",
     "docstrings",
     "usage",
+    "requests",
 )
 
 SOURCES = {
@@ -132,7 +133,7 @@ def load(
 @overload
 def load(name: Literal["shakespeare"], *, online: bool = False, base_url: str | None = None) -> str: ...
 @overload
-def load(name: Literal["intents"], *, online: bool = False, base_url: str | None = None) -> Intents: ...
+def load(name: Literal["intents", "requests"], *, online: bool = False, base_url: str | None = None) -> Intents: ...
 @overload
 def load(name: Literal["docstrings"], *, online: bool = False, base_url: str | None = None) -> Docstrings: ...
 @overload
@@ -155,6 +156,8 @@ def load(
           classes and methods; a snapshot that comes with this package;
         - "usage": Usage(uses, files, functions), which of 3901 source files use which of 1264 functions, as a sparse
           matrix of ones; a snapshot too;
+        - "requests": Intents, 600 requests to an assistant of thirty intents of CLINC150, 16 of each to train on and 4
+          to test; it comes with this package;
         - "ratings": Ratings; offline a generated table of rank 5, online MovieLens Latest Small;
         - "ml-100k", "ml-1m": Ratings, MovieLens 100K and 1M, online only;
         - "shakespeare": a str; offline the prose of Python's reference manual, online Tiny Shakespeare;
@@ -217,6 +220,8 @@ def load(
             return docstrings.docstrings()
         case "usage":
             return docstrings.usage()
+        case "requests":
+            return texts.clinc150_sample()
         case _:
             return _table(name)
 

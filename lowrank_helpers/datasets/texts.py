@@ -52,6 +52,12 @@ def clinc150(content: bytes) -> Intents:
     return _intents(rows)
 
 
+def clinc150_sample() -> Intents:
+    """Return the sample that tools/frozen/clinc150.py made."""
+    rows = resources.files("lowrank_helpers").joinpath("data/tables/clinc150_sample.json").read_text("utf-8")
+    return _intents([(text, label, domain, part) for text, label, domain, part in json.loads(rows)])
+
+
 def manual_intents() -> Intents:
     """Return the paragraphs of twenty topics of Python's manual, labelled by topic; of each five, one val, one test."""
     topics = _topics()

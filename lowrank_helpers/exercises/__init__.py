@@ -22,6 +22,7 @@ from . import (
     pseudoinverse,
     randomized_svd,
     rank,
+    real_model,
     robust_pca,
     svd,
 )
@@ -43,6 +44,7 @@ __all__ = [
     "pseudoinverse",
     "randomized_svd",
     "rank",
+    "real_model",
     "robust_pca",
     "svd",
 ]

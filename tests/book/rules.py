@@ -49,8 +49,8 @@ def stem(notebook: NotebookNode) -> str:
 
 
 def module(notebook: NotebookNode) -> str:
-    """The name of the chapter's module of checkers: norms for 01_norms."""
-    return stem(notebook)[3:]
+    """The name of the chapter's module of checkers: norms for 01_norms, real_model for project_real_model."""
+    return stem(notebook).partition("_")[2]
 
 
 def slug(notebook: NotebookNode) -> str:

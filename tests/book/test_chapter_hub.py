@@ -1,7 +1,7 @@
-"""Chapter 17's section for Colab, offline and on the CPU: its own cells, with tiny models in place of the hub's.
+"""Chapter 17's section for Colab, offline and on the CPU: its own cells, with a tiny model in place of the hub's.
 
 A model is a folder with the files that the hub has: a configuration, weights, a byte-level vocabulary with its merges.
-So a folder's path stands where the reader has "gpt2" or "roberta-base", and everything else is the chapter's.
+So a folder's path stands where the reader has "roberta-base", and everything else is the chapter's.
 """
 
 import json
@@ -27,8 +27,7 @@ from lowrank_helpers import training
 CHAPTER = ledger.ROOT / "chapters" / "17_lora_training.ipynb"
 SECTION = "## Elsewhere: a T4 in Colab"
 
-NAMES = ["gpt2", "roberta-base"]
-SPECIAL = {"gpt2": ["<|endoftext|>"], "roberta-base": ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]}
+SPECIAL = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]
 FEW = {"max_steps": 8, "save_steps": 3, "per_device_train_batch_size": 4, "learning_rate": 1e-2, "warmup_steps": 1}
 FEW |= {"logging_steps": 1, "disable_tqdm": True}
 
@@ -55,9 +54,8 @@ def sources():
 
 
 def define():
-    """What the section's cells define, on the first pages of the prose."""
-    short = types.SimpleNamespace(load_corpus=lambda name, part: training.load_corpus(name, part)[:12_000])
-    space = {"torch": torch, "training": short, "Path": Path}
+    """What the section's cells define."""
+    space = {"torch": torch, "Path": Path}
     for source in sources()[0]:
         exec(source, space)
     return space
@@ -77,27 +75,21 @@ def no_network(monkeypatch):
     monkeypatch.setattr(socket, "getaddrinfo", refuse)
 
 
-@pytest.fixture(scope="module", params=NAMES)
-def hub(request, tmp_path_factory):
-    """A tiny model of each kind, as a folder."""
-    name, folder = request.param, tmp_path_factory.mktemp("hub") / request.param
+@pytest.fixture(scope="module")
+def hub(tmp_path_factory):
+    """A tiny RoBERTa, as a folder."""
+    folder = tmp_path_factory.mktemp("hub") / "roberta-base"
     folder.mkdir()
     lines = bytes(training.load_corpus("book", "train").tolist()).decode().splitlines()[:200]
     vocabulary = ByteLevelBPETokenizer()
-    vocabulary.train_from_iterator(lines, vocab_size=500, special_tokens=SPECIAL[name], show_progress=False)
+    vocabulary.train_from_iterator(lines, vocab_size=500, special_tokens=SPECIAL, show_progress=False)
     vocabulary.save_model(str(folder))
     size = {"vocab_size": vocabulary.get_vocab_size()}
     torch.manual_seed(0)
-    if name == "gpt2":
-        shape = {"n_embd": 32, "n_layer": 2, "n_head": 2, "n_positions": 256, "initializer_range": 0.3}
-        special = {"bos_token_id": 0, "eos_token_id": 0}
-        model = transformers.GPT2LMHeadModel(transformers.GPT2Config(**size, **shape, **special))
-    else:
-        shape = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 64}
-        special = {"bos_token_id": 0, "pad_token_id": 1, "eos_token_id": 2, "max_position_embeddings": 514}
-        model = transformers.RobertaForMaskedLM(transformers.RobertaConfig(**size, **shape, **special))
-    model.save_pretrained(folder)
-    (folder / "tokenizer_config.json").write_text(json.dumps({"model_max_length": 256 if name == "gpt2" else 64}))
+    shape = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 64}
+    special = {"bos_token_id": 0, "pad_token_id": 1, "eos_token_id": 2, "max_position_embeddings": 514}
+    transformers.RobertaForMaskedLM(transformers.RobertaConfig(**size, **shape, **special)).save_pretrained(folder)
+    (folder / "tokenizer_config.json").write_text(json.dumps({"model_max_length": 64}))
     return folder
 
 
@@ -158,7 +150,7 @@ def test_the_loss_falls(calm):
 
 def test_only_the_adapter_is_trained(calm, hub):
     space, _, (trainer, _, after) = calm
-    start, _, _ = space["adapted"](str(hub))
+    start, _ = space["adapted"](str(hub))
     model, changed = trainer.model, set()
     for (name, value), (other, base) in zip(model.named_parameters(), start.named_parameters(), strict=True):
         assert name == other
@@ -169,18 +161,14 @@ def test_only_the_adapter_is_trained(calm, hub):
             assert adapter
     assert changed == set(weights(model))
     count = sum(value.numel() for name, value in weights(model).items() if "lora_" in name)
-    # two layers; GPT-2: 8 (32 + 96) in each; RoBERTa: 8 (32 + 32), twice in each
-    assert count == 2048 and ("eval_accuracy" in after) == (hub.name == "roberta-base")
+    assert count == 2048 and "eval_accuracy" in after  # two layers, 8 (32 + 32) twice in each
 
 
 def test_the_adapter_is_saved_and_loads_in_peft(calm, hub):
     _, folder, (trainer, _, _) = calm
     files = {path.name for path in (folder / "adapter").iterdir()}
     assert {"adapter_model.safetensors", "adapter_config.json"} <= files and "model.safetensors" not in files
-    if hub.name == "gpt2":
-        base = transformers.AutoModelForCausalLM.from_pretrained(hub)
-    else:
-        base = transformers.AutoModelForSequenceClassification.from_pretrained(hub, num_labels=10)
+    base = transformers.AutoModelForSequenceClassification.from_pretrained(hub, num_labels=10)
     loaded = peft.PeftModel.from_pretrained(base, folder / "adapter").eval()
     tokens = torch.arange(5, 25).view(2, 10)
     with torch.no_grad():
@@ -226,22 +214,14 @@ def test_a_finished_run_stays_as_it_is(calm, hub, tmp_path):
 
 def test_rows(calm, hub):
     space, _, _ = calm
-    _, tokenizer, rows = space["adapted"](str(hub))
-    train, test = rows(tokenizer, held_out=False), rows(tokenizer, held_out=True)
-    if hub.name == "gpt2":
-        text = bytes(space["training"].load_corpus("book", "validation").tolist()).decode(errors="replace")
-        assert text.startswith(tokenizer.decode([token for row in test for token in row["input_ids"]]))
-        assert {len(row["input_ids"]) for row in train + test} == {256}
-        assert all(row["labels"] == row["input_ids"] for row in train)
-    else:
-        found = space["datasets"].load("intents")
-        domains = sorted(set(found.domains))
-        for part, made in (("train", train), ("test", test)):
-            wanted = [(t, d) for t, d, s in zip(found.texts, found.domains, found.split, strict=True) if s == part]
-            assert [domains[row["labels"]] for row in made] == [domain for _, domain in wanted]
-            assert [row["input_ids"] for row in made] == [
-                tokenizer(text, truncation=True).input_ids for text, _ in wanted
-            ]
+    _, tokenizer = space["adapted"](str(hub))
+    found = space["datasets"].load("intents")
+    domains = sorted(set(found.domains))
+    for part, held_out in (("train", False), ("test", True)):
+        made = space["question_rows"](tokenizer, held_out=held_out)
+        wanted = [(t, d) for t, d, s in zip(found.texts, found.domains, found.split, strict=True) if s == part]
+        assert [domains[row["labels"]] for row in made] == [domain for _, domain in wanted]
+        assert [row["input_ids"] for row in made] == [tokenizer(text, truncation=True).input_ids for text, _ in wanted]
 
 
 def test_questions_out_of_scope_are_left_out(chapter, monkeypatch):
@@ -286,13 +266,13 @@ def test_the_cell_for_colab(online, hub_address, monkeypatch, capsys):
         done.append((name, line.split()[0]))
 
     shell = types.SimpleNamespace(run_line_magic=magic)
-    space = {"ONLINE": online, "NAME": "gpt2", "HUB": hub_address, "adapt": adapt, "get_ipython": lambda: shell}
+    space = {"ONLINE": online, "NAME": "roberta-base", "HUB": hub_address, "adapt": adapt, "get_ipython": lambda: shell}
     exec(code, space)
     if not online:
         assert done == [] and capsys.readouterr().out == ""
         return
-    drive_folder = "/content/drive/MyDrive/lora-gpt2"
-    end = [("mount", "/content/drive"), ("adapt", "gpt2", drive_folder, hub_address)]
+    drive_folder = "/content/drive/MyDrive/lora-roberta-base"
+    end = [("mount", "/content/drive"), ("adapt", "roberta-base", drive_folder, hub_address)]
     assert done == [("pip", "install"), ("pip", "uninstall"), *end]
     assert capsys.readouterr().out.splitlines() == [
         "{'eval_loss': 2.346}",

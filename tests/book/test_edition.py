@@ -169,7 +169,7 @@ def numbered_on_the_page(book, stem):
 def numbered_in_the_notebook(notebook):
     found = []
     for text in texts(notebook):
-        found += re.findall(r"^##? (?!Solutions$).+|^> \*\*\w+ [\d.]+\*\*.*", text, re.MULTILINE)
+        found += re.findall(r"^##? (?=\d).+|^> \*\*\w+ [\d.]+\*\*.*", text, re.MULTILINE)
         found += re.findall(r"\A\*\*Fig\. [\d.]+\*\*[^|]*?(?=\n\n<details>)", text)
     return [plain(line.lstrip("#> ")) for line in found]
 
@@ -177,7 +177,7 @@ def numbered_in_the_notebook(notebook):
 @pytest.mark.parametrize("stem", CHAPTERS)
 def test_numbers_are_those_of_the_page(book, notebooks, stem):
     expected = numbered_on_the_page(book, stem)
-    assert len(expected) > 20
+    assert len(expected) > (20 if stem[0].isdigit() else 4)  # a project's headings have no numbers
     assert numbered_in_the_notebook(notebooks("full", stem)) == expected
 
 

@@ -16,7 +16,7 @@ from book.margins import rejects
 
 ENTRIES = ledger.read_book()
 BY_LABEL = {entry.label: entry for entry in ENTRIES}
-MODULES = [importlib.import_module(f"book.claims.ch{path.stem}") for path in ledger.chapters()]
+MODULES = [importlib.import_module(ledger.claims_module(path.stem)) for path in ledger.chapters()]
 CLAIMS: dict[str, Claim] = {label: claim for module in MODULES for label, claim in module.CLAIMS.items()}
 FOLKLORE: dict[int, list[Folklore]] = {}
 for module in MODULES:

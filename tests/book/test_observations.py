@@ -13,7 +13,7 @@ from book import ledger
 from book.observations import Contender, Observation, Protocol, faults, holds
 
 FINDINGS = ledger.read_findings()
-MODULES = [importlib.import_module(f"book.claims.ch{path.stem}") for path in ledger.chapters()]
+MODULES = [importlib.import_module(ledger.claims_module(path.stem)) for path in ledger.chapters()]
 OBSERVATIONS: dict[str, Observation] = {
     label: observation for module in MODULES for label, observation in getattr(module, "OBSERVATIONS", {}).items()
 }
@@ -30,7 +30,7 @@ def test_the_boxes_and_the_verdicts_have_the_same_labels():
     assert len(set(labels)) == len(labels), "a label is used twice"
     assert set(labels) == set(OBSERVATIONS)
     for module in MODULES:
-        chapter = module.__name__.rpartition(".ch")[2]
+        chapter = module.__name__.rpartition(".")[2].removeprefix("ch")
         of_it = {finding.label for finding in FINDINGS if finding.chapter == chapter}
         assert set(getattr(module, "OBSERVATIONS", {})) == of_it, "a verdict stands in its chapter's file"
 

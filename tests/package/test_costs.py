@@ -16,6 +16,8 @@ from lowrank_helpers.costs import (
     kv_cache_bytes,
     kv_cache_elements,
     latent_cache_elements,
+    logits_memory,
+    state_memory,
     training_memory,
 )
 from lowrank_helpers.linalg import (
@@ -100,3 +102,42 @@ def test_activations():
     again = training_memory(10, 64, 128, tokens=300, recompute=True).activations
     assert again == kept / 10 + 2 * 10 * 300 * 64  # one block's, and the input of each
     assert training_memory(10, 64, 128, tokens=600).activations == 2 * kept
+
+
+def test_states_by_precision():
+    assert state_memory(10) == 160 == state_memory(10, weight_bits=16)  # a master copy beside 16 bits
+    assert state_memory(10, weight_bits=16, moment_bits=8) == 100 and state_memory(0) == 0
+    full = training_memory(3, 12, 20, vocabulary=50)
+    assert state_memory(int(full.state / 16)) == full.state
+    few = training_memory(3, 12, 20, rank=4, vocabulary=50)
+    assert state_memory(int((few.state - 2 * full.state / 16) / 16)) == few.state - 2 * full.state / 16
+    with pytest.raises(ValueError, match=r"state_memory: moment_bits must be one of 32, 16, 8; got 4"):
+        state_memory(1, moment_bits=4)
+    with pytest.raises(ValueError, match=r"state_memory: weight_bits must be one of 32, 16; got 8"):
+        state_memory(1, weight_bits=8)
+
+
+def test_moments_are_those_that_torch_keeps():
+    weight = torch.nn.Parameter(torch.ones(7, 3))
+    optimiser = torch.optim.AdamW([weight])
+    weight.grad = torch.ones_like(weight)
+    optimiser.step()
+    kept = [weight, weight.grad, *(x for x in optimiser.state[weight].values() if x.numel() > 1)]
+    assert sum(x.nbytes for x in kept) == state_memory(21)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32])
+def test_logits_are_those_of_a_loss_and_its_gradient(dtype):
+    hidden, head = torch.ones(6, 4, dtype=dtype), torch.ones(9, 4, dtype=dtype, requires_grad=True)
+    logits = torch.nn.functional.linear(hidden, head)
+    upcast = logits.float()
+    upcast.retain_grad()
+    torch.nn.functional.cross_entropy(upcast, torch.zeros(6, dtype=torch.long)).backward()
+    copies = {x.data_ptr(): x.nbytes for x in (logits, upcast, upcast.grad)}
+    assert sum(copies.values()) == logits_memory(6, 9, bits=8 * logits.element_size())
+
+
+def test_llama_3_s_logits():
+    assert logits_memory(2048, 128_256) == 2048 * 128_256 * (2 + 4 + 4)
+    with pytest.raises(ValueError, match=r"logits_memory: bits must be one of 16, 32; got 4"):
+        logits_memory(1, 1, bits=4)

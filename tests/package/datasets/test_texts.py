@@ -42,6 +42,25 @@ def test_intents(published):
         assert (len(texts), len(set(labels.tolist())), len(set(domains.tolist()))) == (23_700, 151, 11)
 
 
+def test_the_sample_is_of_thirty_intents():
+    texts, labels, domains, split = load("requests")
+    assert len(texts) == len(set(texts)) == 600 and len(set(labels.tolist())) == 30
+    counts = collections.Counter(zip(domains.tolist(), labels.tolist(), split.tolist(), strict=True))
+    assert len(counts) == 60 and {(part, n) for (*_, part), n in counts.items()} == {("train", 16), ("test", 4)}
+    names = json.loads((ROOT / "lowrank_helpers" / "data" / "tables" / "clinc150_domains.json").read_text("utf-8"))
+    assert all(label in names[domain] for domain, label, _ in counts)
+
+
+def test_the_sample_is_a_part_of_the_whole(published):
+    _, real = published("intents")
+    if real:
+        whole, part = (
+            set(zip(*found[:1], *(x.tolist() for x in found[1:]), strict=True))
+            for found in (load("intents", online=True), load("requests"))
+        )
+        assert part < whole
+
+
 def test_domains_have_fifteen_intents_each():
     names = json.loads((ROOT / "lowrank_helpers" / "data" / "tables" / "clinc150_domains.json").read_text("utf-8"))
     assert len(names) == 10 and all(len(set(labels)) == 15 for labels in names.values())

@@ -614,6 +614,7 @@ QUANTISED = compression.quantise(torch.tensor(SQUARE[:3]), block=4)
 PLAN = {"steps": 3, "learning_rate": 1e-2, "batch_size": 2}
 TRAINING = {"corpus": TEXT, "plan": training.Plan(**PLAN)}
 
+BITS = dict.fromkeys(("weight_bits", "moment_bits"), "[1, inf)")
 ADAPTERS = {"rank": "[1, min(m, n) = 16]", "prompt_tokens": "[1, the vocabulary = 256]"}
 
 NETWORKS = [
@@ -658,6 +659,8 @@ NETWORKS = [
         },
         limits={"rank": "[1, min(width, keys + values, rows of X) = 4]"},
     ),
+    Row(costs.state_memory, None, {"trained": 5, "weight_bits": 16}, limits={"trained": "[0, inf)"} | BITS),
+    Row(costs.logits_memory, None, {"tokens": 3, "vocabulary": 5}),
     Row(costs.kv_cache_elements, None, {"kv_heads": 2, "head_dim": 4}),
     Row(costs.latent_cache_elements, None, {"latent_dim": 3, "rope_dim": 2}),
     Row(costs.kv_cache_bytes, None, {"elements": 5, "layers": 3, "tokens": 7}),
@@ -741,6 +744,7 @@ ROWS = ARRAYS + NETWORKS
 
 #: Public callables without a row, or whole modules of such, and why.
 EXCEPTIONS = {
+    "finetuning": "its functions load, train and write models of the hub (tests/package/finetuning, misuse included)",
     "exercises": "its functions take a reader's answer, right or wrong, and say which (tests/package/exercises)",
     "plotting.use_book_style": "it changes the settings of the whole process (tests/package/test_plotting.py)",
     "lora.assign_lora": "a context, not an answer (tests/package/lora/test_switch.py)",

@@ -645,6 +645,7 @@ MORE = [
 #: What is not swept, and why.
 LEFT_OUT = {
     "exercises": "its functions take whatever comes, and say what is wrong with it (tests/package/exercises)",
+    "finetuning": "its own tests have every argument's misuse (tests/package/finetuning)",
     "plotting.use_book_style": "it takes nothing",
     "training.GPT": "it takes a GPTConfig, which checks itself (tests/package/training/test_model.py)",
 }

@@ -341,7 +341,8 @@ def choice(value: object, options: Sequence[str], name: str) -> str:
     if not isinstance(value, str) or value not in options:
         listed = ", ".join(repr(option) for option in options)
         error = ValueError if isinstance(value, str) else TypeError
-        raise error(named(f"{name} must be one of {listed}; got {value!r}. Write one of these words."))
+        got = repr(value) if len(repr(value)) <= 60 else f"{type(value).__name__} {repr(value)[:50]}…"
+        raise error(named(f"{name} must be one of {listed}; got {got}. Write one of these words."))
     return value
 
 

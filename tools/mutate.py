@@ -82,8 +82,6 @@ EQUIVALENT: dict[tuple[int, str, str] | tuple[int, str], str] = {
     (17, "adapted", "10 -> 11"): HUB,
     (17, "make_base"): "the large run: only a GPU makes it, and no output is of it",
     (17, "over_ranks", "3 -> 4"): SIZE,
-    (17, "panels", "6.8 -> 13.6"): SIZE,
-    (17, "panels", "height * len(measured) -> height"): SIZE,
 }
 
 

@@ -39,7 +39,7 @@ class Loaded:
     forecast : Forecast
         What was foreseen; its precision and bits are those that were loaded.
     model : torch.nn.Module
-    tokenizer : transformers.PreTrainedTokenizerBase
+    tokenizer : tokenizer of transformers
     """
 
     recipe: Recipe

@@ -52,7 +52,7 @@ def tokenise(examples: Examples, tokenizer: Any, *, context: int) -> Tokens:
     ----------
     examples : Examples
         Of `read_examples`.
-    tokenizer : transformers.PreTrainedTokenizerBase
+    tokenizer : tokenizer of transformers
         With the offsets of tokens, as all have that are called fast.
     context : int
         The most tokens of a row.

@@ -203,7 +203,11 @@ def test_the_ledger_runs_the_code_of_the_book():
     assert others == set(NO_CODE_IN_THE_BOOK)
 
 
-@pytest.mark.parametrize("module", MODULES, ids=lambda module: module.__name__.rpartition(".")[2])
+@pytest.mark.parametrize(
+    "module",
+    [module for module in MODULES if ".ch" in module.__name__],  # a project's claims run none of its code
+    ids=lambda module: module.__name__.rpartition(".")[2],
+)
 def test_no_function_of_a_chapter_is_written_a_second_time(module):
     chapter = {s.node.name for s in definitions.functions(int(module.__name__.rpartition(".ch")[2][:2]))}
     written = {name for name, value in vars(module).items() if getattr(value, "__module__", "") == module.__name__}
@@ -220,7 +224,7 @@ def test_claim_has_a_mutant(label):
 def test_each_folklore_row_has_a_cell_a_test_and_a_place_on_the_page():
     page = (ledger.ROOT / "folklore.md").read_text(encoding="utf-8")
     rows = {int(row) for row in re.findall(r"^## (\d+) ·", page, re.MULTILINE)}
-    assert rows == set(range(1, 41)) - {38}, "38 is to come, in chapter 17"
+    assert rows == set(range(1, 41))
     shown = ledger.folklore_cells()
     assert set(shown) == rows == set(FOLKLORE)
     for row, places in shown.items():

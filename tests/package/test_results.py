@@ -21,11 +21,17 @@ def test_names_are_those_of_the_files_in_order():
     assert {"completion", "cpu_grid", "lora", "lsa", "nmf", "svd"} <= set(results.names())
 
 
+def _of_each(study):
+    """The versions of each measurement, where a study goes on over days: that of the file has what must not change."""
+    return [measurement["versions"] for measurement in study["measurements"]]
+
+
 @pytest.mark.parametrize("name", results.names())
 def test_every_study_says_when_with_what_and_on_what(name):
     study = results.load(name)
     assert datetime.date.fromisoformat(study["date"]).isoformat() == study["date"]
-    assert study["versions"]["python"] and {"numpy", "torch"} & study["versions"].keys()
+    for versions in [study["versions"]] if "python" in study["versions"] else _of_each(study):
+        assert versions["python"] and {"numpy", "torch"} & versions.keys()
     assert study["device"].startswith("CPU" if not name.startswith("gpu_") else "NVIDIA")
     assert study["threads"] is None or type(study["threads"]) is int
 

@@ -93,7 +93,7 @@ MAY_IMPORT = {
     "lora": "_extra lora.*",
     "lora.product": "",
     "lora.start": "_checks _normal",
-    "lora.layer": "lora.product lora.start",
+    "lora.layer": "_checks lora.product lora.start",
     "lora.places": "_checks lora.layer lora.start",
     "lora.switch": "_checks lora.layer lora.places",
     "lora.files": "_checks _disk",

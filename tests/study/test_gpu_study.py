@@ -132,7 +132,7 @@ def test_a_second_call_measures_nothing(done, monkeypatch, capsys):
     monkeypatch.setattr(study, "measured", lambda *_: pytest.fail("measured again"))
     assert main(["--tiny", "--out", str(folder)]) == 0
     assert re.fullmatch(
-        r"plan, in seconds: (\w+ 0, )*merge 0; 0 in all, 53\d are left\ncomplete\n", capsys.readouterr().out
+        r"plan, in seconds: (\w+ 0, )*lengths 0; 0 in all, 53\d are left\ncomplete\n", capsys.readouterr().out
     )
     assert {path: path.read_bytes() for path in folder.glob("*.json")} == before
 
@@ -465,7 +465,8 @@ def on_paper(monkeypatch):
             guess = sys.modules[task.measure.func.__module__].FIRST_GUESS
             now[0] += speed * task.work * guess
             made.append(task.of)
-            stand_in = {"target_loss": 1.0, "validation": 1.0, "batch": 8}
+            path = [[step, 1.0, 1.0] for step in range(8)]
+            stand_in = {"target_loss": 1.0, "source_loss": 1.0, "path": path, "validation": 1.0, "batch": 8}
             return {"of": task.of, "work": task.work, "seconds": speed * task.work * guess, "versions": {}, **stand_in}
 
         monkeypatch.setattr(study, "measured", measured)

@@ -12,6 +12,7 @@ import torch
 import transformers
 import trl
 
+from book.margins import close
 from lowrank_helpers.finetuning import (
     Examples,
     answer,
@@ -78,8 +79,10 @@ def test_the_whole_way(family, kind, decoder, tmp_path):
     assert count == found.loaded.forecast.trained and "head" not in " ".join(changed)
     plain = transformers.AutoModelForCausalLM.from_pretrained(export_model(found.loaded, tmp_path / "plain"))
     assert not any(isinstance(m, LoRALinear | peft.tuners.lora.LoraLayer) for m in plain.modules())
-    assert torch.allclose(logits(plain), logits(model), atol=1e-4)
-    assert not torch.allclose(logits(plain), logits(transformers.AutoModelForCausalLM.from_pretrained(decoder(family))))
+    assert close(logits(plain), logits(model), atol=1e-4)
+    assert not close(
+        logits(plain), logits(transformers.AutoModelForCausalLM.from_pretrained(decoder(family))), atol=1e-4
+    )
     assert transformers.AutoTokenizer.from_pretrained(tmp_path / "plain").chat_template
 
 
@@ -90,7 +93,7 @@ def test_the_first_step_s_loss_is_the_mean_over_answers(family, decoder, tmp_pat
     loaded = load_model(given, SUMS)
     alone = measure(loaded, SUMS).loss
     run = train_adapter(loaded, SUMS)
-    assert len(run.losses) == 1 and run.losses[1] == pytest.approx(alone, abs=1e-4)
+    assert len(run.losses) == 1 and close(run.losses[1], alone, atol=1e-4)
 
 
 def test_a_loss_on_all_tokens_would_be_another(decoder, tmp_path):
@@ -166,14 +169,14 @@ def test_four_bits(family, precision, decoder, tmp_path):
     assert found.after.loss < found.before.loss - 0.05
     plain = transformers.AutoModelForCausalLM.from_pretrained(export_model(found.loaded, tmp_path / "plain"))
     there = dataclasses.replace(found.loaded, model=plain.eval())
-    assert measure(there, SUMS).loss == pytest.approx(found.after.loss, abs=0.1)
+    assert close(measure(there, SUMS).loss, found.after.loss, atol=0.1)
 
 
 def test_recomputing_and_rows_alone_give_the_same_losses(decoder, tmp_path):
     once = went(tmp_path / "a", decoder, "llama", packing=False, epochs=1).run.losses
     again = went(tmp_path / "b", decoder, "llama", packing=False, epochs=1, recompute=True).run.losses
     assert once.keys() == again.keys() and len(once) == 6
-    assert all(once[step] == pytest.approx(again[step], abs=1e-4) for step in once)
+    assert all(close(once[step], again[step], atol=1e-4) for step in once)
 
 
 def test_the_book_s_lora_is_peft_s(decoder, tmp_path):
@@ -181,7 +184,7 @@ def test_the_book_s_lora_is_peft_s(decoder, tmp_path):
     found = went(tmp_path, decoder, "qwen", adapter="book")
     base = transformers.AutoModelForCausalLM.from_pretrained(decoder("qwen"))
     theirs = peft.PeftModel.from_pretrained(base, found.run.folder / "adapter").eval()
-    assert torch.allclose(logits(theirs), logits(found.loaded.model), atol=1e-5)
+    assert close(logits(theirs), logits(found.loaded.model), atol=1e-5)
 
 
 # ----------------------------------------------------------------------------------------------------------- resumed
@@ -300,7 +303,7 @@ def test_exact_matches_are_counted(decoder, tmp_path, monkeypatch):
     assert measure(loaded, TALK).exact == 0 and measure(loaded, TALK).general is None
     text = Examples("text", ({"text": GENERAL},), (1,), "x")
     assert measure(loaded, text).exact is None
-    assert measure(loaded, text).loss == pytest.approx(measure(loaded, SUMS, general=GENERAL).general)
+    assert close(measure(loaded, text).loss, measure(loaded, SUMS, general=GENERAL).general, rtol=1e-5)
 
 
 def test_misuse(decoder, tmp_path):

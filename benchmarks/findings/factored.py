@@ -5,9 +5,10 @@
 "inputs": each way of truncating, at two sizes, with its ranks chosen in two ways: the same share of the break-even rank
 for each layer, or the same relative error of each layer (of W, of W scaled, of W X), by the loss on text of the
 calibration half that no Gram matrix has seen. "calibration": activation-aware factors at a share of .6 from five draws
-of so many windows of source code, or of prose. "repair": twenty steps of AdamW at half of the numbers, with a rate
-chosen for each start on the same text, and five orders of the batches. Harm is the loss on files of the other half,
-less that of the model. About three minutes.
+of so many windows of source code, or of prose; "damped" are Gram matrices with a multiple of the identity added, of
+which "damping" has the choice. "repair": twenty steps of AdamW at half of the numbers, with a rate chosen for each
+start on two stretches of the other half, by the first order of the batches, and harm on the six others, for five
+orders. Harm is the loss on files of the other half, less that of the model. About four minutes.
 """
 
 import copy
@@ -24,7 +25,9 @@ from lowrank_helpers import compression, costs
 from lowrank_helpers.svd import rank_for_error
 from lowrank_helpers.training import load_corpus
 
-SHARES, DRAWS, RATES = (0.8, 0.5), range(5), (3e-5, 1e-4, 3e-4, 1e-3, 3e-3)
+SHARES, DRAWS, RATES = (0.8, 0.5), range(5), (3e-5, 1e-4, 3e-4, 1e-3)
+DAMPING = (0.01, 0.1, 1.0, 10.0, 100.0)  # of the mean of the diagonal
+CHOOSING, TESTED = [0, 4], [1, 2, 3, 5, 6, 7]  # stretches, of the repair
 WINDOWS = (1, 4, 24, 96)
 
 
@@ -120,6 +123,21 @@ class Factored(Study):
             print(name, [round(float(np.mean(x)), 4) for x in harm], flush=True)
         return found
 
+    def damped(self) -> tuple[dict[str, Any], list[list[float]]]:
+        """One window, with a multiple of the identity: what was tried on a sixth draw, and the harm for each draw."""
+        joined, ranks = torch.tensor(list(self.own)), self.one_share(0.6)
+
+        def small(seed: int, factor: float) -> Any:
+            [start] = np.random.default_rng(seed).integers(0, len(joined) - 257, 1).tolist()
+            grams = self.grams_of(joined[None, start : start + 257])
+            more = {name: factor * np.trace(G) / len(G) * np.eye(len(G)) for name, G in grams.items()}
+            return self.factored(ranks, {name: G + more[name] for name, G in grams.items()})
+
+        tried = {str(factor): round(loss(small(99, factor), self.choosing), 5) for factor in DAMPING}
+        best = min(DAMPING, key=lambda factor: tried[str(factor)])
+        print(tried, flush=True)
+        return {"tried": tried, "chosen": best}, [self.harm(small(seed, best)) for seed in DRAWS]
+
     def trained(self, small: Any, rate: float, seed: int, steps: int = 20) -> Any:
         """The factors after some steps of AdamW on the calibration windows."""
         small = copy.deepcopy(small).train()
@@ -134,18 +152,21 @@ class Factored(Study):
         return small.eval()
 
     def repaired(self) -> dict[str, Any]:
-        """For each start, what each rate gave on the text to choose by, the rate, and the harm for each order."""
+        """For each start the rate and what each gave on the stretches to choose by, and harm for each order."""
         found: dict[str, Any] = {}
         ranks = self.one_share(0.5)
         for method, grams in (("plain", None), ("activation-aware", self.grams)):
             small = self.factored(ranks, grams)
-            tried = [round(loss(self.trained(small, rate, 99), self.choosing), 5) for rate in RATES]
-            rate = RATES[int(np.argmin(tried))]
+            first = {rate: self.harm(self.trained(small, rate, DRAWS[0])) for rate in RATES}
+            tried = {rate: round(float(np.mean([harm[i] for i in CHOOSING])), 5) for rate, harm in first.items()}
+            rate = min(tried, key=lambda rate: tried[rate])
+            after = [first[rate], *(self.harm(self.trained(small, rate, seed)) for seed in DRAWS[1:])]
+            before = self.harm(small)
             found[method] = {
-                "before": self.harm(small),
-                "tried": tried,
+                "before": [before[i] for i in TESTED],
+                "tried": list(tried.values()),
                 "rate": rate,
-                "after": [self.harm(self.trained(small, rate, seed)) for seed in DRAWS],
+                "after": [[harm[i] for i in TESTED] for harm in after],
             }
             print(method, found[method], flush=True)
         return found
@@ -158,6 +179,7 @@ def main() -> None:
     study = Factored()
     result |= {"seeds": list(DRAWS), "rates": list(RATES)}
     result |= {"inputs": study.inputs(), "calibration": study.calibrated(), "repair": study.repaired()}
+    result["damping"], result["calibration"]["source, 1, damped"] = study.damped()
     (RESULTS / "factored.json").write_text(json.dumps(result, indent=1) + "\n")
 
 

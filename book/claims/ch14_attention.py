@@ -599,7 +599,7 @@ EVEN = "even weights"
 
 @functools.cache
 def heads():
-    """Directions of the logits and of the causal softmax: of even weights, and of each head in each window."""
+    """Directions of even weights, and, by window and head, of logits, causal softmax and softmax without a mask."""
     windows = [definitions(14, "heads_need")(start) for start in STARTS["heads"]]
     n = 256
     even = definitions(14, "directions")(softmax(np.zeros((n, n)), triangle(n)))
@@ -607,36 +607,41 @@ def heads():
 
 
 def columns(rows):
-    """Of a list of windows of heads: all counts for the logits, all for the softmax, and its medians by window."""
+    """Of a list of windows of heads: all counts for the logits, for the causal softmax, and for that without a mask."""
     need = np.array(rows)
-    return need[..., 0].ravel(), need[..., 1].ravel(), np.median(need[..., 1], axis=1)
+    return need[..., 0], need[..., 1], need[..., 2]
 
 
 def logits_not_weights(measured):
-    """Each trained softmax needs more than even weights, whose like untrained ones are; medians twice as many."""
-    logits, weights, medians = columns(measured["trained"])
-    raw_logits, raw, _ = columns(measured["untrained"])
+    """Each trained softmax needs more than even weights and than without its mask, whose medians stay below even ones.
+
+    Medians under the mask are twice those of even weights; untrained heads are like these.
+    """
+    logits, weights, bare = columns(measured["trained"])
+    raw_logits, raw, raw_bare = columns(measured["untrained"])
     even = measured[EVEN]
     return bool(
         weights.min() > even > 1.5 * logits.max()
-        and medians.min() > 2 * even
+        and np.median(weights, axis=1).min() > 2 * even
+        and (weights > bare).all()
+        and np.median(bare, axis=1).max() < even
         and np.abs(raw - even).max() <= 1
+        and (raw_bare == 1).all()
         and raw_logits.min() > logits.max()
     )
 
 
 def head_numbers(measured):
-    logits, weights, medians = columns(measured["trained"])
-    raw_logits, raw, _ = columns(measured["untrained"])
-    found = [logits.min(), logits.max(), weights.min(), weights.max(), measured[EVEN]]
-    found += [raw.min(), raw.max(), raw_logits.min(), raw_logits.max()]
-    return [*map(str, found), f"{medians.min():.1f}", f"{medians.max():.1f}"]
+    trained, raw = columns(measured["trained"]), columns(measured["untrained"])
+    ends = [end(counts) for counts in (*trained, *raw) for end in (np.min, np.max)]
+    medians = [np.median(counts, axis=1) for counts in trained[1:]]
+    return [*map(str, ends), str(measured[EVEN]), *(f"{end(m):.1f}" for m in medians for end in (np.min, np.max))]
 
 
-def with_head(measured, name, window, head, pair):
+def with_head(measured, name, window, head, counts):
     """The measurements with one head's counts replaced."""
     rows = [list(row) for row in measured[name]]
-    rows[window][head] = pair
+    rows[window][head] = counts
     return {**measured, name: rows}
 
 
@@ -761,6 +766,7 @@ OBSERVATIONS = {
                 Contender(EVEN, fixed=NO_SETTING),
                 Contender("untrained", fixed=NO_SETTING),
                 Contender("trained", fixed=NO_SETTING),
+                Contender("trained, without the mask", fixed=NO_SETTING),
             ],
             tested_on="five windows of 256 bytes of source that the base model was not trained on, sixteen heads each",
             runs=5,
@@ -770,11 +776,18 @@ OBSERVATIONS = {
         numbers=head_numbers,
         sharp={
             "training changes nothing": lambda m: {**m, "trained": m["untrained"]},
-            "one trained head as low as even weights": lambda m: with_head(m, "trained", 0, 0, (6, m[EVEN])),
+            "one trained head as low as even weights": lambda m: with_head(m, "trained", 0, 0, (6, m[EVEN], 7)),
             "one head whose logits need as many as even weights": lambda m: with_head(
-                m, "trained", 0, 0, (m[EVEN], 70)
+                m, "trained", 0, 0, (m[EVEN], 70, 7)
             ),
-            "an untrained head that needs as many as trained ones": lambda m: with_head(m, "untrained", 0, 0, (28, 70)),
+            "an untrained head that needs as many as trained ones": lambda m: with_head(
+                m, "untrained", 0, 0, (28, 70, 1)
+            ),
+            "a head that needs as many without the mask": lambda m: with_head(m, "trained", 4, 15, (6, 95, 95)),
+            "medians without the mask that reach those with it": lambda m: {
+                **m,
+                "trained": [[(a, b, b - 1) for a, b, _ in row] for row in m["trained"]],
+            },
             "even weights that need as many as trained heads": lambda m: {**m, EVEN: 70},
         },
     ),

@@ -3,7 +3,7 @@
     python -m benchmarks.findings.qlora
 
 The book's base model learns its prose by LoRA of rank 8 on all linear layers, 40 steps of 8 × 64 bytes as in the
-chapter's race: beside the weights as they are, beside the same in NF4, and beside the same in sixteen evenly spaced
+chapter's race: beside the weights as they are, beside the same in NF4, and beside the same in fifteen evenly spaced
 levels, both in blocks of 64. The quantised weights are those of the layers that are adapted; embedding and head stay.
 Each base has its own learning rate, the best of four on seed 0; seeds 1 to 5 give the losses, on the same sequences in
 the same order for all. Losses are in nats per byte, on 8000 held-out bytes of prose and of source code. Four minutes.

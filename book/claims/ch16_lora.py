@@ -743,7 +743,7 @@ def the_rate_hides_the_scale(races):
     apart = [a / b for a, b in zip(lag, root, strict=True)]
     own_apart = [max(a / b, b / a) for a, b in zip(own_lag, own_root, strict=True)]
     adam = min(few) > max(lag) and min(lag) > max(root) and max(*own_lag, *own_root) < min(own_few)
-    return gradient and adam and min(apart) > 5 and max(own_apart) < 1.5
+    return gradient and adam and min(apart) > 9 and max(own_apart) < 1.5
 
 
 def raced_with(races, rule, name, change):

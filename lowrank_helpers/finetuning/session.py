@@ -217,7 +217,7 @@ def train_adapter(loaded: Loaded, examples: Examples, *, progress: bool | None =
     ------
     TypeError, ValueError
         If the folder holds a run of another recipe or of other examples, if the loss is not finite before the first
-        step (a model whose numbers float16 does not hold), or if the memory runs out.
+        step (a model whose numbers float16 does not hold) or at a later one, or if the memory runs out.
     """
     recipe = read_loaded(loaded).recipe
     shown = _checks.progress_shown(progress)
@@ -237,8 +237,14 @@ def train_adapter(loaded: Loaded, examples: Examples, *, progress: bool | None =
             trainer.train(resume_from_checkpoint=last and str(last))
             state = {"log_history": trainer.state.log_history}
     loaded.model.eval()
-    _save(loaded, folder / ADAPTER)
     losses = {row["step"]: row["loss"] for row in state["log_history"] if "loss" in row}
+    broken = next((step for step, loss in losses.items() if not math.isfinite(loss)), None)
+    if broken is not None:
+        raise _checks.invalid(
+            f"the loss must stay finite; at step {broken} it was not, in {loaded.forecast.precision}. Take a smaller "
+            "learning_rate, or precision='fp32' with bits=4, and another folder."
+        )
+    _save(loaded, folder / ADAPTER)
     return Run(losses, int(last.name.split("-")[1]) if last else 0, folder)
 
 
@@ -307,6 +313,7 @@ def _trainer(loaded: Loaded, rows: Sequence[Row], folder: Path, shown: bool) -> 
         save_steps=recipe.save_every,
         save_total_limit=2,
         logging_steps=1,
+        logging_nan_inf_filter=False,  # else a loss that is no number is noted as the mean of those before it
         seed=recipe.seed,
         disable_tqdm=not shown,
         report_to="none",

@@ -277,6 +277,17 @@ def test_a_loss_that_is_not_finite_stops_before_the_first_step(decoder, tmp_path
         train_adapter(loaded, SUMS)
 
 
+def test_a_loss_that_is_no_number_later_is_said(decoder, tmp_path, monkeypatch):
+    """The library would note the mean of earlier losses in its place, and end as if all were well."""
+    loaded = load_model(recipe(decoder("llama"), tmp_path / "run"), SUMS)
+    with torch.no_grad():
+        next(p for name, p in loaded.model.named_parameters() if "down_proj.base_layer" in name).fill_(float("inf"))
+    monkeypatch.setattr(session, "_check_finite", lambda *_: None)
+    with pytest.raises(ValueError, match=r"^train_adapter: the loss must stay finite; at step 1 it was not, in fp32"):
+        train_adapter(loaded, SUMS)
+    assert not (tmp_path / "run" / "adapter").exists()
+
+
 def test_too_little_memory_to_merge(decoder, tmp_path, monkeypatch):
     found = went(tmp_path, decoder, "llama")
     monkeypatch.setattr(session, "_memory", lambda: 1000)

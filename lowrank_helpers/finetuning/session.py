@@ -251,7 +251,7 @@ def train_adapter(loaded: Loaded, examples: Examples, *, progress: bool | None =
 def _check_folder(recipe: Recipe) -> dict[str, Any]:
     """What the folder notes of its run, nothing if it has none; refuse another recipe's."""
     note = Path(recipe.folder) / RECIPE
-    there = json.loads(note.read_text(encoding="utf-8")) if note.exists() else {}
+    there: dict[str, Any] = json.loads(note.read_text(encoding="utf-8")) if note.exists() else {}
     for name in SAME:
         if there and there.get(name) != getattr(recipe, name):
             raise _checks.invalid(
@@ -429,7 +429,7 @@ def _spread(examples: Examples, most: int) -> Examples:
     """So many of them, from all over the file, whose order may be that of the answers."""
     count = min(most, len(examples))
     places = [i * len(examples) // count for i in range(count)]
-    rows, lines = (tuple(of[i] for i in places) for of in (examples.rows, examples.lines))
+    rows, lines = tuple(examples.rows[i] for i in places), tuple(examples.lines[i] for i in places)
     return Examples(examples.kind, rows, lines, examples.source)
 
 

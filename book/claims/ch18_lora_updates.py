@@ -318,7 +318,7 @@ GRIDS = {
 }
 TESTED, TUNED = "the first 8000 bytes of the book's validation text, seeds 1 to 5", "its next 8000 bytes, seed 0"
 STUDENT = "Student's, 95 %, paired over five seeds"
-cut_losses = definitions(18, "cut_losses")
+cut_losses, uncut_losses = definitions(18, "cut_losses"), definitions(18, "uncut")
 counted = definitions(18, "counted")
 at_three_quarters, whole_instead = (definitions(18, name) for name in ("at_three_quarters", "whole_instead"))
 
@@ -352,15 +352,17 @@ def every_run(change):
 
 
 def cut_verdict(m):
-    """At each rank the trained run is below what is cut from the same matrices; wide and cut to 8 is below 8."""
+    """Trained is below cut, of the same matrices; wide and cut to 8 is below 8; uncut they are where rank 32 is."""
     ways = cut_losses(m)
     trained = all(below(ways["trained at it", r], ways["matrices, cut", r]) for r in ("1", "8", "32"))
     full = [below(ways["trained at it", r], ways["full, cut", r]) for r in ("1", "8")]
     level = below(ways["r = 32, cut", "8"], ways["trained at it", "8"])
+    uncut = {kind: uncut_losses(m, kind) for kind in ("r = 32", "matrices", "full")}
+    same = not below(uncut["matrices"], uncut["r = 32"]) and not below(uncut["r = 32"], uncut["matrices"])
     own = below(ways["trained at it", "32"], ways["r = 32, cut", "8"]) and below(
         ways["full, cut", "32"], ways["trained at it", "32"]
     )
-    return trained and all(full) and level and own
+    return trained and all(full) and level and own and same and below(uncut["full"], uncut["matrices"])
 
 
 def rates_of(m):
@@ -370,17 +372,23 @@ def rates_of(m):
     return chosen
 
 
+LENGTHS = ("0.1", "0.2", "0.35")
+
+
 def counts(m):
-    """The mean numbers of intruders, as trained and at the length 0.2."""
+    """The mean numbers of intruders, as trained and at each length."""
     kinds = ("full", "r = 1", "r = 8", "r = 32")
-    return {kind: (counted(m, kind).mean(), counted(m, kind, "0.2").mean()) for kind in kinds}
+    return {kind: [counted(m, kind, to).mean() for to in (None, *LENGTHS)] for kind in kinds}
 
 
 def length_decides(m):
-    """Full fine-tuning has fewer as trained; at equal length as many as ranks 8 and 32, and noise has far fewer."""
+    """Full has fewer as trained, as many as ranks 8 and 32 at each length, and more than noise; rank 1 differs."""
     fewer = all(below(counted(m, "full"), counted(m, kind)) for kind in ("r = 1", "r = 8", "r = 32"))
-    as_many = all(not below(counted(m, "full", "0.2"), counted(m, kind, "0.2")) for kind in ("r = 8", "r = 32"))
-    return fewer and as_many and 3 * max(m["noise"]) < counted(m, "full", "0.2").mean()
+    pairs = [(counted(m, "full", to), counted(m, kind, to)) for kind in ("r = 8", "r = 32") for to in LENGTHS]
+    as_many = not any(below(*pair) or below(*pair[::-1]) for pair in pairs)
+    one = [(counted(m, "full", to), counted(m, "r = 1", to)) for to in LENGTHS]
+    early_and_few = below(*one[0]) and below(*one[1][::-1]) and below(*one[2][::-1])
+    return fewer and as_many and early_and_few and 3 * max(m["noise"]) < counted(m, "full", "0.2").mean()
 
 
 def with_noise():
@@ -393,9 +401,10 @@ def eased_rows(m):
 
 
 def the_whole_is_the_rival(m):
-    """The whole update, shortened, gives back more than intruders at equal cost; their controls are not behind them."""
+    """The whole update, shortened, gives back more than intruders at equal cost; their controls are level."""
     source = {where: rows[:, 1] for where, rows in eased_rows(m).items()}
-    undecided = not any(below(source["intruders"], source[where]) for where in ("random", "others"))
+    pairs = [(source["intruders"], source[where]) for where in ("random", "others")]
+    undecided = not any(below(*pair) or below(*pair[::-1]) for pair in pairs)
     return undecided and below(source["whole"], source["intruders"])
 
 
@@ -429,6 +438,7 @@ def belongs_to_the_text(m):
 AROUND = "rate, in decades around the best"  # which the search left when both neighbours were worse
 RELATIVES = ("LoRA", "rsLoRA", "PiSSA", "OLoRA", "DoRA", "LoRA+")
 at_best, tuned_relatives, stored_relatives = (definitions(18, name) for name in ("at_best", "tuned", "stored"))
+above_line = definitions(18, "above_line")
 
 
 def relatives():
@@ -444,16 +454,18 @@ def relatives():
         "ends": {name: at_best(runs, best, name).tolist() for name in RELATIVES},
         "best": best,
         "around": around,
+        "above": {name: above_line(tried, best, name) for name in ("PiSSA", "OLoRA", "LoRA+")},
     }
 
 
 def behind_in_both(m):
-    """On each seed three are behind rsLoRA in both losses; it and LoRA share them."""
+    """On each seed three are behind rsLoRA in both losses, at every rate above its line; it and LoRA share them."""
     ends = {name: np.array(rows) for name, rows in m["ends"].items()}
     inside = all(m["around"][name][1:2] == [m["best"][name]] and len(m["around"][name]) == 3 for name in RELATIVES)
     three = all((ends[name] > ends["rsLoRA"]).all() for name in ("PiSSA", "OLoRA", "LoRA+"))
     gap = ends["rsLoRA"] - ends["LoRA"]
-    return inside and three and bool((gap[:, 0] > 0).all() and (gap[:, 1] < 0).all())
+    line = all(min(gaps) > 0.02 for gaps in m["above"].values())
+    return inside and three and line and bool((gap[:, 0] > 0).all() and (gap[:, 1] < 0).all())
 
 
 def ended(name, place, change):
@@ -481,7 +493,11 @@ OBSERVATIONS = {
             interval=STUDENT,
         ),
         verdict=cut_verdict,
-        numbers=lambda m: [f"{m['base'][0]:.2f}"] + [f"{ends.mean():.3f}" for ends in cut_losses(m).values()],
+        numbers=lambda m: (
+            [f"{m['base'][0]:.2f}"]
+            + [f"{ends.mean():.3f}" for ends in cut_losses(m).values()]
+            + [f"{uncut_losses(m, kind).mean():.3f}" for kind in ("matrices", "full")]
+        ),
         sharp={
             "the matrices, cut to 8, as low as what was trained": every_run(
                 lambda run: run["cuts"]["matrices"].update({"8": run["kinds"]["r = 8"]["loss"]})
@@ -489,6 +505,12 @@ OBSERVATIONS = {
             "the matrices, cut to 1, lower": every_run(lambda run: run["cuts"]["matrices"].update({"1": 2.0})),
             "rank 32 that loses by its cut to 8": every_run(
                 lambda run: run["cuts"]["r = 32"].update({"8": run["kinds"]["r = 8"]["loss"] + 0.05})
+            ),
+            "the matrices, uncut, below rank 32": every_run(
+                lambda run: run["kinds"]["matrices"].update({"loss": run["kinds"]["r = 32"]["loss"] - 0.02})
+            ),
+            "all of full fine-tuning, uncut, no lower than the matrices": every_run(
+                lambda run: run["kinds"]["full"].update({"loss": run["kinds"]["matrices"]["loss"]})
             ),
             "all of full fine-tuning, cut to 8, as low": every_run(
                 lambda run: run["cuts"]["full"].update({"8": run["kinds"]["r = 8"]["loss"]})
@@ -551,6 +573,14 @@ OBSERVATIONS = {
                     {"0.2": run["kinds"]["r = 8"]["at length"]["0.2"] // 2}
                 )
             ),
+            "full fine-tuning with fewer than rank 8 at the least length": every_run(
+                lambda run: run["kinds"]["full"]["at length"].update(
+                    {"0.1": run["kinds"]["r = 8"]["at length"]["0.1"] // 2}
+                )
+            ),
+            "rank 1 with no more at the least length": every_run(
+                lambda run: run["kinds"]["r = 1"]["at length"].update({"0.1": run["kinds"]["full"]["at length"]["0.1"]})
+            ),
             "noise with as many": lambda m: {**m, "noise": counted(m, "full", "0.2").tolist()},
             "a rate at the edge of its grid": lambda m: replaced(
                 m, lambda other: other["rates"].update({"full": 0.0005})
@@ -580,6 +610,7 @@ OBSERVATIONS = {
         sharp={
             "intruders that give back a third of a nat": eased_more("intruders", lambda _, source: source - 0.33),
             "other directions behind the intruders": eased_more("others", lambda _, source: source + 0.1),
+            "other directions ahead of the intruders": eased_more("others", lambda _, source: source - 0.1),
             "a whole update that gives nothing back": eased_more("whole", lambda first, _: first),
             "a threshold at the edge of its grid": lambda m: replaced(
                 m, lambda other: other["thresholds"].update(chosen=0.7)
@@ -603,6 +634,9 @@ OBSERVATIONS = {
             "PiSSA lower on the book, on one seed": ended("PiSSA", 0, lambda ends, _: ends["rsLoRA"][0][0] - 0.01),
             "LoRA+ lower on the source, on one seed": ended("LoRA+", 1, lambda ends, _: ends["rsLoRA"][0][1] - 0.01),
             "rsLoRA ahead of LoRA in both, on one seed": ended("rsLoRA", 0, lambda ends, _: ends["LoRA"][0][0] - 0.01),
+            "a rate at which OLoRA is below rsLoRA's line": lambda m: replaced(
+                m, lambda other: other["above"]["OLoRA"].append(-0.01)
+            ),
             "a best rate at the end of what was tried": lambda m: replaced(
                 m, lambda other: other["around"].update({"OLoRA": other["around"]["OLoRA"][1:]})
             ),

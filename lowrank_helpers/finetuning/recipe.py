@@ -14,7 +14,8 @@ Precision = Literal["bf16", "fp16", "fp32"]
 WIDTHS = {"bf16": 2, "fp16": 2, "fp32": 4}  # bytes of a number
 NF4 = 0.5 + (1 + 4 / 256) / 64  # bytes of a weight: 4 bits, and a byte for 64 weights with a float32 for 256 of these
 USED = 0.9  # of a card's memory; the rest is the driver's, and lost between blocks
-TILE = 32_768  # positions whose logits TRL 1.16 has in memory at a time
+TILE = (4096, 32_768)  # learned tokens, and words of the vocabulary, whose logits TRL 1.16 has in memory at a time
+NOT_TEXT = ("vision", "visual", "audio", "image", "multi_modal", "multimodal")  # in the names of towers for other input
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -174,7 +175,8 @@ class Forecast:
     steps : int
         Steps of the optimiser, if rows were filled to the last token; a few more otherwise.
     weights, state, activations, logits : float
-        Bytes: frozen weights; adapter with gradients and moments; activations, an estimate; logits of a tile.
+        Bytes: frozen weights; adapter with gradients and moments; activations, an estimate; logits, those of one row
+        that `measure` holds or those of a tile of TRL's loss, the larger.
     """
 
     device: Device
@@ -331,7 +333,10 @@ def outlook(recipe: Recipe, examples: Examples, config: Any, tokenizer: Any) -> 
             (NF4 if bits == 4 else width) * shapes.linear + width * shapes.rest,
             costs.state_memory(shapes.trained),
             float(block + inputs if recipe.recompute else L * block),
-            costs.logits_memory(min(T, TILE), text.vocab_size, bits=8 * width),
+            max(
+                costs.logits_memory(recipe.context, text.vocab_size, bits=8 * width),
+                float(width * min(T, TILE[0]) * min(text.vocab_size, TILE[1])),
+            ),
         )
 
     if recipe.bits is not None:
@@ -377,8 +382,12 @@ def _shapes(recipe: Recipe, config: Any) -> _Shapes:
 
 
 def linear_layers(model: Any) -> dict[str, Any]:
-    """The linear layers of a model but its head, by name: those that PEFT calls 'all-linear'."""
+    """The linear layers of a model but its head, by name: those that PEFT calls 'all-linear', if all of it reads text.
+
+    A tower for images or sound, which no text passes through, is left out.
+    """
     torch, hf = library("torch"), library("transformers")
     kinds = (torch.nn.Linear, hf.pytorch_utils.Conv1D)
     head = model.get_output_embeddings()
-    return {name: m for name, m in model.named_modules() if isinstance(m, kinds) and m is not head}
+    found = {name: m for name, m in model.named_modules() if isinstance(m, kinds) and m is not head}
+    return {name: m for name, m in found.items() if not any(part in name for part in NOT_TEXT)}

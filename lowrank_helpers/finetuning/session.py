@@ -1,12 +1,14 @@
 """A model with its adapter: loaded, trained, measured, asked, and exported as a plain model."""
 
 import contextlib
+import gc
+import hashlib
 import json
 import math
 import os
 import warnings
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -96,11 +98,13 @@ def load_model(recipe: Recipe, examples: Examples) -> Loaded:
     Raises
     ------
     TypeError, ValueError
-        As of `forecast`; if the model does not fit; if bits=4 and its library does not run on this machine.
+        As of `forecast`; if the recipe's folder holds a run of another; if the model does not fit; if bits=4 and its
+        library does not run on this machine.
     ModuleNotFoundError
         The extra finetune is not installed; the message says how.
     """
-    config, tokenizer = read_hub(read_recipe(recipe).model)
+    _check_folder(read_recipe(recipe))
+    config, tokenizer = read_hub(recipe.model)
     found = outlook(recipe, read(examples), config, tokenizer)
     if not found.fits:
         hint = "a smaller model" if found.bits == 4 or recipe.adapter == "book" else "bits=4"
@@ -108,8 +112,17 @@ def load_model(recipe: Recipe, examples: Examples) -> Loaded:
             f"the model must fit into {found.device.name}'s {found.device.memory / 1e9:.1f} GB, of which a tenth stays "
             f"free; it needs about {found.bytes / 1e9:.1f} GB. Take {hint}, a smaller context, or at_once=1."
         )
+    _free()
     with _quiet():
         return Loaded(recipe, found, _with_adapter(frozen(recipe, found), recipe), tokenizer)
+
+
+def _free() -> None:
+    """Give back what models that nobody names any more hold: trainers refer to themselves."""
+    gc.collect()
+    torch = library("torch")
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
 
 
 def frozen(recipe: Recipe, found: Forecast, *, whole: bool = False) -> Any:
@@ -145,7 +158,7 @@ def _with_adapter(model: Any, recipe: Recipe) -> Any:
     settings = peft.LoraConfig(
         r=recipe.rank,
         lora_alpha=recipe.alpha,
-        target_modules="all-linear",
+        target_modules=list(layers),
         task_type="CAUSAL_LM",
         fan_in_fan_out=any(isinstance(layer, hf.pytorch_utils.Conv1D) for layer in layers.values()),
     )
@@ -203,13 +216,13 @@ def train_adapter(loaded: Loaded, examples: Examples, *, progress: bool | None =
     Raises
     ------
     TypeError, ValueError
-        If the folder holds a run of another recipe, if the loss is not finite before the first step (a model whose
-        numbers float16 does not hold), or if the memory runs out.
+        If the folder holds a run of another recipe or of other examples, if the loss is not finite before the first
+        step (a model whose numbers float16 does not hold) or at a later one, or if the memory runs out.
     """
     recipe = read_loaded(loaded).recipe
     shown = _checks.progress_shown(progress)
     rows = tokenise(read(examples), loaded.tokenizer, context=recipe.context).rows
-    folder = _prepared(recipe)
+    folder = _prepared(recipe, examples)
     _check_finite(loaded, rows)
     with _one_sentence(recipe), _quiet():
         trainer = _trainer(loaded, rows, folder, shown)
@@ -224,26 +237,42 @@ def train_adapter(loaded: Loaded, examples: Examples, *, progress: bool | None =
             trainer.train(resume_from_checkpoint=last and str(last))
             state = {"log_history": trainer.state.log_history}
     loaded.model.eval()
-    _save(loaded, folder / ADAPTER)
     losses = {row["step"]: row["loss"] for row in state["log_history"] if "loss" in row}
+    broken = next((step for step, loss in losses.items() if not math.isfinite(loss)), None)
+    if broken is not None:
+        raise _checks.invalid(
+            f"the loss must stay finite; at step {broken} it was not, in {loaded.forecast.precision}. Take a smaller "
+            "learning_rate, or precision='fp32' with bits=4, and another folder."
+        )
+    _save(loaded, folder / ADAPTER)
     return Run(losses, int(last.name.split("-")[1]) if last else 0, folder)
 
 
-def _prepared(recipe: Recipe) -> Path:
-    """The folder, with the recipe in it, unless it is another run's."""
-    folder = Path(recipe.folder)
-    wanted = {name: asdict(recipe)[name] for name in SAME}
-    note = folder / RECIPE
-    if note.exists():
-        there = json.loads(note.read_text(encoding="utf-8"))
-        for name in SAME:
-            if there.get(name) != wanted[name]:
-                raise _checks.invalid(
-                    f"folder must be new or hold a run of the same recipe; {folder.name!r} has one with {name} = "
-                    f"{there.get(name)!r}, and this has {wanted[name]!r}. Pass another folder."
-                )
+def _check_folder(recipe: Recipe) -> dict[str, Any]:
+    """What the folder notes of its run, nothing if it has none; refuse another recipe's."""
+    note = Path(recipe.folder) / RECIPE
+    there: dict[str, Any] = json.loads(note.read_text(encoding="utf-8")) if note.exists() else {}
+    for name in SAME:
+        if there and there.get(name) != getattr(recipe, name):
+            raise _checks.invalid(
+                f"folder must be new or hold a run of the same recipe; {note.parent.name!r} has one with {name} = "
+                f"{there.get(name)!r}, and this has {getattr(recipe, name)!r}. Pass another folder."
+            )
+    return there
+
+
+def _prepared(recipe: Recipe, examples: Examples) -> Path:
+    """The folder, with the recipe and a digest of the examples in it, unless it is another run's."""
+    there, folder = _check_folder(recipe), Path(recipe.folder)
+    digest = hashlib.sha256(json.dumps(examples.rows).encode()).hexdigest()[:16]
+    if there.get("examples", digest) != digest:
+        raise _checks.invalid(
+            f"folder must be new or hold a run on the same examples; {folder.name!r} has one on others. "
+            "Pass another folder."
+        )
     folder.mkdir(parents=True, exist_ok=True)
-    note.write_text(json.dumps(wanted, indent=2) + "\n", encoding="utf-8")
+    wanted = {name: getattr(recipe, name) for name in SAME} | {"examples": digest}
+    (folder / RECIPE).write_text(json.dumps(wanted, indent=2) + "\n", encoding="utf-8")
     return folder
 
 
@@ -284,10 +313,13 @@ def _trainer(loaded: Loaded, rows: Sequence[Row], folder: Path, shown: bool) -> 
         save_steps=recipe.save_every,
         save_total_limit=2,
         logging_steps=1,
+        logging_nan_inf_filter=False,  # else a loss that is no number is noted as the mean of those before it
         seed=recipe.seed,
         disable_tqdm=not shown,
         report_to="none",
     )
+    if found.device.kind == "cuda":
+        settings._n_gpu = 1  # the model is on the first card; a second one would only double the rows of a step
     data = datasets.Dataset.from_dict({"input_ids": [r.ids for r in rows], "labels": [r.labels for r in rows]})
     kind = trl.SFTTrainer if recipe.adapter == "peft" else _trainer_of_the_book()
     extra = {} if shown else {"callbacks": None}
@@ -367,7 +399,7 @@ def measure(loaded: Loaded, examples: Examples, *, general: str | None = None, m
     general : str, optional
         A text of any kind, whose loss tells what is forgotten.
     most : int, default 200
-        Examples that are looked at, from the first on.
+        Examples that are looked at, at even distances in the order of the file.
 
     Returns
     -------
@@ -380,7 +412,7 @@ def measure(loaded: Loaded, examples: Examples, *, general: str | None = None, m
         As of `tokenise`, or an argument is out of bounds.
     """
     recipe = read_loaded(loaded).recipe
-    few = _first(read(examples), _checks.integer(most, 1, None, "most"))
+    few = _spread(read(examples), _checks.integer(most, 1, None, "most"))
     loss = _mean(loaded, tokenise(few, loaded.tokenizer, context=recipe.context).rows)
     exact = None
     if few.kind != "text":
@@ -393,8 +425,12 @@ def measure(loaded: Loaded, examples: Examples, *, general: str | None = None, m
     return Scores(loss, exact, _mean(loaded, tokenise(text, loaded.tokenizer, context=recipe.context).rows))
 
 
-def _first(examples: Examples, most: int) -> Examples:
-    return Examples(examples.kind, examples.rows[:most], examples.lines[:most], examples.source)
+def _spread(examples: Examples, most: int) -> Examples:
+    """So many of them, from all over the file, whose order may be that of the answers."""
+    count = min(most, len(examples))
+    places = [i * len(examples) // count for i in range(count)]
+    rows, lines = tuple(examples.rows[i] for i in places), tuple(examples.lines[i] for i in places)
+    return Examples(examples.kind, rows, lines, examples.source)
 
 
 def _prompt_of(row: dict[str, Any]) -> Any:

@@ -70,9 +70,36 @@ def test_activations_and_logits(decoder):
     four = forecast(recipe(folder, "run", context=128, at_once=4), SUMS)
     assert once.activations == 2 * costs.training_memory(2, 64, 160, tokens=128).activations  # float32
     assert again.activations == 4 * (costs.KEPT + 2) * 128 * 64
-    assert four.activations == 4 * once.activations and four.logits == 4 * once.logits
-    assert once.logits == costs.logits_memory(128, transformers.AutoConfig.from_pretrained(folder).vocab_size, bits=32)
+    assert four.activations == 4 * once.activations
+    words = transformers.AutoConfig.from_pretrained(folder).vocab_size
+    assert four.logits == 4 * 4 * 128 * words  # a tile of TRL's, in float32, of four rows
+    assert once.logits == costs.logits_memory(128, words, bits=32)  # a row that is measured
     assert once.bytes == once.weights + once.state + once.activations + once.logits
+
+
+def test_logits_are_those_of_a_row_or_of_a_tile_however_many_rows(seven, on):
+    on(H200)
+    one, many = (forecast(big(seven, at_once=n, batch_size=64), SUMS).logits for n in (1, 64))
+    assert one == many == costs.logits_memory(1024, 32_000)
+
+
+def test_the_tile_is_that_of_the_library():
+    from trl.kernels import chunked_logprob
+    from trl.trainer import utils
+
+    assert (chunked_logprob.TOKEN_CHUNK_SIZE, utils._CHUNKED_LOGPROB_CHUNK_SIZE) == module.TILE
+
+
+def test_a_tower_for_images_gets_no_adapter():
+    text = {"hidden_size": 64, "intermediate_size": 160, "num_hidden_layers": 2, "num_attention_heads": 4,
+            "num_key_value_heads": 2, "head_dim": 16, "vocab_size": 512}  # fmt: skip
+    images = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 1, "num_attention_heads": 2,
+              "image_size": 28, "patch_size": 14}  # fmt: skip
+    config = transformers.Gemma3Config(text_config=text, vision_config=images, mm_tokens_per_image=4)
+    with torch.device("meta"):
+        model = transformers.AutoModelForCausalLM.from_config(config)
+    names = list(module.linear_layers(model))
+    assert len(names) == 2 * 7 and all("language_model" in name for name in names)
 
 
 def test_steps_and_words(decoder):

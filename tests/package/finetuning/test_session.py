@@ -217,13 +217,26 @@ def test_a_finished_run_stays_as_it_is(kind, decoder, tmp_path):
     assert alike(trained(again.model), trained(found.loaded.model))
 
 
-def test_a_folder_of_another_recipe_is_refused(decoder, tmp_path):
+def test_a_folder_of_another_recipe_is_refused(decoder, tmp_path, monkeypatch):
+    """Before any weight is loaded, and once more before training."""
     loaded = load_model(recipe(decoder("llama"), tmp_path), SUMS)
-    session._prepared(dataclasses.replace(loaded.recipe, rank=3))
-    with pytest.raises(
-        ValueError, match=r"^train_adapter: folder must be new .*; '.*' has one with rank = 3, and this has 2"
-    ):
+    session._prepared(dataclasses.replace(loaded.recipe, rank=3), SUMS)
+    message = r": folder must be new .*; '.*' has one with rank = 3, and this has 2"
+    with pytest.raises(ValueError, match=f"^train_adapter{message}"):
         train_adapter(loaded, SUMS)
+    monkeypatch.setattr(transformers.AutoModelForCausalLM, "from_pretrained", lambda *_, **__: pytest.fail("loaded"))
+    with pytest.raises(ValueError, match=f"^load_model{message}"):
+        load_model(loaded.recipe, SUMS)
+
+
+def test_a_folder_of_other_examples_is_refused(decoder, tmp_path):
+    """Else a finished run would give back the adapter of the examples that were mended since."""
+    loaded = load_model(recipe(decoder("llama"), tmp_path), SUMS)
+    session._prepared(loaded.recipe, SUMS)
+    session._prepared(loaded.recipe, SUMS)  # the same are taken
+    mended = Examples("answers", SUMS.rows[1:], SUMS.lines[1:], "sums.jsonl")
+    with pytest.raises(ValueError, match=r"^train_adapter: folder must be new or hold a run on the same examples"):
+        train_adapter(loaded, mended)
 
 
 def test_an_adapter_of_another_base_is_refused(decoder, tmp_path):
@@ -267,6 +280,17 @@ def test_a_loss_that_is_not_finite_stops_before_the_first_step(decoder, tmp_path
         train_adapter(loaded, SUMS)
 
 
+def test_a_loss_that_is_no_number_later_is_said(decoder, tmp_path, monkeypatch):
+    """The library would note the mean of earlier losses in its place, and end as if all were well."""
+    loaded = load_model(recipe(decoder("llama"), tmp_path / "run"), SUMS)
+    with torch.no_grad():
+        next(p for name, p in loaded.model.named_parameters() if "down_proj.base_layer" in name).fill_(float("inf"))
+    monkeypatch.setattr(session, "_check_finite", lambda *_: None)
+    with pytest.raises(ValueError, match=r"^train_adapter: the loss must stay finite; at step 1 it was not, in fp32"):
+        train_adapter(loaded, SUMS)
+    assert not (tmp_path / "run" / "adapter").exists()
+
+
 def test_too_little_memory_to_merge(decoder, tmp_path, monkeypatch):
     found = went(tmp_path, decoder, "llama")
     monkeypatch.setattr(session, "_memory", lambda: 1000)
@@ -300,6 +324,7 @@ def test_exact_matches_are_counted(decoder, tmp_path, monkeypatch):
     loaded = load_model(recipe(decoder("llama"), tmp_path), SUMS)
     monkeypatch.setattr(session, "_answers", lambda _, prompts, length: ["It is 0."] * len(prompts))
     assert measure(loaded, SUMS).exact == 1 / 24 and measure(loaded, SUMS, most=1).exact == 1
+    assert [row["prompt"][8:10] for row in session._spread(SUMS, 3).rows] == ["0 ", "8 ", "16"]  # not the first three
     assert measure(loaded, TALK).exact == 0 and measure(loaded, TALK).general is None
     text = Examples("text", ({"text": GENERAL},), (1,), "x")
     assert measure(loaded, text).exact is None

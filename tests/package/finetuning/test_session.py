@@ -62,12 +62,13 @@ def went(path, decoder, family, **changes):
 # ------------------------------------------------------------------------------------------------- family by family
 
 
-@pytest.mark.parametrize("kind", ["peft", "book"])
-@pytest.mark.parametrize("family", FAMILIES)
+# GPT-2's layers are no torch.nn.Linear, which the book's adapter refuses (test_recipe.py).
+WAYS = [(family, kind) for family in FAMILIES for kind in ("peft", "book") if (family, kind) != ("gpt2", "book")]
+
+
+@pytest.mark.parametrize(("family", "kind"), WAYS)
 def test_the_whole_way(family, kind, decoder, tmp_path):
     """The loss falls, nothing but the adapter changes, and the exported model is the adapted one."""
-    if (family, kind) == ("gpt2", "book"):
-        pytest.skip("its layers are no torch.nn.Linear (test_recipe.py)")
     found = went(tmp_path, decoder, family, adapter=kind)
     model, changed = found.loaded.model, set()
     assert found.after.loss < found.before.loss - 0.1 and found.after.general != found.before.general
@@ -184,7 +185,7 @@ def test_the_book_s_lora_is_peft_s(decoder, tmp_path):
     found = went(tmp_path, decoder, "qwen", adapter="book")
     base = transformers.AutoModelForCausalLM.from_pretrained(decoder("qwen"))
     theirs = peft.PeftModel.from_pretrained(base, found.run.folder / "adapter").eval()
-    assert close(logits(theirs), logits(found.loaded.model), atol=1e-5)
+    assert close(logits(theirs), logits(found.loaded.model), atol=1e-4)
 
 
 # ----------------------------------------------------------------------------------------------------------- resumed

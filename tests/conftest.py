@@ -6,6 +6,7 @@ The book is built first where ``_build/html`` is missing or older than its sourc
 import functools
 import http.server
 import os
+import socket
 import subprocess
 import threading
 
@@ -119,3 +120,14 @@ def show(browser, tmp_path):
         context.close()
     assert complaints == []
     assert [url for url in asked if not url.startswith("data:")] == [(tmp_path / "page.html").as_uri()]
+
+
+@pytest.fixture
+def no_network(monkeypatch):
+    """Fail where a connection is asked for."""
+
+    def refuse(*_):
+        raise AssertionError("a connection was asked for")
+
+    monkeypatch.setattr(socket.socket, "connect", refuse)
+    monkeypatch.setattr(socket, "getaddrinfo", refuse)

@@ -22,6 +22,7 @@ import numpy as np
 import torch
 
 from benchmarks.peers.provenance import RESULTS, provenance
+from book.claims.ch18_lora_updates import GRIDS
 from book.definitions import definitions
 from lowrank_helpers import training
 
@@ -30,13 +31,6 @@ updates, changed, cut = (definitions(18, name) for name in ("updates", "changed"
 intruders, length, eased = (definitions(18, name) for name in ("intruders", "length", "eased"))
 overlap = definitions(18, "overlap")
 
-GRIDS = {
-    "r = 1": (0.005, 0.01, 0.02, 0.04, 0.08),
-    "r = 8": (0.0025, 0.005, 0.01, 0.02, 0.04),
-    "r = 32": (0.00125, 0.0025, 0.005, 0.01, 0.02),
-    "matrices": (0.0005, 0.001, 0.002, 0.004, 0.008),
-    "full": (0.0005, 0.001, 0.002, 0.004, 0.008),
-}
 CUTS = (1, 2, 4, 8, 16, 32)
 LENGTHS = (0.05, 0.1, 0.2, 0.35)
 THRESHOLDS = (0.4, 0.5, 0.6, 0.7)

@@ -9,6 +9,9 @@ from collections.abc import Callable, Mapping, Sequence
 from math import prod
 from typing import Any, NamedTuple
 
+import numpy as np
+from scipy import stats
+
 Chosen = Mapping[str, Mapping[str, Sequence[Any]]]
 
 
@@ -127,3 +130,9 @@ def _own_faults(contender: Contender, chosen: Mapping[str, Sequence[Any]]) -> li
 def holds(observation: Observation, measured: Any) -> bool:
     """Whether these measurements bear the finding out, and were taken fairly."""
     return not faults(observation.protocol, observation.chosen(measured)) and bool(observation.verdict(measured))
+
+
+def student(values: Sequence[float]) -> tuple[float, float]:
+    """The mean of some values and half of its interval of 95 %, by Student's t: of differences, for a pairing."""
+    half = stats.t.ppf(0.975, len(values) - 1) * stats.sem(values)
+    return float(np.mean(values)), float(half)

@@ -11,7 +11,7 @@ import scipy.stats
 from book.claims import Adapted, Claim
 from book.definitions import definitions
 from book.margins import close, rank, within
-from book.observations import Contender, Observation, Protocol
+from book.observations import Contender, Observation, Protocol, student
 from lowrank_helpers import results
 
 RNG = np.random.default_rng(110)
@@ -606,9 +606,8 @@ def angles():
 
 
 def paired(rows, first, second):
-    """The mean of first − second, and half of its interval of 95 % (Student's t)."""
-    d = np.subtract(rows[first], rows[second])
-    return d.mean(), scipy.stats.t.ppf(0.975, d.size - 1) * d.std(ddof=1) / d.size**0.5
+    """The mean of first − second, and half of its interval."""
+    return student(np.subtract(rows[first], rows[second]))
 
 
 def nearer(rows, first, second):

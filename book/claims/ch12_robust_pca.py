@@ -8,7 +8,7 @@ import numpy as np
 from book.claims import Adapted, Claim, each
 from book.definitions import definitions
 from book.margins import above, close, rank, within
-from book.observations import Contender, Observation, Protocol
+from book.observations import Contender, Observation, Protocol, student
 from lowrank_helpers import results
 from lowrank_helpers.decomposition import robust_pca, singular_value_threshold
 
@@ -548,15 +548,10 @@ def background_errors():
     return {light: {way: 1e3 * np.array(errors) for way, errors in runs.items()} for light, runs in stored.items()}
 
 
-def interval(differences):
-    """The 95 % interval of the mean of ten paired differences."""
-    half = 2.262 * differences.std(ddof=1) / len(differences) ** 0.5
-    return differences.mean() - half, differences.mean() + half
-
-
 def closer(runs, way, rival, times=1.0):
     """Whether a way's error, so many times, is below the rival's by its interval."""
-    return interval(runs[rival] - times * runs[way])[0] > 0
+    gap, half = student(runs[rival] - times * runs[way])
+    return gap > half
 
 
 def light_decides(errors):
@@ -589,12 +584,12 @@ def repaired():
 def calendar_first(tables):
     """A running median is below the pursuit, and that below the month's median; below PCA after slips only."""
     slip, shift = ({name: tests for name, (_, tests) in tables[kind].items()} for kind in ("slip", "shift"))
-    low, high = interval(shift["PCA"] - shift["pursuit"])
+    gap, half = student(shift["PCA"] - shift["pursuit"])
     return (
         all(closer(runs, "running median", "pursuit") for runs in (slip, shift))
         and all(closer(runs, "pursuit", "median") for runs in (slip, shift))
         and closer(slip, "pursuit", "PCA")
-        and low < 0 < high
+        and abs(gap) < half
     )
 
 

@@ -6,12 +6,11 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
-from scipy import stats
 
 from book.claims import Claim, Folklore
 from book.definitions import definitions
 from book.margins import close
-from book.observations import Contender, Observation, Protocol
+from book.observations import Contender, Observation, Protocol, student
 from lowrank_helpers import results
 
 # The products of a training step
@@ -226,15 +225,14 @@ PROSE = "the book's prose, held out, and source code; seeds 1 to 5"
 
 
 def interval(values):
-    """Student's 95 % interval of the mean."""
-    half = stats.t.ppf(0.975, len(values) - 1) * stats.sem(values)
-    return np.mean(values) - half, np.mean(values) + half
+    """Both ends of Student's 95 % interval of the mean."""
+    mean, half = student(values)
+    return mean - half, mean + half
 
 
 def shown(values, digits=2):
     """Mean and half the interval, as the chapter prints them."""
-    low, high = interval(values)
-    return [f"{np.mean(values):.{digits}f}", f"{(high - low) / 2:.{digits}f}"]
+    return [f"{number:.{digits}f}" for number in student(values)]
 
 
 def replaced(measured, key, value):

@@ -11,7 +11,7 @@ import numpy as np
 from book.claims import Claim, Folklore
 from book.definitions import definitions
 from book.margins import close, rank, within
-from book.observations import Contender, Observation, Protocol
+from book.observations import Contender, Observation, Protocol, student
 from lowrank_helpers import results
 
 RNG = np.random.default_rng(180)
@@ -298,15 +298,10 @@ def study():
     return results.load("updates")
 
 
-def half(values):
-    """Half of Student's interval of 95 % for the mean of five."""
-    return 2.776 * np.std(values, ddof=1) / len(values) ** 0.5
-
-
 def below(first, second):
     """Whether the first of two paired measurements is lower by its interval."""
-    gaps = np.subtract(first, second)
-    return bool(gaps.mean() + half(gaps) < 0)
+    gap, half = student(np.subtract(first, second))
+    return gap + half < 0
 
 
 GRIDS = {

@@ -1,6 +1,6 @@
 """Time chapters in fresh kernels: seconds, the slowest cell, the kernel's peak memory, the notebook's size.
 
-    python -m tools.time_chapters chapters/01_norms.ipynb [more …]
+    python -m tools.time_chapters [chapters/01_norms.ipynb …]
 
 The notebooks are left as they are. What is over the book's limits is marked with an asterisk.
 """
@@ -14,6 +14,8 @@ from datetime import datetime
 
 import nbformat
 from nbclient import NotebookClient
+
+from book import ledger
 
 LIMITS = (60.0, 2048.0, 2000.0)  # seconds, megabytes of memory, kilobytes of the file
 PEAK = "import resource, sys; print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
@@ -45,7 +47,7 @@ def main() -> None:
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     print(f"{'chapter':24s}{'seconds':>9s}{'slowest cell':>16s}{'peak MB':>9s}{'file kB':>9s}")
     totals = []
-    for path in map(pathlib.Path, sys.argv[1:]):
+    for path in [pathlib.Path(name) for name in sys.argv[1:]] or ledger.chapters():
         total, (slowest, count), *sizes = measure(path)
         totals.append(total)
         over = any(value > limit for value, limit in zip((total, *sizes), LIMITS, strict=True))

@@ -12,7 +12,6 @@ lowrank_helpers/data/results/attention_conversion.json.
 """
 
 import argparse
-import json
 import pathlib
 from collections.abc import Callable
 from typing import Any
@@ -20,7 +19,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from benchmarks.peers.provenance import RESULTS, provenance
+from benchmarks.peers.provenance import RESULTS, provenance, store
 from lowrank_helpers import attention
 from lowrank_helpers.training import GPT, evaluate, load_base_model, load_corpus
 
@@ -137,7 +136,7 @@ def main(arguments: list[str] | None = None) -> None:
                 "rise": [round(x, 6) for x in rise],
             }
             report(f"{kept} kept, {way}: {best}, {sum(rise) / len(rise):.3f}", flush=True)
-    options.out.write_text(json.dumps(found, indent=1) + "\n", "utf-8")
+    store(options.out, found)
 
 
 if __name__ == "__main__":

@@ -7,13 +7,12 @@ and every draw of the noise, in this order.
 """
 
 import argparse
-import json
 import pathlib
 from typing import Any
 
 import numpy as np
 
-from benchmarks.peers.provenance import RESULTS, provenance
+from benchmarks.peers.provenance import RESULTS, provenance, store
 from book.definitions import definitions
 
 RESULT = RESULTS / "backgrounds.json"
@@ -45,7 +44,7 @@ def main() -> None:
                     found.setdefault(way, []).append(float(f"{error:.4g}"))
         study["errors"][light] = found
         print(light, {way: f"{np.mean(errors):.4f}" for way, errors in found.items()}, flush=True)
-    options.output.write_text(json.dumps(study, indent=1, ensure_ascii=False) + "\n", "utf-8")
+    store(options.output, study)
 
 
 if __name__ == "__main__":

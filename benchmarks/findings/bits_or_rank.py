@@ -25,7 +25,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from benchmarks.peers.provenance import RESULTS, provenance
+from benchmarks.peers.provenance import RESULTS, provenance, store
 from book.definitions import definitions
 from lowrank_helpers import compression
 from lowrank_helpers.costs import break_even_rank
@@ -269,7 +269,7 @@ def main() -> None:
         rows = [row for row in known if row["budget"] != budget] + list(study.rows(budget))
         result = provenance("numpy", "torch", threads=1) | {"base": [round(x, 5) for x in study.base]}
         result["rows"] = sorted(rows, key=lambda row: row["budget"])
-        path.write_text(json.dumps(result, indent=1) + "\n")
+        store(path, result)
 
 
 if __name__ == "__main__":

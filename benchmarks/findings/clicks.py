@@ -20,7 +20,7 @@ import numpy as np
 import scipy.sparse
 from numpy.typing import NDArray
 
-from benchmarks.peers.provenance import RESULTS, provenance
+from benchmarks.peers.provenance import RESULTS, provenance, store
 from lowrank_helpers.completion import implicit_als
 from lowrank_helpers.datasets import load
 
@@ -167,7 +167,7 @@ def main() -> None:
                 sums = result["ndcg of each file, summed over splits"]
                 sums[name] = [round(float(x), 4) for x in each + sums.get(name, 0.0)]
                 print(seed, name, row["chosen"], row["precision"], row["recall"], row["ndcg"], flush=True)
-                options.output.write_text(json.dumps(result) + "\n", "utf-8")
+                store(options.output, result, indent=None)
 
 
 if __name__ == "__main__":

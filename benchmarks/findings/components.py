@@ -11,7 +11,6 @@ The result goes into lowrank_helpers/data/results/components.json: the numbers c
 """
 
 import argparse
-import json
 import warnings
 from collections.abc import Callable
 from typing import Any
@@ -20,7 +19,7 @@ import numpy as np
 from sklearn.decomposition import PCA, FactorAnalysis
 from sklearn.exceptions import ConvergenceWarning
 
-from benchmarks.peers.provenance import RESULTS, provenance
+from benchmarks.peers.provenance import RESULTS, provenance, store
 from lowrank_helpers.decomposition import optimal_rank
 
 Array = Any
@@ -144,7 +143,7 @@ def main() -> None:
         cases.append({"noise": noise, "strength": strength, "chosen": chosen})
         print(noise, strength, {name: found.count(PLANTED) for name, found in chosen.items()}, flush=True)
     study = header | {"shape": SHAPE, "planted": PLANTED, "most": MOST, "seeds": list(range(number)), "cases": cases}
-    (RESULTS / "components.json").write_text(json.dumps(study, indent=1) + "\n", encoding="utf-8")
+    store(RESULTS / "components.json", study)
 
 
 if __name__ == "__main__":

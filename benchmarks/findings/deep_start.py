@@ -12,7 +12,6 @@ of chapter 4 read the result, which goes into lowrank_helpers/data/results/deep_
 
 import argparse
 import itertools
-import json
 import pathlib
 import statistics
 from collections.abc import Sequence
@@ -20,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.peers.provenance import RESULTS, provenance
+from benchmarks.peers.provenance import RESULTS, provenance, store
 from lowrank_helpers import datasets, linalg
 
 RESULT = RESULTS / "deep_start.json"
@@ -115,7 +114,7 @@ def main(arguments: list[str] | None = None) -> None:
             rows[kind] = row = study(kind, depth, wanted, steps, limit)
             print(f"{depth} layers, {kind}: g {row['gain']}, step {row['step']}, {row['counts']}", end="", flush=True)
             print(f", median {statistics.median(row['counts'])}", flush=True)
-    options.out.write_text(json.dumps(found, indent=1) + "\n", "utf-8")
+    store(options.out, found)
 
 
 if __name__ == "__main__":

@@ -12,7 +12,6 @@ orders. Harm is the loss on files of the other half, less that of the model. Abo
 """
 
 import copy
-import json
 from typing import Any
 
 import numpy as np
@@ -20,7 +19,7 @@ import torch
 import torch.nn.functional as F
 
 from benchmarks.findings.bits_or_rank import Study, loss
-from benchmarks.peers.provenance import RESULTS, provenance
+from benchmarks.peers.provenance import RESULTS, provenance, store
 from lowrank_helpers import compression, costs
 from lowrank_helpers.svd import rank_for_error
 from lowrank_helpers.training import load_corpus
@@ -180,7 +179,7 @@ def main() -> None:
     result |= {"seeds": list(DRAWS), "rates": list(RATES)}
     result |= {"inputs": study.inputs(), "calibration": study.calibrated(), "repair": study.repaired()}
     result["damping"], result["calibration"]["source, 1, damped"] = study.damped()
-    (RESULTS / "factored.json").write_text(json.dumps(result, indent=1) + "\n")
+    store(RESULTS / "factored.json", result)
 
 
 if __name__ == "__main__":

@@ -12,14 +12,13 @@ result, which goes into lowrank_helpers/data/results/gauge_free.json.
 """
 
 import argparse
-import json
 import math
 import pathlib
 from typing import Any
 
 import torch
 
-from benchmarks.peers.provenance import RESULTS, provenance
+from benchmarks.peers.provenance import RESULTS, provenance, store
 from lowrank_helpers import training
 from lowrank_helpers.lora import LoRALinear, add_lora, lora_parameters
 from lowrank_helpers.training.corpus import Batches
@@ -114,7 +113,7 @@ def main(arguments: list[str] | None = None) -> None:
     for way, rates in RATES.items():
         found["ways"][way] = row = study(way, rates[::5] if options.small else rates, seeds, steps)
         print(way, row, flush=True)
-    options.out.write_text(json.dumps(found, indent=1) + "\n", "utf-8")
+    store(options.out, found)
 
 
 if __name__ == "__main__":

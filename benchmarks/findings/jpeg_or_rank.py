@@ -14,13 +14,12 @@ Nothing is drawn at random. The result goes into lowrank_helpers/data/results/jp
 """
 
 import io
-import json
 from typing import Any
 
 import numpy as np
 from PIL import Image
 
-from benchmarks.peers.provenance import RESULTS, provenance
+from benchmarks.peers.provenance import RESULTS, provenance, store
 from lowrank_helpers import costs, datasets, svd
 
 QUALITIES = (5, 10, 20, 35, 50, 75, 90)
@@ -95,7 +94,7 @@ def main() -> None:
     """Measure, and store."""
     result = provenance("numpy", "pillow", threads=1)
     result["pictures"] = {name: measure(datasets.load(name)) for name in ("china", "flower")}
-    (RESULTS / "jpeg_or_rank.json").write_text(json.dumps(result, indent=1) + "\n")
+    store(RESULTS / "jpeg_or_rank.json", result)
 
 
 if __name__ == "__main__":

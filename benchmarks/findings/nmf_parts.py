@@ -11,13 +11,12 @@ over pictures, parts or components is kept. About two minutes.
 """
 
 import argparse
-import json
 import pathlib
 from typing import Any
 
 import numpy as np
 
-from benchmarks.peers.provenance import RESULTS, provenance
+from benchmarks.peers.provenance import RESULTS, provenance, store
 from book.definitions import definitions
 from lowrank_helpers.datasets import load
 from lowrank_helpers.decomposition import nmf, pca
@@ -75,7 +74,7 @@ def main(arguments_given: list[str] | None = None) -> None:
     for name, A in tables().items():
         result["tables"][name] = measured(A)
         print(name, result["tables"][name], flush=True)
-    arguments.out.write_text(json.dumps(result, indent=1) + "\n", "utf-8")
+    store(arguments.out, result)
 
 
 if __name__ == "__main__":

@@ -12,13 +12,12 @@ About five minutes.
 """
 
 import argparse
-import json
 import pathlib
 from typing import Any
 
 import numpy as np
 
-from benchmarks.peers.provenance import RESULTS, provenance
+from benchmarks.peers.provenance import RESULTS, provenance, store
 from book.definitions import definitions
 from lowrank_helpers.decomposition import optimal_rank
 
@@ -83,7 +82,7 @@ def main(arguments_given: list[str] | None = None) -> None:
             print(kind, seed, rows[-1], flush=True)
         result["chosen"][kind] = {name: [row[name] for row in rows] for name in rows[0]}
 
-    arguments.out.write_text(json.dumps(result, indent=1) + "\n", "utf-8")
+    store(arguments.out, result)
 
 
 if __name__ == "__main__":

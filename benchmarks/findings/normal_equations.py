@@ -9,13 +9,12 @@ error of the solution. No contender has a setting but the number of corrections,
 result goes into lowrank_helpers/data/results/normal_equations.json.
 """
 
-import json
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from benchmarks.peers.provenance import RESULTS, provenance
+from benchmarks.peers.provenance import RESULTS, provenance, store
 
 SHAPES = {(200, 20): (2, 4, 6, 7, 8), (60, 50): (4, 6), (400, 5): (4, 6)}
 SEEDS, RESIDUALS = range(20), (0.0, 1e-3, 1.0)
@@ -93,7 +92,7 @@ def main() -> None:
             for power in powers
         ],
     }
-    (RESULTS / "normal_equations.json").write_text(json.dumps(study, indent=1) + "\n", encoding="utf-8")
+    store(RESULTS / "normal_equations.json", study)
 
 
 if __name__ == "__main__":

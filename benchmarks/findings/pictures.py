@@ -10,7 +10,6 @@ function has, and windows that are shrunk without cutting patches from them have
 
 import argparse
 import itertools
-import json
 import pathlib
 from collections.abc import Callable
 from typing import Any
@@ -21,7 +20,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy import fft, ndimage, signal
 
-from benchmarks.peers.provenance import RESULTS, provenance
+from benchmarks.peers.provenance import RESULTS, provenance, store
 from book.definitions import definitions
 from lowrank_helpers import datasets
 from lowrank_helpers.decomposition import optimal_rank
@@ -160,7 +159,7 @@ def main() -> None:
             study["lines"].append({"picture": name, "σ": sigma, "chosen": chosen[name], "dB": values})
             print(name, sigma, {way: round(float(np.mean(level)), 2) for way, level in values.items()}, flush=True)
     study["lines"].sort(key=lambda entry: (list(pictures).index(entry["picture"]), entry["σ"]))
-    options.output.write_text(json.dumps(study, indent=1, ensure_ascii=False) + "\n", "utf-8")
+    store(options.output, study)
 
 
 if __name__ == "__main__":

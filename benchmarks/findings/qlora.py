@@ -10,13 +10,12 @@ the same order for all. Losses are in nats per byte, on 8000 held-out bytes of p
 """
 
 import argparse
-import json
 import pathlib
 from typing import Any, cast
 
 import torch
 
-from benchmarks.peers.provenance import RESULTS, provenance
+from benchmarks.peers.provenance import RESULTS, provenance, store
 from lowrank_helpers import training
 from lowrank_helpers.compression import Levels, dequantise, quantise
 
@@ -66,7 +65,7 @@ def main(arguments_given: list[str] | None = None) -> None:
         runs = [trained(levels, RATES[best], seed) for seed in SEEDS]
         result["of"][kind] = {"untrained": losses(base(levels)), "tried": tried, "rate": RATES[best], "runs": runs}
         print(kind, result["of"][kind], flush=True)
-    arguments.out.write_text(json.dumps(result, indent=1) + "\n", "utf-8")
+    store(arguments.out, result)
 
 
 if __name__ == "__main__":

@@ -12,14 +12,13 @@ tried, and its share for each query of the verdict. About six minutes on one thr
 """
 
 import itertools
-import json
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
 from scipy.linalg import eigh
 
-from benchmarks.peers.provenance import RESULTS, provenance
+from benchmarks.peers.provenance import RESULTS, provenance, store
 from book.definitions import definitions
 from lowrank_helpers import datasets
 
@@ -201,7 +200,7 @@ def main() -> None:
 
     study = {"seed": 0, "texts": m, "grids": GRIDS, "grids of labels": LABELS}
     study |= {"known text": known, "see also": see, "labels": labels}
-    (RESULTS / "search.json").write_text(json.dumps(header | study, separators=(",", ":")) + "\n", "utf-8")
+    store(RESULTS / "search.json", header | study, indent=None)
 
 
 if __name__ == "__main__":

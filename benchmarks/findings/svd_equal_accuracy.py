@@ -30,7 +30,7 @@ from scipy.sparse.linalg import svds
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.utils.extmath import randomized_svd as their_randomized_svd
 
-from benchmarks.peers.provenance import RESULTS, provenance
+from benchmarks.peers.provenance import RESULTS, provenance, store
 from benchmarks.peers.svd import OVERSAMPLE, Low, as_tensor, best, counted, full
 from lowrank_helpers import datasets
 from lowrank_helpers.svd import block_krylov_svd, randomized_svd
@@ -278,7 +278,7 @@ def main(arguments: list[str] | None = None) -> None:
         "grids": {name: list(grid) for name, (_, grid) in METHODS.items()},
         "cases": found,
     }
-    options.out.write_text(json.dumps(result, indent=1) + "\n", "utf-8")
+    store(options.out, result)
 
 
 if __name__ == "__main__":

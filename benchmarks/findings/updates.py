@@ -14,14 +14,13 @@ runs on another text. The observations of chapter 18 read the result. About ten 
 
 import argparse
 import functools
-import json
 import pathlib
 from typing import Any
 
 import numpy as np
 import torch
 
-from benchmarks.peers.provenance import RESULTS, provenance
+from benchmarks.peers.provenance import RESULTS, provenance, store
 from book.claims.ch18_lora_updates import GRIDS
 from book.definitions import definitions
 from lowrank_helpers import training
@@ -206,10 +205,10 @@ def main(arguments: list[str] | None = None) -> None:
     print(rates, cut_rates, threshold, result["base"], flush=True)
     for seed in options.seeds:
         result["runs"].append(rows_of(seed, run, rates, cut_rates, threshold))
-        options.out.write_text(json.dumps(rounded(result), indent=1, ensure_ascii=False) + "\n", "utf-8")
+        store(options.out, rounded(result))
     result["overlaps"] = overlaps(run, rates, options.seeds)
     print(result["overlaps"])
-    options.out.write_text(json.dumps(rounded(result), indent=1, ensure_ascii=False) + "\n", "utf-8")
+    store(options.out, rounded(result))
 
 
 def cuts(model: Any, update: Update, ranks: list[int]) -> dict[str, float]:

@@ -41,7 +41,7 @@ from threadpoolctl import threadpool_limits
 
 from benchmarks.findings import clicks
 from benchmarks.findings.clicks import Method
-from benchmarks.peers.provenance import RESULTS, provenance
+from benchmarks.peers.provenance import RESULTS, provenance, store
 from lowrank_helpers.completion import (
     als_complete,
     bayesian_complete,
@@ -364,7 +364,7 @@ def main() -> None:
     }
 
     def save() -> None:
-        options.output.write_text(json.dumps(result, indent=1) + "\n", "utf-8")
+        store(options.output, result)
 
     parts: dict[str, Callable[[], Any]] = {
         "synthetic": lambda: synthetic(options.rounds, 0.0),

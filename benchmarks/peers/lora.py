@@ -28,7 +28,7 @@ from collections.abc import Callable
 import torch
 import torch.nn.functional as F
 
-from benchmarks.peers.provenance import RESULTS, provenance
+from benchmarks.peers.provenance import RESULTS, provenance, store
 from lowrank_helpers.lora import LoRALinear, add_lora
 from lowrank_helpers.training import ALL_LINEAR, GPT, GPTConfig, Plan, finetune, losses
 from lowrank_helpers.training.corpus import Batches
@@ -176,7 +176,7 @@ def main() -> None:
         "ratios": {name: round(ratio, 3) for name, ratio in ratios.items()},
         "greatest difference of losses": apart,
     }
-    arguments.out.write_text(json.dumps(result, indent=1) + "\n", "utf-8")
+    store(arguments.out, result)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,6 @@ goes into lowrank_helpers/data/results/lsa.json.
 
 import argparse
 import importlib.util
-import json
 import pathlib
 import statistics
 import time
@@ -22,7 +21,7 @@ from scipy.sparse.linalg import svds
 from sklearn.decomposition import TruncatedSVD
 from sklearn.feature_extraction.text import TfidfVectorizer
 
-from benchmarks.peers.provenance import RESULTS, provenance
+from benchmarks.peers.provenance import RESULTS, provenance, store
 from lowrank_helpers.datasets import load
 from lowrank_helpers.decomposition import lsa
 
@@ -94,7 +93,7 @@ def main(arguments: list[str] | None = None) -> None:
         "rounds": options.rounds,
         "methods": rows,
     }
-    options.out.write_text(json.dumps(result, indent=1) + "\n", "utf-8")
+    store(options.out, result)
 
 
 if __name__ == "__main__":

@@ -16,7 +16,6 @@ all alike. The result is written into lowrank_helpers/data/results/many_adapters
 """
 
 import argparse
-import json
 import pathlib
 import statistics
 import time
@@ -27,7 +26,7 @@ import torch
 from torch import Tensor, nn
 
 from benchmarks.peers.lora import ALPHA, RANK, SHAPE
-from benchmarks.peers.provenance import RESULTS, provenance
+from benchmarks.peers.provenance import RESULTS, provenance, store
 from lowrank_helpers.lora import LoRALinear, add_lora, assign_lora, disable_lora, merge_lora, set_adapter, unmerge_lora
 from lowrank_helpers.training import ALL_LINEAR, GPT, GPTConfig
 
@@ -151,7 +150,7 @@ def main() -> None:
         "seconds of the processor": found,
         "merge_lora, 126 layers": [round(s, 5) for s in merge],
     }
-    arguments.out.write_text(json.dumps(result, indent=1) + "\n", "utf-8")
+    store(arguments.out, result)
 
 
 if __name__ == "__main__":

@@ -13,7 +13,6 @@ lowrank_helpers/data/results/nmf.json.
 """
 
 import argparse
-import json
 import pathlib
 import statistics
 import time
@@ -27,7 +26,7 @@ from sklearn.decomposition import _nmf
 from sklearn.feature_extraction.text import TfidfVectorizer
 from threadpoolctl import threadpool_limits
 
-from benchmarks.peers.provenance import RESULTS, provenance
+from benchmarks.peers.provenance import RESULTS, provenance, store
 from lowrank_helpers.datasets import load
 from lowrank_helpers.decomposition import _nmf_multiplicative as updates
 from lowrank_helpers.decomposition._nmf_hals import hals
@@ -177,7 +176,7 @@ def main(arguments_given: list[str] | None = None) -> None:
             for method, row in case["methods"].items():
                 cells = [f"{row[f'seconds to {t:.1%}']} s from {row[f'starts that reach {t:.1%}']}" for t in TARGETS]
                 print(f"  {method:40s}{cells[0]:>22s}{cells[1]:>22s}", flush=True)
-    arguments.out.write_text(json.dumps(result, indent=1) + "\n", "utf-8")
+    store(arguments.out, result)
 
 
 if __name__ == "__main__":

@@ -30,7 +30,7 @@ from sklearn.decomposition import TruncatedSVD
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.utils.extmath import randomized_svd as their_randomized_svd
 
-from benchmarks.peers.provenance import RESULTS, provenance
+from benchmarks.peers.provenance import RESULTS, provenance, store
 from lowrank_helpers.datasets import load
 from lowrank_helpers.svd import block_krylov_svd, randomized_svd
 
@@ -324,7 +324,7 @@ def main(arguments: list[str] | None = None) -> None:
         show(name, results[name])
     libraries = ("numpy", "scipy", "scikit-learn", *(["torch"] if torch else []))
     result = provenance(*libraries) | {"cases": {name: results[name] for name in makers if name in results}}
-    options.out.write_text(json.dumps(result, indent=1) + "\n", "utf-8")
+    store(options.out, result)
 
 
 if __name__ == "__main__":

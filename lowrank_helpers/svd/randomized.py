@@ -111,7 +111,7 @@ def _subspace_iteration(A: Products, rank: int, columns: int, q: int, rng: np.ra
     for iteration in range(q):
         Z = basis(A.transposed_times(Q), rough=True)
         Q = basis(A.times(Z), rough=iteration < q - 1)
-    return _factors(Q, A.transposed_times(Q), rank, rng)
+    return projected_factors(Q, A.transposed_times(Q), rank, rng)
 
 
 @overload
@@ -228,7 +228,7 @@ def krylov_factors(A: Products, rank: int, block: int, steps: int, rng: np.rando
         if exhausted or size >= m:
             break
         Z = basis(T[:, size - block : size], rough=True)
-    return _factors(P[:, :size], T[:, :size], rank, rng)
+    return projected_factors(P[:, :size], T[:, :size], rank, rng)
 
 
 def _new_directions(P: Array, W: Array, largest: float) -> Array:
@@ -331,7 +331,7 @@ def _unit(Y: Array) -> tuple[Array, NDArray[np.float64]]:
     return np.divide(Y, lengths, out=Y, where=lengths > 0), whole
 
 
-def _factors(Q: Array, T: Array, rank: int, rng: np.random.Generator) -> SVDFactors[Any]:
+def projected_factors(Q: Array, T: Array, rank: int, rng: np.random.Generator) -> SVDFactors[Any]:
     """Truncate Q Qᵀ A, given T = Aᵀ Q = V diag(s) Yᵀ: it is Q Y diag(s) Vᵀ."""
     V, s, Yt = thin_svd(T, rank)
     U, V = _completed_at_random(Q @ Yt.T, rank, rng), _completed_at_random(V, rank, rng)

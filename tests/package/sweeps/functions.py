@@ -365,6 +365,34 @@ ARRAYS = [
         "a",
         {"A": matrix(TALL, "a", sparse="sums"), "Q": matrix(ORTHONORMAL[:, :2], rule="orthonormal")},
     ),
+    Row(
+        svd.one_pass_svd,
+        PROJECTED,
+        {"blocks": matrix(TALL, "a", sparse="sums"), "rank": 2, "oversample": 1},
+        limits={"rank": "[1, min(m, n) = 4]"},
+    ),
+    Row(
+        svd.merge_svd,
+        None,
+        {"parts": [svd.truncated_svd(TALL[:3], 2), svd.truncated_svd(TALL[3:], 2)], "rank": 2},
+        limits={"rank": "[1, min(m, n) = 4]"},
+    ),
+    Row(
+        svd.frequent_directions,
+        {"B": "a", "loss": "a", "rows": ""},
+        {"blocks": matrix(TALL, "a", sparse="sums"), "size": 3},
+        limits={"size": "[1, inf)"},
+    ),
+    Row(
+        svd.merge_directions,
+        {"B": "a", "loss": "a", "rows": ""},
+        {
+            "first": Result(svd.frequent_directions(TALL[:4], 3), {"B": "a", "loss": "a", "rows": None}),
+            "second": Result(svd.frequent_directions(TALL[4:], 3), {"B": "a", "loss": "a", "rows": None}),
+            "size": 3,
+        },
+        limits={"size": "[1, inf)"},
+    ),
     Row(decomposition.pca, PCA, {"X": matrix(TALL, "a"), "rank": 2}, limits={"rank": "[1, min(m − 1, n) = 4]"}),
     Row(
         decomposition.pca,

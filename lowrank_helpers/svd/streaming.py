@@ -263,28 +263,27 @@ def _shrink(rows: Array, ell: int) -> tuple[Array, float]:
     return shrunk[:, None] * Vt[: len(left)], float(taken)
 
 
-def _apart(blocks: Any) -> Iterator[Any]:
-    """The blocks one by one; a matrix is one of them."""
-    if isinstance(blocks, Iterator):
-        return blocks
+def _apart(blocks: Any) -> Iterator[tuple[str, Any]]:
+    """The blocks one by one, with their names; a matrix is one of them."""
     several = isinstance(blocks, list | tuple) and all(scipy.sparse.issparse(b) or np.ndim(b) == 2 for b in blocks)
-    return iter(blocks) if several else iter([blocks])
+    if several or isinstance(blocks, Iterator):
+        return ((f"blocks[{i}]", block) for i, block in enumerate(blocks))
+    return iter([("blocks", blocks)])
 
 
 def _read(blocks: Blocks) -> Iterator[Products]:
     """Read block after block by its products, all of the width of the first."""
     width = None
-    for i, block in enumerate(_apart(blocks)):
-        products = read(block, f"blocks[{i}]")
-        width = _same_width(products.shape[1], width, f"blocks[{i}]")
+    for name, block in _apart(blocks):
+        products = read(block, name)
+        width = _same_width(products.shape[1], width, name)
         yield products
     _some(width)
 
 
 def _chunks(blocks: Blocks, width: int | None, height: int) -> Iterator[Array]:
     """At most so many rows at a time, dense, all of this width, or else of the first block's."""
-    for i, block in enumerate(_apart(blocks)):
-        name = f"blocks[{i}]"
+    for name, block in _apart(blocks):
         if scipy.sparse.issparse(block):
             read(block, name)
             block = block.tocsr()
@@ -323,7 +322,9 @@ def _triples(parts: Any) -> list[SVDFactors[Any]]:
     found, width = [], None
     for i, part in enumerate(parts):
         if not isinstance(part, tuple) or len(part) != 3:
-            raise _checks.mistyped(f"parts[{i}] must be a triple (U, s, Vt); got {type(part).__name__}.")
+            raise _checks.mistyped(
+                f"parts[{i}] must be a triple (U, s, Vt); got {type(part).__name__}. Pass SVDFactors."
+            )
         U = _checks.matrix(part[0], f"parts[{i}].U")
         s = _checks.singular_values(part[1], f"parts[{i}].s")
         Vt = _checks.matrix(part[2], f"parts[{i}].Vt")
@@ -341,7 +342,7 @@ def _directions(sketch: object, name: str = "start") -> DirectionSketch:
     """Read a sketch."""
     if not isinstance(sketch, DirectionSketch):
         raise _checks.mistyped(
-            f"{name} must be a DirectionSketch, as frequent_directions returns it; got {type(sketch).__name__}."
+            f"{name} must be a DirectionSketch; got {type(sketch).__name__}. Pass what frequent_directions returns."
         )
     B = _checks.matrix(sketch.B, f"{name}.B", empty=True)
     loss = _checks.number(sketch.loss, f"{name}.loss", least=0.0)

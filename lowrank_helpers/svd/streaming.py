@@ -110,7 +110,7 @@ def one_pass_svd(blocks: Blocks, rank: int, *, oversample: int = 10, rng: Seed =
     return projected_factors(Q, np.ascontiguousarray(X.T), r, generator)
 
 
-def merge_svd(parts: Sequence[SVDFactors[Any]], rank: int) -> SVDFactors[Any]:
+def merge_svd(pieces: Sequence[SVDFactors[Any]], rank: int) -> SVDFactors[Any]:
     """Merge SVDs of blocks of rows into one of the whole matrix, without looking at the blocks again.
 
     If Aᵢ ≈ Uᵢ diag(sᵢ) Vᵢᵀ, the matrix of all blocks is about diag(U₁, U₂, …) times the stack of diag(sᵢ) Vᵢᵀ, and the
@@ -120,7 +120,7 @@ def merge_svd(parts: Sequence[SVDFactors[Any]], rank: int) -> SVDFactors[Any]:
 
     Parameters
     ----------
-    parts : sequence of SVDFactors
+    pieces : sequence of SVDFactors
         (Uᵢ, sᵢ, Vtᵢ) of blocks of rows, from the top; all Vtᵢ of the same width n.
     rank : int
         r, between 1 and min(n, the number of all singular values given).
@@ -133,7 +133,7 @@ def merge_svd(parts: Sequence[SVDFactors[Any]], rank: int) -> SVDFactors[Any]:
     Raises
     ------
     TypeError, ValueError
-        If parts is empty, or one of them is no triple whose shapes belong together, or has NaN or infinite entries,
+        If pieces is empty, or one of them is no triple whose shapes belong together, or has NaN or infinite entries,
         or rank is out of bounds.
 
     References
@@ -149,7 +149,7 @@ def merge_svd(parts: Sequence[SVDFactors[Any]], rank: int) -> SVDFactors[Any]:
     >>> s.tolist(), U.shape
     ([4.0, 3.0, 2.0], (4, 3))
     """
-    factors = _triples(parts)
+    factors = _triples(pieces)
     stack = np.vstack([s[:, None] * Vt for _, s, Vt in factors])
     r = _checks.rank(rank, stack.shape, of="the stack of all diag(s) Vt")
     with np.errstate(over="ignore"):
@@ -159,7 +159,7 @@ def merge_svd(parts: Sequence[SVDFactors[Any]], rank: int) -> SVDFactors[Any]:
     return SVDFactors(U, _checks.in_range(s[:r], "s"), Vt[:r])
 
 
-def frequent_directions(blocks: Blocks, size: int, *, start: DirectionSketch | None = None) -> DirectionSketch:
+def frequent_directions(blocks: Blocks, size: int, *, sketch: DirectionSketch | None = None) -> DirectionSketch:
     """Sketch a matrix whose rows go by once by at most ℓ rows B with BᵀB ≈ AᵀA: Frequent Directions.
 
     Rows are collected; whenever there are 2ℓ or more, the ℓ-th squared singular value of what has been collected is
@@ -175,7 +175,7 @@ def frequent_directions(blocks: Blocks, size: int, *, start: DirectionSketch | N
         Real. Rows of A.
     size : int
         ℓ, at least 1.
-    start : DirectionSketch, optional
+    sketch : DirectionSketch, optional
         Go on from this sketch of the rows before. Two sketches become one by `merge_directions`.
 
     Returns
@@ -203,7 +203,7 @@ def frequent_directions(blocks: Blocks, size: int, *, start: DirectionSketch | N
     (True, 0.0, 1000)
     """
     ell = _checks.integer(size, 1, None, "size")
-    given = None if start is None else _directions(start)
+    given = None if sketch is None else _directions(sketch)
     rows, loss, seen = [] if given is None else [given.B], 0.0 if given is None else given.loss, 0
     for chunk in _chunks(blocks, None if given is None else given.B.shape[1], ell):
         seen += len(chunk)
@@ -312,33 +312,33 @@ def _same_width(columns: int, width: int | None, name: str) -> int:
     return columns
 
 
-def _triples(parts: Any) -> list[SVDFactors[Any]]:
+def _triples(pieces: Any) -> list[SVDFactors[Any]]:
     """Read factors of blocks whose shapes belong together."""
-    if isinstance(parts, SVDFactors) or not isinstance(parts, Sequence) or not parts:
+    if isinstance(pieces, SVDFactors) or not isinstance(pieces, Sequence) or not pieces:
         raise _checks.mistyped(
-            f"parts must be a list of one or more SVDFactors; got {type(parts).__name__}. "
+            f"pieces must be a list of one or more SVDFactors; got {type(pieces).__name__}. "
             "Pass [truncated_svd(block, r) for block in …]."
         )
     found, width = [], None
-    for i, part in enumerate(parts):
+    for i, part in enumerate(pieces):
         if not isinstance(part, tuple) or len(part) != 3:
             raise _checks.mistyped(
-                f"parts[{i}] must be a triple (U, s, Vt); got {type(part).__name__}. Pass SVDFactors."
+                f"pieces[{i}] must be a triple (U, s, Vt); got {type(part).__name__}. Pass SVDFactors."
             )
-        U = _checks.matrix(part[0], f"parts[{i}].U")
-        s = _checks.singular_values(part[1], f"parts[{i}].s")
-        Vt = _checks.matrix(part[2], f"parts[{i}].Vt")
+        U = _checks.matrix(part[0], f"pieces[{i}].U")
+        s = _checks.singular_values(part[1], f"pieces[{i}].s")
+        Vt = _checks.matrix(part[2], f"pieces[{i}].Vt")
         if not U.shape[1] == len(s) == len(Vt):
             raise _checks.invalid(
-                f"parts[{i}] must be U, s and Vt of one decomposition; got shapes {U.shape}, {s.shape}, {Vt.shape}. "
+                f"pieces[{i}] must be U, s and Vt of one decomposition; got shapes {U.shape}, {s.shape}, {Vt.shape}. "
                 "U has a column, and Vt a row, for each of s."
             )
-        width = _same_width(Vt.shape[1], width, f"parts[{i}].Vt")
+        width = _same_width(Vt.shape[1], width, f"pieces[{i}].Vt")
         found.append(SVDFactors(U, s, Vt))
     return found
 
 
-def _directions(sketch: object, name: str = "start") -> DirectionSketch:
+def _directions(sketch: object, name: str = "sketch") -> DirectionSketch:
     """Read a sketch."""
     if not isinstance(sketch, DirectionSketch):
         raise _checks.mistyped(

@@ -123,8 +123,8 @@ def test_left_vectors_belong_to_their_blocks():
 @pytest.mark.parametrize(
     ("parts", "message"),
     [
-        ([], "parts must be a list of one or more SVDFactors"),
-        ([np.eye(2)], r"parts\[0\] must be a triple"),
+        ([], "pieces must be a list of one or more SVDFactors"),
+        ([np.eye(2)], r"pieces\[0\] must be a triple"),
         ([(np.eye(2), np.ones(1), np.eye(2))], "of one decomposition"),
         ([truncated_svd(np.eye(2), 1), truncated_svd(np.eye(3), 1)], "must have 2 columns"),
     ],
@@ -190,7 +190,7 @@ def test_few_rows_are_kept_as_they_are():
 def test_going_on_and_merging_keep_the_bound_of_the_whole():
     A = noisy(400, 30, 6, noise=1.0)
     halves = [frequent_directions(blocks(half, 33), 12) for half in (A[:150], A[150:])]
-    merged, resumed = merge_directions(*halves, 12), frequent_directions(A[150:], 12, start=halves[0])
+    merged, resumed = merge_directions(*halves, 12), frequent_directions(A[150:], 12, sketch=halves[0])
     for sketch in (merged, resumed):
         least, greatest = slack(A, sketch)
         loss = (sketch.loss / np.linalg.norm(A, 2)) ** 2

@@ -374,7 +374,7 @@ ARRAYS = [
     Row(
         svd.merge_svd,
         None,
-        {"parts": [svd.truncated_svd(TALL[:3], 2), svd.truncated_svd(TALL[3:], 2)], "rank": 2},
+        {"pieces": [svd.truncated_svd(TALL[:3], 2), svd.truncated_svd(TALL[3:], 2)], "rank": 2},
         limits={"rank": "[1, min(m, n) = 4]"},
     ),
     Row(

@@ -501,6 +501,8 @@ BY_NAME: dict[str, Callable[[Row, str], Wrong]] = {
     "prompt": lambda row, name: prompts(name),
     "tensors": lambda row, name: dictionaries(name),
     "state": lambda row, name: dictionaries(name),
+    "pieces": lambda row, name: instance(name, "a list of one or more SVDFactors"),
+    **dict.fromkeys(("sketch", "first", "second"), lambda row, name: instance(name, "a DirectionSketch")),
     "result": lambda row, name: instance(name, r"a \w+"),
     "quantised": lambda row, name: instance(name, "a Quantised"),
     "space": lambda row, name: instance(name, "a LatentSpace"),

@@ -314,17 +314,14 @@ def _same_width(columns: int, width: int | None, name: str) -> int:
 
 def _triples(pieces: Any) -> list[SVDFactors[Any]]:
     """Read factors of blocks whose shapes belong together."""
-    if isinstance(pieces, SVDFactors) or not isinstance(pieces, Sequence) or not pieces:
+    triples = isinstance(pieces, list | tuple) and all(isinstance(part, tuple) and len(part) == 3 for part in pieces)
+    if not triples or not pieces or isinstance(pieces, SVDFactors):
         raise _checks.mistyped(
             f"pieces must be a list of one or more SVDFactors; got {type(pieces).__name__}. "
             "Pass [truncated_svd(block, r) for block in …]."
         )
     found, width = [], None
     for i, part in enumerate(pieces):
-        if not isinstance(part, tuple) or len(part) != 3:
-            raise _checks.mistyped(
-                f"pieces[{i}] must be a triple (U, s, Vt); got {type(part).__name__}. Pass SVDFactors."
-            )
         U = _checks.matrix(part[0], f"pieces[{i}].U")
         s = _checks.singular_values(part[1], f"pieces[{i}].s")
         Vt = _checks.matrix(part[2], f"pieces[{i}].Vt")

@@ -187,8 +187,8 @@ def below_figure(shown: NotebookNode, outputs: list[NotebookNode], page: Page) -
     if not words:
         raise ExtensionError(f"{page.name}: the figure {figure['name']} has no alternative text.")
     for output in outputs:
-        if "image/png" in output.get("data", {}):
-            output.metadata["image/png"] = {"alt": words}
+        for kind in {"image/png", "image/svg+xml"} & set(output.get("data", {})):
+            output.metadata.setdefault(kind, {})["alt"] = words
     number = page.numbers[nodes.make_id(figure["name"])]
     return f"**Fig. {number}** {converted(figure['caption'], page)}\n\n{folded('The figure in words', words)}"
 

@@ -186,6 +186,20 @@ def mark_cells(app: Sphinx, doctree: nodes.document) -> None:
         stated += raw(f'<p class="claim-links">{"; ".join(links)}.</p>')
 
 
+def open_with_picture(app: Sphinx, doctree: nodes.document) -> None:
+    """Show a chapter's opening picture below its first paragraphs, though its cell comes after the imports."""
+    name = nodes.make_id(f"fig-{app.env.docname.partition('_')[2]}-opening")
+    for figure in doctree.findall(nodes.figure):
+        if name in figure["ids"]:
+            cell, section = figure, next(doctree.findall(nodes.section))
+            while cell.parent is not section:
+                cell = cell.parent
+            section.remove(cell)
+            opening = next(i for i, node in enumerate(section) if not isinstance(node, nodes.title | nodes.paragraph))
+            section.insert(opening, cell)
+            return
+
+
 def keep_initials(app: Sphinx, what: str, name: str, obj: Any, options: Any, lines: list[str]) -> None:
     """Keep an author's initial at the start of a reference from being read as the letter of a list."""
     lines[:] = [re.sub(r"^(\s*[A-Z])\. ", r"\1\\. ", line) for line in lines]
@@ -258,6 +272,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
     fit_stand_ins()
     app.connect("config-inited", theme_settings)
     app.connect("doctree-read", mark_cells)
+    app.connect("doctree-read", open_with_picture)
     app.connect("html-page-context", drop_thebe, priority=900)
     app.connect("html-page-context", point_to_notebooks, priority=900)  # after the theme has made its buttons
     app.connect("autodoc-process-docstring", keep_initials)

@@ -4,13 +4,20 @@ Every function takes arrays and an ``Axes``, draws, and returns the ``Axes``; no
 changes global state, except :func:`use_book_style`, which says so.
 """
 
+import io
 from collections.abc import Sequence
+from importlib import resources
 from typing import Any, Literal, NamedTuple
 
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib import font_manager
 from matplotlib.axes import Axes
+from matplotlib.colors import to_rgb
+from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
 from matplotlib.patches import Rectangle
+from matplotlib.text import Text
 from numpy.typing import ArrayLike
 
 from lowrank_helpers import _checks
@@ -40,12 +47,17 @@ COLORS = {
     "nuclear": "#009E73",
 }
 
+#: Lettering is that of the book's pages, drawn as outlines, so that it is the same where the font is missing.
 BOOK_STYLE: dict[Any, Any] = {
-    "figure.dpi": 144,
+    "figure.dpi": 192,
     "figure.facecolor": "white",
     "savefig.facecolor": "white",
-    "font.size": 11,
-    "axes.titlesize": 11,
+    "font.family": ["Inter", "DejaVu Sans"],
+    "mathtext.fontset": "cm",
+    "svg.fonttype": "path",
+    "svg.hashsalt": "low-rank",
+    "font.size": 10.5,
+    "axes.titlesize": 10.5,
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.grid": True,
@@ -70,14 +82,72 @@ class Shape(NamedTuple):
 def use_book_style() -> None:
     """Set matplotlib's defaults for the book's figures in this session (global, and meant to be).
 
+    In a notebook figures become SVG; photographs, and what would be larger than 200 kB, become PNG of twice the size
+    at which they are shown.
+
     Examples
     --------
     >>> use_book_style()
     >>> import matplotlib as mpl
-    >>> int(mpl.rcParams["figure.dpi"])
-    144
+    >>> mpl.rcParams["font.family"]
+    ['Inter', 'DejaVu Sans']
     """
+    with resources.as_file(resources.files("lowrank_helpers") / "data/fonts/Inter-Regular.ttf") as font:
+        font_manager.fontManager.addfont(font)
     plt.rcParams.update(BOOK_STYLE)
+    try:
+        from IPython.core.getipython import get_ipython
+        from matplotlib_inline.backend_inline import configure_inline_support
+    except ModuleNotFoundError:  # no notebook can have asked
+        return
+    shell = get_ipython()  # type: ignore[no-untyped-call]
+    if shell is not None:
+        configure_inline_support(shell, plt.get_backend())  # else it would take the formatters back after this cell
+        formatters = shell.display_formatter.formatters
+        formatters["image/svg+xml"].for_type(Figure, _line_art)
+        formatters["image/png"].for_type(Figure, _bitmap)
+
+
+#: Grey that can be read on white and on black: the lettering of photographs, which have no ground of their own.
+_ON_ANY_GROUND = "#767676"
+_LARGEST_SVG = 200_000  # bytes
+_SHOWN = 96  # pixels of a page for an inch of a figure
+
+
+def _is_photograph(picture: AxesImage) -> bool:
+    """Whether a picture has colours of its own, or shades of grey, rather than a scale's."""
+    return np.ndim(picture.get_array()) == 3 or picture.get_cmap().name == "gray"
+
+
+def _line_art(figure: Figure) -> str | None:
+    """A figure as SVG, the same for the same drawing; None where it has a photograph, or is larger than 200 kB."""
+    if any(map(_is_photograph, figure.findobj(AxesImage))):
+        return None
+    written = io.StringIO()
+    figure.savefig(written, format="svg", bbox_inches="tight", metadata={"Date": None})
+    text = written.getvalue()
+    return text if len(text) <= _LARGEST_SVG else None
+
+
+def _bitmap(figure: Figure) -> tuple[bytes, dict[str, int]] | None:
+    """A figure as PNG, with the width and height at which to show it; None where `_line_art` has it.
+
+    Where all axes show photographs, the ground is transparent and the lettering of a grey that is legible on any.
+    """
+    if _line_art(figure) is not None:
+        return None
+    only = all(any(map(_is_photograph, ax.images)) or not ax.axison for ax in figure.axes)
+    if only:
+        figure.patch.set_alpha(0.0)
+        for words in figure.findobj(Text):
+            if to_rgb(words.get_color()) == (0.0, 0.0, 0.0):
+                words.set_color(_ON_ANY_GROUND)
+    written = io.BytesIO()
+    figure.savefig(written, format="png", bbox_inches="tight", facecolor=figure.get_facecolor())
+    png = written.getvalue()
+    sides = (int.from_bytes(png[at : at + 4], "big") for at in (16, 20))
+    width, height = (round(side * _SHOWN / figure.dpi) for side in sides)
+    return png, {"width": width, "height": height}
 
 
 def matrix_shapes(ax: Axes, parts: Sequence[Shape | str], *, gap: float = 0.08) -> Axes:

@@ -11,6 +11,7 @@ import base64
 import io
 import os
 import pathlib
+import re
 import time
 
 import jupytext
@@ -27,10 +28,16 @@ KEPT_METADATA = {
 
 
 def lean(png: str) -> str:
-    """The same opaque picture in fewer bytes: no alpha channel, packed as tightly as PNG can."""
-    packed = io.BytesIO()
-    Image.open(io.BytesIO(base64.b64decode(png))).convert("RGB").save(packed, "PNG", optimize=True)
+    """The same picture in fewer bytes: no alpha channel where it is opaque, packed as tightly as PNG can."""
+    picture, packed = Image.open(io.BytesIO(base64.b64decode(png))), io.BytesIO()
+    opaque = picture.convert("RGBA").getextrema()[3][0] == 255
+    picture.convert("RGB" if opaque else "RGBA").save(packed, "PNG", optimize=True, dpi=picture.info["dpi"])
     return base64.b64encode(packed.getvalue()).decode()
+
+
+def lean_svg(svg: str) -> str:
+    """The same drawing in fewer bytes: no account of itself, coordinates to a hundredth of a point."""
+    return re.sub(r"(\.\d\d)\d+", r"\1", re.sub(r" *<metadata>.*?</metadata>\n|<!DOCTYPE.*?>\n", "", svg, flags=re.S))
 
 
 def whole(outputs: list[nbformat.NotebookNode]) -> list[nbformat.NotebookNode]:
@@ -60,6 +67,8 @@ def execute(notebook: nbformat.NotebookNode, folder: pathlib.Path) -> None:
         for output in cell.get("outputs", []):
             if "image/png" in output.get("data", {}):
                 output.data["image/png"] = lean(output.data["image/png"])
+            if "image/svg+xml" in output.get("data", {}):
+                output.data["image/svg+xml"] = lean_svg(output.data["image/svg+xml"])
     notebook.metadata = nbformat.from_dict(KEPT_METADATA)
 
 

@@ -27,6 +27,7 @@ CLOSING = ["Exercises", "What to remember", "Quiz", "Where to read on"]
 EXERCISE = re.compile(r"^:::\{exercise\}[^\n]*\n:label: *(?P<label>\S+)\n(?P<text>.*?)^:::\s*$", re.M | re.S)
 START = re.compile(r"^:::\{solution-start\} *(?P<label>\S+)\s*\n(?::\w+:[^\n]*\n)*:::\s*$")
 END = re.compile(r"^:::\{solution-end\}\s*\n:::\s*$")
+FORMULA = re.compile(r"[‖√₀-₉ᵢⱼᵣₙₘᵀ⁺⁻²³⊤σλκΣ]|\b[A-Za-z]_\w|\^")
 CHECKER = re.compile(r"exercises\.(\w+)\.(\w+)")
 
 # What differs from machine to machine, from run to run, or from what a reader should see.
@@ -82,8 +83,10 @@ def texts(cell: NotebookNode) -> Iterator[str]:
 
 
 def pictures(cell: NotebookNode) -> list[bytes]:
-    """The PNG files in a code cell's outputs."""
-    return [base64.b64decode(o.data["image/png"]) for o in cell.outputs if "image/png" in o.get("data", {})]
+    """The PNG and SVG files in a code cell's outputs."""
+    found = [o.data for o in cell.outputs if "data" in o]
+    bitmaps = [base64.b64decode(data["image/png"]) for data in found if "image/png" in data]
+    return bitmaps + [data["image/svg+xml"].encode() for data in found if "image/svg+xml" in data]
 
 
 def sections(notebook: NotebookNode) -> list[tuple[str, str]]:
@@ -247,7 +250,30 @@ def describes_each_figure(notebook: NotebookNode) -> list[str]:
             found.append(f"cell {i}: no caption of at least four words (mystnb: figure: caption)")
         if not re.fullmatch(rf"fig-{slug(notebook)}-[a-z0-9-]+", figure.get("name", "")):
             found.append(f"cell {i}: its name is not fig-{slug(notebook)}-… (mystnb: figure: name)")
+        if letters := re.search(FORMULA, re.sub(r"`[^`]*`|\$[^$]*\$", "", figure.get("caption", ""))):
+            found.append(f"cell {i}: {letters[0]!r} stands in the caption outside of $…$")
     return found
+
+
+@rule
+def folds_what_draws(notebook: NotebookNode) -> list[str]:
+    return [
+        f"cell {i} draws, and is not tagged hide-input"
+        for i, cell in cells(notebook, "code")
+        if pictures(cell) and "hide-input" not in cell.metadata.get("tags", [])
+    ]
+
+
+@rule
+def opens_with_a_picture(notebook: NotebookNode) -> list[str]:
+    for cell in notebook.cells:
+        if cell.cell_type == "markdown" and re.search("^## ", cell.source, re.MULTILINE):
+            break
+        if cell.cell_type == "code" and pictures(cell):
+            name = cell.metadata.get("mystnb", {}).get("figure", {}).get("name")
+            right = f"fig-{slug(notebook)}-opening"
+            return [] if name == right else [f"the picture that opens it is named {name}, not {right}"]
+    return ["no picture above the first heading"]
 
 
 # How it opens

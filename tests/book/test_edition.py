@@ -130,8 +130,8 @@ def pictures_in_words(notebook):
     found = []
     for cell, following in itertools.pairwise(notebook.cells):
         for output in cell.get("outputs", []):
-            if "image/png" in output.get("data", {}):
-                found.append(output.metadata["image/png"]["alt"])
+            for kind in {"image/png", "image/svg+xml"} & set(output.get("data", {})):
+                found.append(output.metadata[kind]["alt"])
                 assert f"\n\n{found[-1]}\n\n</details>" in following.source
     return found
 

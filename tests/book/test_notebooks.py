@@ -120,13 +120,23 @@ def without_alt(notebook: NotebookNode) -> None:
     del figure(notebook).metadata["mystnb"]["image"]
 
 
+def captioned(caption: str) -> Break:
+    """A figure with another caption."""
+    return lambda notebook: figure(notebook).metadata["mystnb"]["figure"].update(caption=caption)
+
+
+def renamed(name: str) -> Break:
+    """A figure with another name."""
+    return lambda notebook: figure(notebook).metadata["mystnb"]["figure"].update(name=name)
+
+
 def without_picture(notebook: NotebookNode) -> None:
     figure(notebook).outputs = []
 
 
 def tiny_picture(notebook: NotebookNode) -> None:
-    output = next(o for o in figure(notebook).outputs if "image/png" in o.get("data", {}))
-    output.data["image/png"] = "iVBORw0KGgoAAAANSUhEUg=="
+    output = next(o for o in figure(notebook).outputs if "image/svg+xml" in o.get("data", {}))
+    output.data["image/svg+xml"] = "<svg/>"
 
 
 def swapped(notebook: NotebookNode) -> None:
@@ -169,6 +179,10 @@ BROKEN: list[tuple[rules.Rule, str, Break]] = [
     (R.describes_each_figure, "no alt text", without_alt),
     (R.describes_each_figure, "no caption", lambda nb: figure(nb).metadata["mystnb"]["figure"].pop("caption")),
     (R.describes_each_figure, "no name", lambda nb: figure(nb).metadata["mystnb"]["figure"].pop("name")),
+    (R.describes_each_figure, "letters for a formula", captioned("All of ‖A‖₂ and its rank grow in proportion.")),
+    (R.folds_what_draws, "an open cell", lambda nb: figure(nb).metadata.update(tags=[])),
+    (R.opens_with_a_picture, "none", lambda nb: nb.cells.remove(figure(nb))),
+    (R.opens_with_a_picture, "another name", renamed("fig-norms-first")),
     (R.opens_with_one_title, "no title", text(r"^# .*$", "")),
     (R.opens_with_one_title, "two titles", text(r"^## ", "# ")),
     (R.opens_with_one_title, "a deep heading", text(r"^## ", "#### ")),

@@ -32,5 +32,5 @@ def test_its_texts_are_short(template):
 
 def test_its_claim_is_stated_proved_and_shown(template):
     (claim,) = ledger.read_chapter(template)
-    assert claim.label == "prop-norms-transpose" and claim.proof and claim.uses == () and claim.cell == 3
+    assert claim.label == "prop-norms-transpose" and claim.proof and claim.uses == () and claim.cell == 4
     assert claim.output == "4.690416 = 4.690416\n"

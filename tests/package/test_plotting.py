@@ -1,12 +1,15 @@
 """The figures' helpers: what they draw, what they leave alone, what they refuse."""
 
+import io
 import subprocess
 import sys
 
 import matplotlib as mpl
 import matplotlib.pyplot as plt
+import nbformat
 import numpy as np
 import pytest
+from nbclient import NotebookClient
 
 from lowrank_helpers import plotting
 
@@ -31,6 +34,67 @@ def test_book_style_is_global_and_says_so():
     with mpl.rc_context():
         plotting.use_book_style()
         assert mpl.rcParams["figure.dpi"] == plotting.BOOK_STYLE["figure.dpi"]
+
+
+def test_line_art_is_the_same_drawing_twice():
+    with mpl.rc_context():
+        plotting.use_book_style()
+        fig, ax = plt.subplots()
+        ax.set_title(r"$\sigma_1 \geq$ 3, ≤ 4 ‖ →")
+        first, second = plotting._line_art(fig), plotting._line_art(fig)
+        assert plotting._bitmap(fig) is None
+        plt.close(fig)
+    assert first == second and first.startswith("<?xml") and first.rstrip().endswith("</svg>")
+    assert "<text" not in first, "lettering is drawn, not asked of the reader's fonts"
+
+
+def png_size(png):
+    return [int.from_bytes(png[at : at + 4], "big") for at in (16, 20)]
+
+
+def test_photographs_are_bitmaps_of_twice_their_size_on_no_ground(ax):
+    with mpl.rc_context():
+        plotting.use_book_style()
+        fig, axes = plt.subplots()
+        plotting.image(axes, np.eye(40), title="a diagonal")
+        assert plotting._line_art(fig) is None
+        png, shown = plotting._bitmap(fig)
+        plt.close(fig)
+    assert png_size(png) == pytest.approx([2 * shown["width"], 2 * shown["height"]], abs=1)
+    assert plt.imread(io.BytesIO(png))[0, 0, 3] == 0, "transparent"
+    assert axes.title.get_color() == "#767676"
+
+
+def test_a_photograph_beside_a_curve_keeps_its_ground():
+    fig, (left, right) = plt.subplots(1, 2)
+    plotting.image(left, np.eye(4))
+    right.plot([0, 1], [0, 1])
+    png, _ = plotting._bitmap(fig)
+    plt.close(fig)
+    assert plt.imread(io.BytesIO(png))[0, 0, 3] == 1
+
+
+def test_a_drawing_of_many_points_is_a_bitmap(ax):
+    ax.plot(*np.random.default_rng(0).random((2, 9000)), ".")
+    assert plotting._line_art(ax.figure) is None and plotting._bitmap(ax.figure)[0][1:4] == b"PNG"
+
+
+def test_heatmaps_stay_drawings(ax):
+    plotting.heatmap(ax, np.eye(4))
+    assert plotting._line_art(ax.figure) is not None
+
+
+def test_a_notebook_shows_figures_as_the_book_has_them():
+    cells = ["from lowrank_helpers import plotting\nimport matplotlib.pyplot as plt\nplotting.use_book_style()"]
+    cells += [
+        "fig, ax = plt.subplots()\nplt.show()",
+        "ax = plt.subplot()\nplotting.image(ax, [[0.0, 1.0]])\nplt.show()",
+    ]
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
+    NotebookClient(notebook, kernel_name="python3").execute()
+    kinds = [[set(output.data) - {"text/plain"} for output in cell.outputs] for cell in notebook.cells]
+    assert kinds == [[], [{"image/svg+xml"}], [{"image/png"}]]
+    assert set(notebook.cells[2].outputs[0].metadata["image/png"]) == {"width", "height"}
 
 
 def test_shapes_are_to_scale(ax):

@@ -241,6 +241,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.add_directive("folklore-row", FolkloreRow)
     app.setup_extension("book.typeset")
     app.setup_extension("book.fonts")
+    app.setup_extension("book.layout")
     fit_stand_ins()
     app.connect("config-inited", theme_settings)
     app.connect("doctree-read", mark_cells)

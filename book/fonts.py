@@ -1,4 +1,4 @@
-"""What the pages show of three fonts, and no more: the signs of formulas, the icons, the letters of the text.
+"""What the pages show of two kinds of fonts, and no more: the signs of formulas, and the icons.
 
 At the end of a build the pages say which characters they show. Each font is cut to these (fontTools) and packed
 (woff2); of MathJax's style sheet and of Font Awesome's the rules for all other characters go. The pages are read from
@@ -6,6 +6,7 @@ the disk, so a build that renews a few of them still counts all.
 """
 
 import io
+import logging
 import pathlib
 import re
 from collections.abc import Callable, Iterable
@@ -25,11 +26,19 @@ ESCAPED = re.compile(r"\\([0-9a-fA-F]{1,6})\s?")
 CONTENT = re.compile(r'content:\s*"((?:[^"\\]|\\.)*)"')
 PRIVATE = re.compile(r"\\([ef][0-9a-f]{3})\b")  # where icons have their codes
 
-FIRST = ["MathJax_Main-Regular", "MathJax_Math-Italic"]  # every chapter needs these, and at once
+NO_WIDTH = " \ueffc"  # what MathJax_Zero has, which keeps a line's height from depending on the font
+FIRST = [  # every chapter needs these, and at once
+    "formulas/MathJax_Main-Regular",
+    "formulas/MathJax_Math-Italic",
+    "fonts/inter-latin-400-normal",
+    "fonts/inter-latin-600-normal",
+    "vendor/fontawesome/6.5.2/webfonts/fa-solid-900",
+]
 
 
 def cut(source: pathlib.Path, characters: Iterable[str]) -> bytes:
     """A font with these characters alone, as woff2."""
+    logging.getLogger("fontTools.subset").setLevel(logging.ERROR)  # it tells of each table that no browser needs
     options = subset.Options(flavor="woff2", layout_features=["*"], notdef_outline=True, with_zopfli=False)
     font = subset.load_font(str(source), options)
     cutter = subset.Subsetter(options)
@@ -76,11 +85,11 @@ def write_formulas(static: pathlib.Path, pages: str) -> None:
     """The style sheet of the formulas, and its fonts."""
     sheet = sheet_for(typeset.sheet(), set(re.findall(r"mjx-c[0-9A-F]+", pages)))
     (static / "formulas.css").write_text(sheet, encoding="utf-8")
-    shown = "".join(map(unescaped, CONTENT.findall(sheet)))
+    shown = "".join(map(unescaped, CONTENT.findall(sheet))) + NO_WIDTH
     folder = static / "formulas"
     folder.mkdir(exist_ok=True)
     for source in (typeset.mathjax_folder() / "output" / "chtml" / "fonts" / "woff-v2").iterdir():
-        (folder / source.with_suffix(".woff2").name).write_bytes(cut(source, shown + " "))
+        (folder / source.with_suffix(".woff2").name).write_bytes(cut(source, shown))
 
 
 def write_icons(static: pathlib.Path, pages: str) -> None:
@@ -98,6 +107,8 @@ def write_icons(static: pathlib.Path, pages: str) -> None:
     for font in (source / "webfonts").glob("*.woff2"):
         (static / ICONS / "webfonts" / font.name).write_bytes(cut(font, characters))
     (static / ICONS / "js" / "all.min.js").unlink(missing_ok=True)  # the same icons once more, as 1.5 MB of script
+    for older in (static / ICONS / "webfonts").glob("*.ttf"):
+        older.unlink()
 
 
 def write(app: Sphinx, error: Exception | None) -> None:
@@ -114,7 +125,7 @@ def write(app: Sphinx, error: Exception | None) -> None:
 def ask_at_once(app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: Any) -> None:
     """Have the browser fetch what the first screen needs while it still reads the page."""
     pathto: Callable[[str, int], str] = context["pathto"]
-    addresses = [pathto(f"_static/formulas/{font}.woff2", 1) for font in FIRST]
+    addresses = [pathto(f"_static/{font}.woff2", 1) for font in FIRST]
     links = [f'<link rel="preload" as="font" type="font/woff2" crossorigin href="{it}" />\n' for it in addresses]
     context["metatags"] = context.get("metatags", "") + "".join(links)
 

@@ -16,7 +16,7 @@ const pages = parts.mathjax.mathjax.document("", {
 });
 
 // What every formula says again, and no page needs.
-const NOISE = / (style="position: relative;"|class=" MJX-TEX"|xmlns="[^"]*"|unselectable="on"|data-mjx-texclass="[^"]*"|display="inline")/g;
+const NOISE = / (style="position: relative;"|xmlns="[^"]*"|unselectable="on"|data-mjx-texclass="[^"]*"|display="inline")/g;
 
 // The markup of one formula, or {rejected: why}.
 function typeset(tex, display) {

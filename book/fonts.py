@@ -24,7 +24,7 @@ RULE = re.compile(r"([^{}]+)\{([^{}]*)\}\s*")
 ICON_RULE = re.compile(r"((?:\.fa-[\w-]+::?before,?)+)\{content:\"([^\"]+)\"\}")
 ESCAPED = re.compile(r"\\([0-9a-fA-F]{1,6})\s?")
 CONTENT = re.compile(r'content:\s*"((?:[^"\\]|\\.)*)"')
-PRIVATE = re.compile(r"\\([ef][0-9a-f]{3})\b")  # where icons have their codes
+PRIVATE = re.compile(r"[\ue000-\uf8ff]")  # where icons have their codes
 
 NO_WIDTH = " \ueffc"  # what MathJax_Zero has, which keeps a line's height from depending on the font
 FIRST = [  # every chapter needs these, and at once
@@ -98,11 +98,10 @@ def write_icons(static: pathlib.Path, pages: str) -> None:
     used = set(re.findall(r"\bfa-[\w-]+", pages + all_of(static / "scripts", ".js")))
     sheet = icons_for((source / "css" / "all.min.css").read_text(encoding="utf-8"), used)
     (static / ICONS / "css" / "all.min.css").write_text(sheet, encoding="utf-8")
-    elsewhere = "".join(all_of(folder, ".css") for folder in (static / "styles",)) + "".join(
-        path.read_text(encoding="utf-8") for path in static.glob("*.css")
+    elsewhere = all_of(static / "styles", ".css") + "".join(
+        path.read_text(encoding="utf-8") for path in sorted(static.glob("*.css"))
     )
-    shown = {unescaped(content) for content in CONTENT.findall(sheet)}
-    shown |= {chr(int(code, 16)) for code in PRIVATE.findall(elsewhere)}
+    shown = {unescaped(content) for content in CONTENT.findall(sheet)} | set(PRIVATE.findall(unescaped(elsewhere)))
     characters = "".join(sorted(shown))
     for font in (source / "webfonts").glob("*.woff2"):
         (static / ICONS / "webfonts" / font.name).write_bytes(cut(font, characters))

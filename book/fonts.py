@@ -46,6 +46,7 @@ def cut(source: pathlib.Path, characters: Iterable[str]) -> bytes:
     cutter.subset(font)
     packed = io.BytesIO()
     subset.save_font(font, packed, options)
+    font.close()
     return packed.getvalue()
 
 
@@ -129,9 +130,18 @@ def ask_at_once(app: Sphinx, page: str, template: str, context: dict[str, Any], 
     context["metatags"] = context.get("metatags", "") + "".join(links)
 
 
+def run_later(app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: Any) -> None:
+    """Let scripts wait until the page is read: none is needed for the first screen, but what other scripts ask for."""
+    for script in context["script_files"]:
+        name = str(getattr(script, "filename", None) or "")
+        if name and "documentation_options" not in name:
+            script.attributes.setdefault("defer", "defer")
+
+
 def setup(app: Sphinx) -> dict[str, Any]:
     """Register the above."""
     app.add_css_file("formulas.css")
     app.connect("html-page-context", ask_at_once)
+    app.connect("html-page-context", run_later, priority=950)  # after the theme has added its own
     app.connect("build-finished", write)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

@@ -1,10 +1,8 @@
-"""The Sphinx extension of this book: the ledger and folklore pages, links from claims to their uses, offline math,
+"""The Sphinx extension of this book: the ledger and folklore pages, links from claims to their uses,
 the notebooks to download, and no button that leads nowhere while the book has no address."""
 
 import html
 import importlib
-import importlib.util
-import pathlib
 import re
 from typing import Any
 from urllib.parse import urlsplit
@@ -14,7 +12,6 @@ from sphinx.application import Sphinx
 from sphinx.ext.autodoc import _CLASS_NEW_BLACKLIST
 from sphinx.ext.autodoc.mock import _MockObject
 from sphinx.util.docutils import SphinxDirective
-from sphinx.util.fileutil import copy_asset
 
 from book import edition, ledger
 from book.observations import Contender
@@ -24,7 +21,6 @@ ENTRIES = ledger.read_book()
 FINDINGS = ledger.read_findings()
 FOLKLORE_CELLS = ledger.folklore_cells()
 PROOF_TARGET = "chapters/{chapter}.html#{label}"
-MATHJAX = ["tex-chtml.js", "output/chtml/fonts/woff-v2", "input/tex/extensions", "ui/lazy.js"]
 
 
 def claims_of(chapter: str) -> dict[str, Any]:
@@ -211,18 +207,6 @@ def fit_stand_ins() -> None:
     _CLASS_NEW_BLACKLIST.append("sphinx.ext.autodoc.mock._MockObject.__new__")  # a class shows its own __init__
 
 
-def copy_mathjax(app: Sphinx, error: Exception | None) -> None:
-    """Put the part of MathJax that the pages load into the built book."""
-    if error is not None or app.builder.format != "html":
-        return
-    found = importlib.util.find_spec("sphinx-mathjax-offline")
-    assert found is not None and found.submodule_search_locations
-    source = pathlib.Path(found.submodule_search_locations[0]) / "static" / "mathjax"
-    for part in MATHJAX:
-        target = pathlib.Path(app.outdir) / "_static" / "mathjax" / part
-        copy_asset(source / part, target if (source / part).is_dir() else target.parent)
-
-
 def theme_settings(app: Sphinx, config: Any) -> None:
     """Set what _config.yml cannot without replacing the launch button: the name beside the logo, the first colours.
 
@@ -269,6 +253,9 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.add_directive("ledger-graph", LedgerGraph)
     app.add_directive("observation-table", ObservationTable)
     app.add_directive("folklore-row", FolkloreRow)
+    app.setup_extension("book.typeset")
+    app.setup_extension("book.fonts")
+    app.setup_extension("book.layout")
     fit_stand_ins()
     app.connect("config-inited", theme_settings)
     app.connect("doctree-read", mark_cells)
@@ -276,7 +263,5 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.connect("html-page-context", drop_thebe, priority=900)
     app.connect("html-page-context", point_to_notebooks, priority=900)  # after the theme has made its buttons
     app.connect("autodoc-process-docstring", keep_initials)
-    app.connect("build-finished", copy_mathjax)
     app.connect("build-finished", edition.write)
-    app.config.mathjax_path = "mathjax/tex-chtml.js"
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

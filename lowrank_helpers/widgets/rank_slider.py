@@ -1,7 +1,7 @@
 """A picture whose rank the reader drags.
 
-The page holds the picture, without loss, and the figures for every rank; a script computes the singular vectors once and
-then adds or takes away one rank-one matrix a step, up to the picture itself.
+The page holds the picture, without loss, and the figures for every rank; a script computes the singular vectors once
+and then adds or takes away one rank-one matrix a step, up to the picture itself.
 """
 
 import base64

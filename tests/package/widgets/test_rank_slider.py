@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 from playwright.sync_api import expect
 
-from book.margins import close, within
+from book.margins import close
 from lowrank_helpers import datasets
 from lowrank_helpers.widgets import rank_slider
 

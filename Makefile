@@ -73,9 +73,9 @@ lint: $(TESTED)  ## ruff (rules and format) and mypy
 	$(BIN)/mypy
 
 bench: export OMP_NUM_THREADS ?= 2
-bench: $(TESTED)  ## run benchmarks/, put their figures into the README, print each chapter's time, memory and size
+bench: $(TESTED)  ## run benchmarks/, put their figures into measured.md, print each chapter's time, memory and size
 	$(foreach study,svd nmf lsa completion lora,$(BIN)/python -m benchmarks.peers.$(study) && ) true
-	$(BIN)/python -m tools.readme_figures
+	$(BIN)/python -m tools.measured
 	$(BIN)/python -m tools.time_chapters $(NB)
 
 publish: .venv/.book  ## write address and version where readers meet them (REPO=owner/name; else as in _config.yml)

@@ -19,8 +19,7 @@ from packaging.specifiers import SpecifierSet
 
 import lowrank_helpers
 from tests import ROOT
-from tools import portable
-from tools import readme_figures as measured
+from tools import measured, portable
 from tools.wheels import PYTHONS
 
 PACKAGE = ROOT / "lowrank_helpers"
@@ -529,11 +528,32 @@ def test_what_nobody_could_run_is_named_untried():
 # ------------------------------------------------------------------------------------------------ measured figures
 
 
-def test_the_readme_has_the_figures_that_were_measured():
+def test_the_page_has_the_figures_that_were_measured():
     measured.main(["--check"])
 
 
-def test_other_figures_in_the_readme_would_be_seen(monkeypatch):
+def test_other_figures_on_the_page_would_be_seen(monkeypatch):
     monkeypatch.setattr(measured, "ratio", lambda ours, theirs: "0.99")
     with pytest.raises(SystemExit, match="other figures"):
         measured.main(["--check"])
+
+
+def test_every_part_stands_on_the_page_once():
+    page = (ROOT / "measured.md").read_text(encoding="utf-8")
+    assert [part for _, part, _ in measured.PART.findall(page)] == [*measured.PARTS]
+
+
+def test_a_drawing_shows_every_number():
+    ratios = measured.svd_ratios()
+    numbers = [cell for cells in ratios.values() for cell in cells if cell != "–"]
+    assert measured.ratio_plot(ratios).count("<circle") == len(numbers) + len(measured.SVD_PEERS)
+    found = measured.ratings()
+    assert all(name in measured.scatter_plot(found) for name, (seconds, _) in found.items() if seconds >= 0.01)
+    places = [
+        float(x) for x in re.findall(r'c[xy]="([-\d.]+)"', measured.ratio_plot(ratios) + measured.scatter_plot(found))
+    ]
+    assert min(places) > 0 and max(places) < measured.WIDE
+
+
+def test_the_readme_is_short():
+    assert len((ROOT / "README.md").read_text(encoding="utf-8").splitlines()) <= 100

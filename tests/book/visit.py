@@ -5,8 +5,9 @@ import time
 from tests import ROOT
 
 HTML = ROOT / "_build" / "html"
+HELPERS = [f"helpers/{p.stem}" for p in sorted((ROOT / "helpers").glob("*.md"))]
 PAGES = ["index", "notation", "install", *(f"chapters/{p.stem}" for p in sorted((ROOT / "chapters").glob("*.ipynb")))]
-PAGES += ["choosing", "ledger", "folklore", "helpers", "data", "measured", "bibliography"]
+PAGES += ["choosing", "ledger", "folklore", "helpers", *HELPERS, "data", "measured", "bibliography"]
 CHAPTERS = [page for page in PAGES if page.startswith("chapters/")]
 MATHJAX = ("/mathjax/",)  # blocked where no formula is asked for: to typeset a chapter takes most of a visit
 MATH_IS_SET = """!document.querySelector('.math')

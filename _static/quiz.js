@@ -1,6 +1,7 @@
 // The quiz on the front page: the first question that is not answered right names the chapter to begin with.
 document.addEventListener("DOMContentLoaded", () => {
   const quiz = document.getElementById("quiz");
+  if (!quiz) return;
   const link = (question) => `<a href="${question.dataset.href}">${question.dataset.chapter}</a>`;
   quiz.addEventListener("submit", (event) => {
     event.preventDefault();

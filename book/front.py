@@ -48,7 +48,7 @@ def minutes_of(page: str) -> int:
 def parts() -> list[tuple[str, list[str]]]:
     """The parts of the book that have chapters, by _toc.yml: caption and pages."""
     toc = yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf-8"))
-    found = [(part["caption"], [entry["file"] for entry in part["chapters"]]) for part in toc["parts"]]
+    found = [(part.get("caption", ""), [entry["file"] for entry in part["chapters"]]) for part in toc["parts"]]
     return [(caption, pages) for caption, pages in found if pages[0].startswith("chapters/")]
 
 

@@ -88,7 +88,7 @@ class Quiz(SphinxDirective):
             raw(
                 '<button type="submit">Where do I start?</button><output tabindex="-1"></output>'
                 "<noscript><p>Without scripts: start at the chapter of the first question that you would have to look "
-                'up.</p></noscript></form><script src="_static/quiz.js" defer></script>'
+                "up.</p></noscript></form>"
             ),
         ]
 

@@ -141,7 +141,7 @@ WIDE = 720
 
 def drawn(svg: str) -> str:
     """A drawing as a part of the page, so that it has the page's colours and lettering."""
-    return f"```{{raw}} html\n{svg}\n```"
+    return f'```{{raw}} html\n<div class="pst-scrollable-table-container">\n{svg}\n</div>\n```'
 
 
 def canvas(name: str, height: int, parts: Sequence[str]) -> str:
@@ -183,8 +183,10 @@ def ratio_plot(ratios: dict[str, list[str]]) -> str:
     for row, (name, cells) in enumerate(ratios.items()):
         y = top + 21 + 30 * row
         parts += [text(240, y + 5, name, "end"), rule(250, y, WIDE - 20, y)]
-        parts += [
-            dot(x(float(cell)), y, COLOURS[k], f"{SVD_PEERS[k]}: {cell}") for k, cell in enumerate(cells) if cell != "–"
+        parts += [  # each a little lower than the last, so that equal ones are both seen
+            dot(x(float(cell)), y + 2 * k - 5, COLOURS[k], f"{SVD_PEERS[k]}: {cell}")
+            for k, cell in enumerate(cells)
+            if cell != "–"
         ]
     parts.append(text(WIDE - 20, bottom + 42, "time of ours over the peer's, as accurate at least", "end"))
     return canvas("Times of ours over each peer's, by matrix; the numbers are in the table below", bottom + 50, parts)

@@ -95,3 +95,10 @@ def test_the_picture_sharpens_and_ends_at_itself(site, browser):
 def test_the_page_is_light(book):
     """Its own bytes, picture and all, as a server sends them."""
     assert len(gzip.compress((book / "index.html").read_bytes())) < 160_000
+
+
+@pytest.mark.parametrize("page", CHAPTERS)
+def test_the_set_up_cell_says_that_it_is_for_colab_alone(book, page):
+    html = BeautifulSoup((book / f"{page}.html").read_text(encoding="utf-8"), "html.parser")
+    folded = next(cell for cell in html.select(".cell") if "google.colab" in cell.get_text())
+    assert folded.select_one("summary .collapsed").get_text() == "Set-up for Colab: nothing to do elsewhere"

@@ -209,7 +209,14 @@ def scatter_plot(found: dict[str, tuple[float, float]]) -> str:
         theirs = name.startswith("Surprise")
         parts.append(dot(x(seconds), y, COLOURS[2 if theirs else 0], f"{name}: {seconds:.2f} s, {error:.4f}"))
         right = x(seconds) > 0.72 * WIDE
-        parts.append(text(x(seconds) - 10 if right else x(seconds) + 10, y - 5, name, "end" if right else "start"))
+        parts.append(
+            text(
+                x(seconds) - 10 if right else x(seconds) + 10,
+                y - 6 if theirs else y + 18,
+                name,
+                "end" if right else "start",
+            )
+        )
     parts.append(text(WIDE - 20, bottom + 42, "seconds to fit, and root mean square error in stars", "end"))
     return canvas("Seconds to fit against the error of each method, as in the table below", bottom + 50, parts)
 

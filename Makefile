@@ -21,7 +21,7 @@ QUICK_TIME := 2 minutes
 INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint requirements.txt
 # What the pages are made from, listed here alone: chapters and pages, what reads them, and the helpers' docstrings.
 SOURCES := _config.yml _toc.yml references.bib \
-	$(wildcard *.md chapters/*.ipynb _static/* _templates/*/* book/*.py book/*.js book/claims/*.py lowrank_helpers/*.py lowrank_helpers/*/*.py lowrank_helpers/*/*.html lowrank_helpers/*/*.js)
+	$(wildcard *.md helpers/*.md chapters/*.ipynb _static/* _templates/*/* book/*.py book/*.js book/claims/*.py lowrank_helpers/*.py lowrank_helpers/*/*.py lowrank_helpers/*/*.html lowrank_helpers/*/*.js)
 
 # Empty where $(PYTHON) will do, else one sentence that says what is wrong.
 python_problem = $(shell \
@@ -73,9 +73,9 @@ lint: $(TESTED)  ## ruff (rules and format) and mypy
 	$(BIN)/mypy
 
 bench: export OMP_NUM_THREADS ?= 2
-bench: $(TESTED)  ## run benchmarks/, put their figures into the README, print each chapter's time, memory and size
+bench: $(TESTED)  ## run benchmarks/, put their figures into measured.md, print each chapter's time, memory and size
 	$(foreach study,svd nmf lsa completion lora,$(BIN)/python -m benchmarks.peers.$(study) && ) true
-	$(BIN)/python -m tools.readme_figures
+	$(BIN)/python -m tools.measured
 	$(BIN)/python -m tools.time_chapters $(NB)
 
 publish: .venv/.book  ## write address and version where readers meet them (REPO=owner/name; else as in _config.yml)

@@ -18,27 +18,3 @@ document.addEventListener("DOMContentLoaded", () => {
   for (const element of document.querySelectorAll(misnamed)) element.removeAttribute("aria-label");
   for (const list of document.querySelectorAll('.citation-list[role="list"]')) list.removeAttribute("role");
 });
-
-// 3. The quiz on the front page: the first question that is not answered right names the chapter to begin with.
-document.addEventListener("DOMContentLoaded", () => {
-  const quiz = document.getElementById("quiz");
-  if (!quiz) return;
-  quiz.addEventListener("submit", (event) => {
-    event.preventDefault();
-    const questions = [...quiz.querySelectorAll("fieldset")];
-    const right = (q) => q.querySelector("input:checked")?.value === "right";
-    for (const question of questions) {
-      const mark = question.querySelector(".mark");
-      mark.textContent = right(question) ? "Right." : question.querySelector("input:checked") ? "Not so." : "Not answered.";
-      question.querySelector(".why").hidden = false;
-    }
-    const missed = questions.find((q) => !right(q));
-    const score = questions.filter(right).length;
-    const advice = quiz.querySelector("output");
-    advice.innerHTML = `${score} of ${questions.length} right. ` + (missed
-      ? `Start at <a href="${missed.dataset.href}">${missed.dataset.chapter}</a>.`
-      : 'You know this ground: read <a href="folklore.html">the misstatements</a>, then try the exercises of '
-        + '<a href="chapters/06_eckart_young.html">chapter 6</a>.');
-    advice.focus();
-  });
-});

@@ -160,6 +160,8 @@ def mark_cells(app: Sphinx, doctree: nodes.document) -> None:
         metadata = container.get("cell_metadata") or {}
         for key, prefix in (("claim", "shows-"), ("observation", "shows-"), ("folklore", "folklore-")):
             container["ids"] += [f"{prefix}{value}" for value in ledger.marked({"metadata": metadata}, key)]
+        if "prompt_show" in container and "import google.colab" in container.astext():
+            container["prompt_show"] = "Set-up for Colab: nothing to do elsewhere"
     if not docname.startswith("chapters/"):
         return
     chapter = docname.removeprefix("chapters/")

@@ -225,7 +225,7 @@ PAGE = edition.Page(
         "a term\n: its definition",
         "a note[^1]",
         "{{ version }}",
-        "[a file](../_static/road.svg)",
+        "[a file](../_static/logo.svg)",
         "## A heading too many",
     ],
 )

@@ -233,7 +233,7 @@ def test_the_installed_wheel_is_what_runs(installed, tmp_path):
 
 SNIPPETS = [
     code
-    for page in ("README.md", "lowrank_helpers/README.md")
+    for page in ("README.md", "helpers.md", "lowrank_helpers/README.md")
     for code in re.findall(r"```python\n(.*?)```", (ROOT / page).read_text(encoding="utf-8"), re.DOTALL)
 ]
 HOLDS = [

@@ -18,9 +18,9 @@ import yaml
 from packaging.specifiers import SpecifierSet
 
 import lowrank_helpers
+from book import reference
 from tests import ROOT
-from tools import portable
-from tools import readme_figures as measured
+from tools import measured, portable
 from tools.wheels import PYTHONS
 
 PACKAGE = ROOT / "lowrank_helpers"
@@ -279,18 +279,22 @@ def test_the_citation_offers_no_choice_of_licences():
     assert all(name in citation["abstract"] for name in ("MIT", "CC BY 4.0", "LICENSE"))
 
 
-ROOMS = {name.split(".")[0] for name in MODULES} - {"__init__", "plotting", "results", "exercises"}
+ROOMS = {name.split(".")[0] for name in MODULES} - {"__init__", "exercises"}
 
 
 @pytest.mark.parametrize("name", sorted(name for name in ROOMS if name[0] != "_"))
-def test_the_reference_page_has_every_public_name(name):
-    page = (ROOT / "helpers.md").read_text(encoding="utf-8").split(f".. currentmodule:: lowrank_helpers.{name}\n")[1]
-    listed = re.findall(r"^\.\. auto(?:class|function):: (\w+)$", page.split("```")[0], re.MULTILINE)
+def test_the_page_of_a_module_has_every_public_name(name):
     source = MODULES[name].read_text(encoding="utf-8")
-    found = re.findall(r"^(?:def|class) ([a-zA-Z]\w*)| import \w+ as (\w+)$", source, re.MULTILINE)
+    found = re.findall(r"^(?:def|class) ([a-zA-Z]\w*)|^\s*from \S+ import \w+ as (\w+)$", source, re.MULTILINE)
     values = vars(importlib.import_module(f"lowrank_helpers.{name}"))
-    public = {here or elsewhere for here, elsewhere in found}
-    assert set(listed) == {name for name in public if inspect.isfunction(values[name]) or inspect.isclass(values[name])}
+    public = {here or elsewhere for here, elsewhere in found} & set(values)
+    wanted = {name for name in public if inspect.isfunction(values[name]) or inspect.isclass(values[name])}
+    assert set(reference.listed(reference.pages()[name])) == wanted
+
+
+def test_there_is_one_page_for_each_public_module():
+    assert sorted(reference.pages()) == sorted(name for name in ROOMS if name[0] != "_")
+    assert {path.stem for path in (ROOT / "helpers").iterdir()} == set(reference.pages())
 
 
 def test_the_path_of_a_module_is_that_of_its_tests():
@@ -529,11 +533,32 @@ def test_what_nobody_could_run_is_named_untried():
 # ------------------------------------------------------------------------------------------------ measured figures
 
 
-def test_the_readme_has_the_figures_that_were_measured():
+def test_the_page_has_the_figures_that_were_measured():
     measured.main(["--check"])
 
 
-def test_other_figures_in_the_readme_would_be_seen(monkeypatch):
+def test_other_figures_on_the_page_would_be_seen(monkeypatch):
     monkeypatch.setattr(measured, "ratio", lambda ours, theirs: "0.99")
     with pytest.raises(SystemExit, match="other figures"):
         measured.main(["--check"])
+
+
+def test_every_part_stands_on_the_page_once():
+    page = (ROOT / "measured.md").read_text(encoding="utf-8")
+    assert [part for _, part, _ in measured.PART.findall(page)] == [*measured.PARTS]
+
+
+def test_a_drawing_shows_every_number():
+    ratios = measured.svd_ratios()
+    numbers = [cell for cells in ratios.values() for cell in cells if cell != "–"]
+    assert measured.ratio_plot(ratios).count("<circle") == len(numbers) + len(measured.SVD_PEERS)
+    found = measured.ratings()
+    assert all(name in measured.scatter_plot(found) for name, (seconds, _) in found.items() if seconds >= 0.01)
+    places = [
+        float(x) for x in re.findall(r'c[xy]="([-\d.]+)"', measured.ratio_plot(ratios) + measured.scatter_plot(found))
+    ]
+    assert min(places) > 0 and max(places) < measured.WIDE
+
+
+def test_the_readme_is_short():
+    assert len((ROOT / "README.md").read_text(encoding="utf-8").splitlines()) <= 100

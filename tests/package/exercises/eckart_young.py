@@ -63,7 +63,7 @@ def wrong_second_half(A, M):
 
 RIGHT = [
     (ey.spectrum, 0.1**0.5),
-    (ey.spectrum, 0.32),
+    (ey.spectrum, 0.316),
     (ey.weighted, lambda D, M, r: np.linalg.solve(D, truncated(D @ M, r))),
     (ey.escape, escape),
     (ey.als_step, als_step),
@@ -71,6 +71,7 @@ RIGHT = [
     (ey.pixels, 11),
 ]
 WRONG = [
+    (ey.spectrum, 0.32, "three digits"),
     (ey.spectrum, 0.1, "squared norm"),
     (ey.spectrum, 1 / 3, "spectral"),
     (ey.spectrum, 0.25, "nuclear"),

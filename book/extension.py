@@ -255,6 +255,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.add_directive("ledger-graph", LedgerGraph)
     app.add_directive("observation-table", ObservationTable)
     app.add_directive("folklore-row", FolkloreRow)
+    app.setup_extension("book.languages")
     fit_stand_ins()
     app.connect("config-inited", theme_settings)
     app.connect("doctree-read", mark_cells)

@@ -65,14 +65,15 @@ def translate_references(app: Sphinx, doctree: nodes.document, page: str) -> Non
 
 
 class Misstatement(SphinxDirective):
-    """``{misstatement} 8``: links from a Chinese correction to the English one and to the cells that show the failure."""
+    """``{misstatement} 8``: links from a correction in Chinese to the cells that show it, and to the English one."""
 
     required_arguments = 1
 
     def run(self) -> list[nodes.Node]:
         row = int(self.arguments[0])
         cells = "、".join(
-            f'<a href="chapters/{chapter}.html#folklore-{row}">第 {int(chapter[:2])} 章单元格 {cell["execution_count"]}</a>'
+            f'<a href="chapters/{chapter}.html#folklore-{row}">'
+            f"第 {int(chapter[:2])} 章单元格 {cell['execution_count']}</a>"
             for chapter, cell in folklore_cells()[row]
         )
         english = f'<a href="folklore.html#misstatement-{row}">第 {row} 条</a>'

@@ -59,6 +59,9 @@ class Spoken(HTMLParser):
         self.open, self.said = [], {}
         self.feed(text)
 
+    def handle_startendtag(self, tag, attributes):
+        """Such a tag holds no text."""
+
     def handle_starttag(self, tag, attributes):
         if tag not in ("meta", "link", "img", "br", "hr", "input", "col"):
             self.open.append((tag, dict(attributes).get("lang") or (self.open[-1][1] if self.open else None)))

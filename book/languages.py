@@ -27,6 +27,7 @@ KINDS = {
     "Observation": "观察",
 }
 REFERENCE = re.compile(rf"({'|'.join(KINDS)}) (?=\d)")
+CLOSING = re.compile("[，。；：、？！）”’]+")
 
 folklore_cells = functools.cache(ledger.folklore_cells)
 
@@ -41,9 +42,20 @@ def mark_language(app: Sphinx, doctree: nodes.document) -> None:
     if is_chinese(app, app.env.docname):
         for section in (node for node in doctree.children if isinstance(node, nodes.section)):
             section["classes"].append(f"language-{CHINESE}")
+        keep_marks(doctree)
     else:
         for table in doctree.findall(nodes.table):
             mark_column(table)
+
+
+def keep_marks(doctree: nodes.document) -> None:
+    """Keep the marks that follow a formula on its line: browsers break before them, which Chinese never does."""
+    for formula in list(doctree.findall(nodes.math)):
+        line, place = formula.parent, formula.parent.index(formula)
+        following = line[place + 1] if place + 1 < len(line) else None
+        if isinstance(following, nodes.Text) and (marks := CLOSING.match(following)):
+            together = nodes.inline("", "", formula, nodes.Text(marks[0]), classes=["together"])
+            line[place : place + 2] = [together, nodes.Text(following[marks.end() :])]
 
 
 def mark_column(table: nodes.table) -> None:

@@ -14,7 +14,7 @@ CONF = f"""
 import sys
 sys.path.insert(0, {str(ledger.ROOT)!r})
 extensions = ["myst_parser", "sphinx_proof", "book.languages"]
-myst_enable_extensions, suppress_warnings = ["colon_fence"], ["myst.header"]
+myst_enable_extensions, suppress_warnings = ["colon_fence", "dollarmath"], ["myst.header"]
 language = "en"
 """
 ENGLISH = """# Words
@@ -44,7 +44,7 @@ language: zh-Hans
 In English.
 :::
 
-见{prf:ref}`thm-one`。
+见{prf:ref}`thm-one`。若 $a=b$，则 $b=a$。又 $a$ 是 $b$
 
 ```{misstatement} 8
 ```
@@ -100,6 +100,11 @@ def test_a_column_of_chinese_is_marked_and_no_other(small_book):
 
 def test_a_reference_is_in_the_language_of_its_page(small_book):
     assert "定理 1" in small_book["zh"]["zh-Hans"] and "Theorem 1" in small_book["index"]["en"]
+
+
+def test_a_mark_stays_on_the_line_of_its_formula(small_book):
+    text = " ".join(small_book["zh"]["zh-Hans"])
+    assert r"\(a=b\) ， 则 \(b=a\) 。 又 \(a\) 是 \(b\)" in text, "the marks stand alone, in a box with the formula"
 
 
 def test_a_correction_leads_to_its_cells_and_to_the_english_one(small_book):

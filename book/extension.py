@@ -258,6 +258,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.setup_extension("book.typeset")
     app.setup_extension("book.fonts")
     app.setup_extension("book.layout")
+    app.setup_extension("book.languages")
     fit_stand_ins()
     app.connect("config-inited", theme_settings)
     app.connect("doctree-read", mark_cells)

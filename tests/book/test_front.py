@@ -9,7 +9,7 @@ from playwright.sync_api import expect
 
 from book import front
 from tests import ROOT
-from tests.book.visit import CHAPTERS, MATHJAX, Visit
+from tests.book.visit import CHAPTERS, Visit
 
 PAGE = (ROOT / "index.md").read_text(encoding="utf-8")
 PART_ONE = {"chapters/01_norms", "chapters/02_rank", "chapters/03_pseudoinverse"}
@@ -82,7 +82,7 @@ def test_no_answer_of_an_exercise_is_given_away():
 
 
 def test_the_picture_sharpens_and_ends_at_itself(site, browser):
-    with Visit(browser, site, "index", block=MATHJAX) as visit:
+    with Visit(browser, site, "index") as visit:
         slider = visit.page.get_by_role("slider", name="Rank")
         expect(slider).to_be_enabled()
         slider.press("Home")

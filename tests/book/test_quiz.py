@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from tests import ROOT
-from tests.book.visit import MATHJAX, Visit
+from tests.book.visit import Visit
 
 QUESTIONS = 14
 
@@ -22,7 +22,7 @@ def answered(page, wrong=()):
 
 @pytest.fixture(scope="module")
 def page(site, browser):
-    with Visit(browser, site, "index", block=MATHJAX) as visit:
+    with Visit(browser, site, "index") as visit:
         yield visit.page
 
 

@@ -16,7 +16,7 @@ from sphinx.ext.autodoc.mock import _MockObject
 from sphinx.util.docutils import SphinxDirective
 from sphinx.util.fileutil import copy_asset
 
-from book import edition, ledger
+from book import edition, finding, ledger
 from book.observations import Contender
 from book.setup_cell import published, repository_url
 
@@ -255,6 +255,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.add_directive("ledger-graph", LedgerGraph)
     app.add_directive("observation-table", ObservationTable)
     app.add_directive("folklore-row", FolkloreRow)
+    finding.setup(app)
     fit_stand_ins()
     app.connect("config-inited", theme_settings)
     app.connect("doctree-read", mark_cells)

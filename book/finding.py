@@ -43,7 +43,9 @@ def plain(node: nodes.Node) -> str:
         return node.astext()
     if isinstance(node, nodes.math | nodes.math_block):
         return plain_math(node.astext())
-    if isinstance(node, (*LEFT_OUT[:-1], nodes.footnote_reference)) and not isinstance(node, nodes.title | nodes.caption):
+    if isinstance(node, (*LEFT_OUT[:-1], nodes.footnote_reference)) and not isinstance(
+        node, nodes.title | nodes.caption
+    ):
         return ""
     return "".join(map(plain, node.children))
 
@@ -76,7 +78,7 @@ def own(node: nodes.Node) -> bool:
 def paragraphs(node: nodes.Element) -> Iterator[tuple[nodes.TextElement, str]]:
     """What stands in a section or a box, paragraph by paragraph: captions too; no code, no output, no solution."""
     for child in node.children:
-        if own(child) or isinstance(child, LEFT_OUT) and not isinstance(child, nodes.caption):
+        if own(child) or (isinstance(child, LEFT_OUT) and not isinstance(child, nodes.caption)):
             continue
         if isinstance(child, nodes.Element) and is_answer(child):
             continue
@@ -112,7 +114,9 @@ class Page:
         self.address = app.builder.get_target_uri(docname)
         self.doctree = env.get_and_resolve_doctree(docname, app.builder)
         self.sections = env.toc_secnumbers.get(docname, {})
-        self.boxes = {label: number for kind in env.toc_fignumbers.get(docname, {}).values() for label, number in kind.items()}
+        self.boxes = {
+            label: number for kind in env.toc_fignumbers.get(docname, {}).values() for label, number in kind.items()
+        }
 
     def found(self) -> Iterator[Found]:
         """All that is to be found on the page."""
@@ -173,7 +177,9 @@ def everything(app: Sphinx) -> list[Found]:
     named = Counter(entry.title.partition(". ")[2] or entry.title for entry in found if entry.kind == "section")
     often = {title for title, count in named.items() if count >= SAME_IN_MANY}
     return [
-        entry._replace(kind="recurring") if entry.kind == "section" and (entry.title.partition(". ")[2] or entry.title) in often else entry
+        entry._replace(kind="recurring")
+        if entry.kind == "section" and (entry.title.partition(". ")[2] or entry.title) in often
+        else entry
         for entry in found
     ]
 

@@ -6,7 +6,9 @@ It knows what the book's formulas use, and leaves out what it does not know: a s
 import re
 
 SYMBOLS = {
-    **dict(zip("alpha beta gamma delta epsilon zeta eta theta iota kappa mu nu xi".split(), "αβγδεζηθικμνξ", strict=True)),
+    **dict(
+        zip("alpha beta gamma delta epsilon zeta eta theta iota kappa mu nu xi".split(), "αβγδεζηθικμνξ", strict=True)
+    ),
     **dict(zip("lambda pi rho sigma tau upsilon phi chi psi omega".split(), "λπρστυφχψω", strict=True)),
     **dict(zip("Gamma Delta Theta Lambda Xi Pi Sigma Phi Psi Omega".split(), "ΓΔΘΛΞΠΣΦΨΩ", strict=True)),
     **dict(zip("varepsilon varphi ell nabla partial infty emptyset".split(), "εφℓ∇∂∞∅", strict=True)),
@@ -16,12 +18,20 @@ SYMBOLS = {
 }
 RELATIONS = dict(
     zip(
-        "le leq ge geq ne neq approx sim propto in notin subseteq times otimes pm cap cup to mapsto leftarrow iff ll gg".split(),
+        "le leq ge geq ne neq approx sim propto in notin subseteq times otimes pm cap cup".split()
+        + "to mapsto leftarrow iff ll gg".split(),
         "≤≤≥≥≠≠≈∼∝∈∉⊆×⊗±∩∪→↦←⇔≪≫",
         strict=True,
     )
 )
-ACCENTS = {"hat": "\u0302", "widehat": "\u0302", "tilde": "\u0303", "widetilde": "\u0303", "bar": "\u0304", "dot": "\u0307"}
+ACCENTS = {
+    "hat": "\u0302",
+    "widehat": "\u0302",
+    "tilde": "\u0303",
+    "widetilde": "\u0303",
+    "bar": "\u0304",
+    "dot": "\u0307",
+}
 RAISED = str.maketrans("0123456789+-=()niᵀ⊥", "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁼⁽⁾ⁿⁱᵀ⊥")
 LOWERED = str.maketrans("0123456789+-=()ijkrn", "₀₁₂₃₄₅₆₇₈₉₊₋₌₍₎ᵢⱼₖᵣₙ")
 BLACKBOARD = str.maketrans("RNCEPZ", "ℝℕℂ𝔼ℙℤ")
@@ -40,7 +50,7 @@ def script(found: re.Match[str]) -> str:
 
 
 def fraction(found: re.Match[str]) -> str:
-    """A fraction on one line; what is more than a word gets brackets. The braces end a command that stands before it."""
+    """A fraction on one line, in brackets what is more than a word; the braces end a command that stands before it."""
     parts = [plain_math(found[1] or found[2]), plain_math(found[3] or found[4])]
     return "{}" + "/".join(part if re.fullmatch(r"\w+", part) else f"({part})" for part in parts)
 

@@ -72,7 +72,7 @@ def is_answer(node: nodes.Element) -> bool:
 
 def own(node: nodes.Node) -> bool:
     """Whether a node is found by itself, so that its words do not count for the section around it."""
-    return is_section(node) or is_box(node) or isinstance(node, addnodes.desc)
+    return is_section(node) or is_box(node) or isinstance(node, addnodes.desc | nodes.citation)
 
 
 def paragraphs(node: nodes.Element) -> Iterator[tuple[nodes.TextElement, str]]:
@@ -145,6 +145,9 @@ class Page:
                 yield self.box(child, " › ".join(above))
             elif isinstance(child, addnodes.desc):
                 yield from self.function(child, " › ".join(above))
+            elif isinstance(child, nodes.citation):
+                label, said = child.children[:2]
+                yield Found(f"{self.address}#{child['ids'][0]}", "source", line(label), " › ".join(above), line(said))
             elif isinstance(child, nodes.Element):
                 yield from self.inside(child, above)
 

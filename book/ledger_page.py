@@ -20,6 +20,7 @@ FINDINGS = ledger.read_findings()
 FOLKLORE_CELLS = ledger.folklore_cells()
 SCRIPT = pathlib.Path(__file__).with_name("ledger_arcs.js")
 EQUATION_LABEL = re.compile(r"(\$\$) *\([\w-]+\)")
+SHORT = {"theorem": "Thm ", "lemma": "Lem ", "corollary": "Cor ", "proposition": "Prop "}
 ROW, REACH = 28, 150  # pixels: the height of a claim's row in the diagram, and how far its arcs may reach
 
 

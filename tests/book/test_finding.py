@@ -98,6 +98,7 @@ def test_the_dialog_leads_to_the_results_and_these_to_an_unmarked_page(site, bro
         page = visit.page
         page.wait_for_load_state()
         page.keyboard.press("Control+k")
+        page.wait_for_function("document.activeElement.id === 'search-input'")
         page.keyboard.type("Weyl")
         page.keyboard.press("Enter")
         page.wait_for_selector(FOUND)

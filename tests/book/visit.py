@@ -7,6 +7,7 @@ from tests import ROOT
 HTML = ROOT / "_build" / "html"
 PAGES = ["index", "notation", *(f"chapters/{p.stem}" for p in sorted((ROOT / "chapters").glob("*.ipynb")))]
 PAGES += ["choosing", "ledger", "folklore", "helpers", "data", "bibliography"]
+PAGES.append("search")
 CHAPTERS = [page for page in PAGES if page.startswith("chapters/")]
 MATHJAX = ("/mathjax/",)  # blocked where no formula is asked for: to typeset a chapter takes most of a visit
 MATH_IS_SET = """!document.querySelector('.math')

@@ -1,6 +1,6 @@
 """Read from the chapters the book's numbered claims, where each is stated, proved and shown, and its observations.
 
-The tests (tests/book/test_ledger.py, test_observations.py) and the built book's ledger page (book/extension.py) both
+The tests (tests/book/test_ledger.py, test_observations.py) and the built book's ledger page (book/ledger_page.py) both
 stand on this.
 """
 
@@ -22,7 +22,8 @@ class Entry(NamedTuple):
     """One claim as the book has it.
 
     proof is None where no proof follows the claim; uses is None where the proof has no "Uses" line; cell is the
-    execution count of the code cell that shows the claim, None where there is none, and output what it prints.
+    execution count of the code cell that shows the claim, None where there is none, output what it prints, and figure
+    the name of the figure that it draws, None where it draws none; text is the statement.
     """
 
     label: str
@@ -34,6 +35,8 @@ class Entry(NamedTuple):
     mentioned: tuple[str, ...]
     cell: int | None
     output: str
+    figure: str | None
+    text: str
 
 
 def chapters() -> list[pathlib.Path]:
@@ -65,6 +68,20 @@ def printed(cell: dict[str, Any]) -> str:
     return "".join("".join(o["text"]) for o in cell["outputs"] if o["output_type"] == "stream")
 
 
+def figure(cell: dict[str, Any]) -> str | None:
+    """The name of the figure that a code cell draws, if it has one."""
+    name: str | None = cell["metadata"].get("mystnb", {}).get("figure", {}).get("name")
+    return name
+
+
+def chapter_title(chapter: str) -> str:
+    """The heading of a chapter."""
+    text = next(
+        cell["source"] for cell in cells(ROOT / "chapters" / f"{chapter}.ipynb") if cell["cell_type"] == "markdown"
+    )
+    return next(line for line in text.splitlines() if line.startswith("# ")).removeprefix("# ")
+
+
 def read_chapter(path: pathlib.Path) -> list[Entry]:
     """The claims of one chapter, in the order in which they are stated."""
     notebook = cells(path)
@@ -91,6 +108,8 @@ def read_chapter(path: pathlib.Path) -> list[Entry]:
                 mentioned=tuple(REFERENCE.findall(proof[: -len(uses[0])] if uses else proof)) if proof else (),
                 cell=cell["execution_count"] if cell else None,
                 output=printed(cell) if cell else "",
+                figure=figure(cell) if cell else None,
+                text=LABEL.sub("", directive["body"]).strip(),
             )
         )
     return entries
@@ -111,6 +130,7 @@ class Finding(NamedTuple):
     cell: int | None
     source: str
     output: str
+    figure: str | None
 
 
 def read_findings() -> list[Finding]:
@@ -125,7 +145,7 @@ def read_findings() -> list[Finding]:
             if directive["kind"] == "observation":
                 label = LABEL.search(directive["body"])
                 name = label[1] if label else ""
-                cell = shown.get(name, {"execution_count": None, "source": "", "outputs": []})
+                cell = shown.get(name, {"execution_count": None, "source": "", "outputs": [], "metadata": {}})
                 text = LABEL.sub("", directive["body"]).strip()
                 found.append(
                     Finding(
@@ -136,6 +156,7 @@ def read_findings() -> list[Finding]:
                         cell["execution_count"],
                         cell["source"],
                         printed(cell),
+                        figure(cell),
                     )
                 )
     return found

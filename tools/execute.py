@@ -28,10 +28,10 @@ KEPT_METADATA = {
 
 
 def lean(png: str) -> str:
-    """The same picture in fewer bytes: no colours where all is grey, no alpha where it is opaque, packed tightly."""
+    """The same picture in fewer bytes: no alpha channel where it is opaque, one of grey where it has no colour."""
     picture, packed = Image.open(io.BytesIO(base64.b64decode(png))), io.BytesIO()
-    red, green, blue, alpha = (channel.tobytes() for channel in picture.convert("RGBA").split())
-    mode = ("L" if red == green == blue else "RGB") + ("" if set(alpha) == {255} else "A")
+    red, green, blue, alpha = picture.convert("RGBA").split()
+    mode = ("L" if red == green == blue else "RGB") + ("" if alpha.getextrema()[0] == 255 else "A")
     picture.convert(mode).save(packed, "PNG", optimize=True, dpi=picture.info["dpi"])
     return base64.b64encode(packed.getvalue()).decode()
 

@@ -28,16 +28,21 @@ KEPT_METADATA = {
 
 
 def lean(png: str) -> str:
-    """The same picture in fewer bytes: no alpha channel where it is opaque, packed as tightly as PNG can."""
+    """The same picture in fewer bytes: no alpha channel where it is opaque, one of grey where it has no colour."""
     picture, packed = Image.open(io.BytesIO(base64.b64decode(png))), io.BytesIO()
-    opaque = picture.convert("RGBA").getextrema()[3][0] == 255
-    picture.convert("RGB" if opaque else "RGBA").save(packed, "PNG", optimize=True, dpi=picture.info["dpi"])
+    red, green, blue, alpha = picture.convert("RGBA").split()
+    mode = ("L" if red == green == blue else "RGB") + ("" if alpha.getextrema()[0] == 255 else "A")
+    picture.convert(mode).save(packed, "PNG", optimize=True, dpi=picture.info["dpi"])
     return base64.b64encode(packed.getvalue()).decode()
 
 
 def lean_svg(svg: str) -> str:
-    """The same drawing in fewer bytes: no account of itself, coordinates to a hundredth of a point."""
-    return re.sub(r"(\.\d\d)\d+", r"\1", re.sub(r" *<metadata>.*?</metadata>\n|<!DOCTYPE.*?>\n", "", svg, flags=re.S))
+    """The same drawing in fewer bytes: no account of itself, coordinates to a hundredth of a point.
+
+    Scales stay as they are: a letter is drawn a hundred times too large and scaled down.
+    """
+    bare = re.sub(r" *<metadata>.*?</metadata>\n|<!DOCTYPE.*?>\n", "", svg, flags=re.S)
+    return re.sub(r"(scale\([^)]*\))|(\.\d\d)\d+", lambda found: found[1] or found[2], bare)
 
 
 def whole(outputs: list[nbformat.NotebookNode]) -> list[nbformat.NotebookNode]:

@@ -23,6 +23,8 @@ def name_cells(doctree: nodes.document) -> dict[str, nodes.container]:
             anchors = [f"{prefix}{value}" for value in ledger.marked({"metadata": metadata}, key)]
             container["ids"] += anchors
             named |= dict.fromkeys(anchors, container)
+        if "prompt_show" in container and "import google.colab" in container.astext():
+            container["prompt_show"] = "Set-up for Colab: nothing to do elsewhere"
     return named
 
 

@@ -36,8 +36,12 @@ def lean(png: str) -> str:
 
 
 def lean_svg(svg: str) -> str:
-    """The same drawing in fewer bytes: no account of itself, coordinates to a hundredth of a point."""
-    return re.sub(r"(\.\d\d)\d+", r"\1", re.sub(r" *<metadata>.*?</metadata>\n|<!DOCTYPE.*?>\n", "", svg, flags=re.S))
+    """The same drawing in fewer bytes: no account of itself, coordinates to a hundredth of a point.
+
+    Scales stay as they are: a letter is drawn a hundred times too large and scaled down.
+    """
+    bare = re.sub(r" *<metadata>.*?</metadata>\n|<!DOCTYPE.*?>\n", "", svg, flags=re.S)
+    return re.sub(r"(scale\([^)]*\))|(\.\d\d)\d+", lambda found: found[1] or found[2], bare)
 
 
 def whole(outputs: list[nbformat.NotebookNode]) -> list[nbformat.NotebookNode]:

@@ -1,5 +1,6 @@
 """The list of sources: one style, labels as the text cites, a link for each, and the places that cite it."""
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -12,6 +13,7 @@ from pybtex.style.template import field, href, optional, sentence
 from sphinx.application import Sphinx
 from sphinx.config import Config
 
+from book.plain_math import plain_math
 from book.references import link, listed, raw
 
 NAME = "book"  # of the style, as bibliography.md asks for it
@@ -74,11 +76,19 @@ def chapter_links(app: Sphinx, docname: str, ids: list[str]) -> str:
     return link(f"{address}#{ids[0]}", name).astext() + (f" <sup>{others}</sup>" if others else "")
 
 
+def readable(entry: nodes.Element) -> None:
+    """Write the formulas of a title, which stand between dollars in references.bib, as text."""
+    for text in [node for node in entry.findall(nodes.Text) if "$" in node]:
+        plain = re.sub(r"\$([^$]+)\$", lambda formula: plain_math(formula[1]), str(text))
+        text.parent.replace(text, nodes.Text(plain))
+
+
 def back_links(app: Sphinx, doctree: nodes.document, docname: str) -> None:
-    """Say below each source where it is cited."""
+    """Say below each source where it is cited, and write its title as text."""
     domain: Any = app.env.get_domain("cite")
     keys = {citation.citation_id: citation.key for citation in domain.citations}
     for entry in doctree.findall(nodes.citation):
+        readable(entry)
         cited = places(app, keys[entry["ids"][0]])
         if cited:
             entry += nodes.paragraph("", "", nodes.Text("Cited in "), *cited, nodes.Text("."), classes=["backrefs"])

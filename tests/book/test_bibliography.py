@@ -3,6 +3,7 @@
 import re
 
 import pytest
+from docutils import nodes
 from pybtex.database import parse_string
 
 from book import bibliography
@@ -24,6 +25,22 @@ def test_labels_are_those_of_the_text_and_differ():
         "Halko et al., 2011a",
         "Halko et al., 2011b",
     ]
+
+
+def test_the_formula_in_a_title_is_written_as_text():
+    entry = nodes.citation(
+        "",
+        nodes.paragraph(
+            "",
+            "",
+            nodes.Text(
+                "Values is $4/\\sqrt 3$, and ",
+            ),
+            nodes.emphasis("", "more"),
+        ),
+    )
+    bibliography.readable(entry)
+    assert entry.astext() == "Values is 4/√3, and more"
 
 
 @pytest.fixture(scope="module")

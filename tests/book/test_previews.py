@@ -73,21 +73,21 @@ def test_the_keyboard_shows_a_preview_and_enter_follows_the_link(site, browser):
 
 
 def test_a_tap_shows_a_preview_within_the_window_and_its_link_leads_there(site, browser):
-    with Visit(browser, site, "index", width=WIDTH) as visit:
-        context = browser.new_context(viewport={"width": WIDTH, "height": 800}, has_touch=True, is_mobile=True)
-        page = context.new_page()
-        page.goto(f"{visit.site}chapters/06_eckart_young.html")
-        page.wait_for_load_state()
-        link = page.locator(LINK).first
-        link.scroll_into_view_if_needed()
-        link.tap()
-        page.wait_for_selector(SHOWN)
-        box = page.locator("#preview").bounding_box()
-        assert box["x"] >= 0 and box["x"] + box["width"] <= WIDTH
-        assert page.locator("#preview").get_attribute("role") == "dialog"
-        page.touchscreen.tap(WIDTH / 2, 20 if box["y"] > 100 else 780)
-        assert page.locator(SHOWN).count() == 0, "a tap elsewhere closes it"
-        link.tap()
-        page.locator("#preview .preview-go").tap()
-        page.wait_for_url("**#*")
-        context.close()
+    context = browser.new_context(viewport={"width": WIDTH, "height": 800}, has_touch=True, is_mobile=True)
+    context.route("**/mathjax/**", lambda route: route.abort())
+    page = context.new_page()
+    page.goto(f"{site}chapters/06_eckart_young.html")
+    page.wait_for_load_state()
+    link = page.locator(LINK).first
+    link.scroll_into_view_if_needed()
+    link.tap()
+    page.wait_for_selector(SHOWN)
+    box = page.locator("#preview").bounding_box()
+    assert box["x"] >= 0 and box["x"] + box["width"] <= WIDTH
+    assert page.locator("#preview").get_attribute("role") == "dialog"
+    page.locator("article h1").dispatch_event("pointerdown", {"bubbles": True})
+    assert page.locator(SHOWN).count() == 0, "a tap elsewhere closes it"
+    link.tap()
+    page.locator("#preview .preview-go").tap()
+    page.wait_for_url("**#*")
+    context.close()

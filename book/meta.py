@@ -41,7 +41,7 @@ def description(doctree: nodes.document) -> str:
     """
     texts = [spoken(p) for p in doctree.findall(nodes.paragraph) if isinstance(p.parent, nodes.section)]
     said = ""
-    for sentence in [s for text in texts for s in re.split(r"(?<=[.?!:])\s+", text) if s]:
+    for sentence in [s for text in texts for s in re.split(r"(?<=[.?!])\s+", text) if s]:
         if said and (FORMULA in sentence or len(f"{said} {sentence}") > LONGEST):
             break
         if said or (FORMULA not in sentence and not sentence.startswith(("Yet ", "But "))):

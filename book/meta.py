@@ -17,7 +17,7 @@ BOOK = "Low Rank: from norms to LoRA"
 PICTURE = "_static/picture.jpg"
 PICTURE_SHOWS = "A photograph of a temple as a matrix of rank 1, 8 and 48, and as it is"
 LONGEST = 180  # of a description, in characters
-PLAIN = {r"\times": "×", r"\cdot": "·", r"\dots": "…", r"\to": "→", r"\,": " ", "{": "", "}": ""}
+PLAIN = {r"\times": " × ", r"\cdot": " · ", r"\dots": "…", r"\to": "→", r"\,": " ", "{": "", "}": ""}
 FORMULA = "\0"  # stands for one that cannot be said in a line of plain text
 
 
@@ -35,14 +35,17 @@ def spoken(paragraph: nodes.paragraph) -> str:
 
 
 def description(doctree: nodes.document) -> str:
-    """The first sentences of a page that need no typesetting, as many as fit; one that is too long is cut at a word."""
+    """The first sentences of a page that need no typesetting, as many as fit; one that is too long is cut at a word.
+
+    It begins with no "Yet" or "But": such a sentence needs the one before it.
+    """
     texts = [spoken(p) for p in doctree.findall(nodes.paragraph) if isinstance(p.parent, nodes.section)]
-    sentences = [s for text in texts for s in re.split(r"(?<=[.?!:])\s+", text) if s and FORMULA not in s]
     said = ""
-    for sentence in sentences:
-        if said and len(f"{said} {sentence}") > LONGEST:
+    for sentence in [s for text in texts for s in re.split(r"(?<=[.?!])\s+", text) if s]:
+        if said and (FORMULA in sentence or len(f"{said} {sentence}") > LONGEST):
             break
-        said = f"{said} {sentence}".strip()
+        if said or (FORMULA not in sentence and not sentence.startswith(("Yet ", "But "))):
+            said = f"{said} {sentence}".strip()
     return said if len(said) <= LONGEST else said[: LONGEST - 1].rpartition(" ")[0].rstrip(",;:") + " …"
 
 
@@ -62,7 +65,8 @@ def add_tags(app: Sphinx, page: str, template: str, context: dict[str, Any], doc
     if doctree is None:
         return
     title = html.unescape(re.sub(r"<[^>]*>", "", context["title"]))
-    for name, content in tags(page, title, description(doctree), context["pathto"](PICTURE, 1)).items():
+    said = description(doctree) or f"{title}: a page of the book {BOOK}."
+    for name, content in tags(page, title, said, context["pathto"](PICTURE, 1)).items():
         key = "property" if name.startswith("og:") else "name"
         context["metatags"] += f'\n<meta {key}="{name}" content="{html.escape(content)}" />'
 

@@ -26,7 +26,9 @@ def test_a_formula_is_said_in_letters_or_its_sentence_is_left_out():
     page = read(
         "Title\n=====\n\nThe matrix :math:`4\\times 4`. All :math:`\\begin{pmatrix}1\\end{pmatrix}` hold. So.\n"
     )
-    assert meta.description(page) == "The matrix 4× 4. So."
+    assert meta.description(page) == "The matrix 4 × 4."
+    page = read("Title\n=====\n\nAll :math:`\\begin{pmatrix}1\\end{pmatrix}` hold. Yet some do not. So.\n")
+    assert meta.description(page) == "So."
 
 
 def test_what_is_too_long_ends_at_a_word():

@@ -51,6 +51,7 @@ MAY_IMPORT = {
     "svd.exact": "_checks linalg.factorizations",
     "svd.spectrum": "_checks",
     "svd.randomized": "_checks svd.*",
+    "svd.streaming": "_checks svd.*",
     "decomposition": "decomposition.*",
     "decomposition.pca": "_checks svd",
     "decomposition.lsa": "_checks svd svd.*",

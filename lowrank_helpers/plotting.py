@@ -100,9 +100,10 @@ def use_book_style() -> None:
         from matplotlib_inline.backend_inline import configure_inline_support
     except ModuleNotFoundError:  # no notebook can have asked
         return
-    shell = get_ipython()  # type: ignore[no-untyped-call]
+    shell: Any = get_ipython()
+    inline: Any = configure_inline_support
     if shell is not None:
-        configure_inline_support(shell, plt.get_backend())  # else it would take the formatters back after this cell
+        inline(shell, plt.get_backend())  # else it would take the formatters back after this cell
         formatters = shell.display_formatter.formatters
         formatters["image/svg+xml"].for_type(Figure, _line_art)
         formatters["image/png"].for_type(Figure, _bitmap)
@@ -116,7 +117,7 @@ _SHOWN = 96  # pixels of a page for an inch of a figure
 
 def _is_photograph(picture: AxesImage) -> bool:
     """Whether a picture has colours of its own, or shades of grey, rather than a scale's."""
-    return np.ndim(picture.get_array()) == 3 or picture.get_cmap().name == "gray"
+    return np.asarray(picture.get_array()).ndim == 3 or picture.get_cmap().name == "gray"
 
 
 def _line_art(figure: Figure) -> str | None:

@@ -1,6 +1,7 @@
 """What holds for every test, the notebooks' kernels included: they inherit this environment."""
 
 import os
+import pathlib
 
 from hypothesis import settings
 
@@ -10,6 +11,13 @@ for variable in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "
 
 # Models are looked for on this machine alone.
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
+
+
+def pytest_configure(config):
+    """Have nbval compare no drawings, from whichever folder it is started."""
+    if not config.option.nbval_sanitize_with:
+        config.option.nbval_sanitize_with = str(pathlib.Path(__file__).parent / "tests" / "nbval.cfg")
+
 
 # The same examples on every run, and no failure because a machine is busy.
 settings.register_profile("book", deadline=None, derandomize=True)

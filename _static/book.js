@@ -16,5 +16,6 @@ window.addEventListener("resize", reachable);
 document.addEventListener("DOMContentLoaded", () => {
   const misnamed = ".search-button-field, details.hide > summary";
   for (const element of document.querySelectorAll(misnamed)) element.removeAttribute("aria-label");
+  for (const fold of document.querySelectorAll("summary:has(> .toctree-toggle)")) fold.setAttribute("aria-label", "Its pages");
   for (const list of document.querySelectorAll('.citation-list[role="list"]')) list.removeAttribute("role");
 });

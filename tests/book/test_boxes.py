@@ -5,7 +5,7 @@ import re
 import pytest
 
 from book import ledger
-from tests.book.visit import CHAPTERS, HTML, MATHJAX, Visit
+from tests.book.visit import CHAPTERS, HTML, Visit
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +45,7 @@ LOOKS = """kinds => kinds.map(kind => {
 
 
 def test_claims_are_the_strongest_boxes_and_remarks_the_weakest(site, browser):
-    with Visit(browser, site, "chapters/06_eckart_young", block=MATHJAX) as visit:
+    with Visit(browser, site, "chapters/06_eckart_young") as visit:
         looks = visit.page.evaluate(LOOKS, ["theorem", "corollary", "definition", "observation", "remark"])
         (theorem, ground), corollary, (definition, _), (observation, _), (remark, nothing) = looks
         assert [theorem, ground] == corollary

@@ -170,7 +170,7 @@ def numbered_in_the_notebook(notebook):
     found = []
     for text in texts(notebook):
         found += re.findall(r"^##? (?=\d).+|^> \*\*\w+ [\d.]+\*\*.*", text, re.MULTILINE)
-        found += re.findall(r"\A\*\*Fig\. [\d.]+\*\*[^|]*?(?=\n\n<details>)", text)
+        found += re.findall(r"\A\*\*Fig\. [\d.]+\*\*(?:\$[^$]*\$|[^|$])*?(?=\n\n<details>)", text)
     return [plain(line.lstrip("#> ")) for line in found]
 
 

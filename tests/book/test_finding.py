@@ -6,7 +6,7 @@ import re
 import pytest
 
 from book import finding, ledger
-from tests.book.visit import HTML, MATHJAX, Visit
+from tests.book.visit import HTML, Visit
 
 # What is typed, and where one of the first three results has to lead.
 QUERIES = {
@@ -73,7 +73,7 @@ def missed(visit):
 
 
 def test_what_readers_type_finds_its_place_with_the_network_cut(site, browser):
-    with Visit(browser, site, "search", block=MATHJAX) as visit:
+    with Visit(browser, site, "search") as visit:
         assert missed(visit) == {}
         assert visit.foreign == [] and visit.errors == []
 
@@ -85,7 +85,7 @@ def test_what_readers_type_finds_its_place_from_a_folder(book, browser):
 
 
 def test_a_result_shows_where_it_stands_and_a_sentence_with_the_words_marked(site, browser):
-    with Visit(browser, site, "search", block=MATHJAX) as visit:
+    with Visit(browser, site, "search") as visit:
         visit.page.goto(f"{site}search.html?q=condition+number")
         result = visit.page.locator("#search-results li").first
         assert result.locator("a").inner_text() == "Definition 3.2 (Condition number)"
@@ -94,7 +94,7 @@ def test_a_result_shows_where_it_stands_and_a_sentence_with_the_words_marked(sit
 
 
 def test_the_dialog_leads_to_the_results_and_these_to_an_unmarked_page(site, browser):
-    with Visit(browser, site, "index", block=MATHJAX) as visit:
+    with Visit(browser, site, "index") as visit:
         page = visit.page
         page.wait_for_load_state()
         page.keyboard.press("Control+k")
@@ -110,7 +110,7 @@ def test_the_dialog_leads_to_the_results_and_these_to_an_unmarked_page(site, bro
 
 
 def test_where_nothing_is_found_a_sentence_says_so(site, browser):
-    with Visit(browser, site, "search", block=MATHJAX) as visit:
+    with Visit(browser, site, "search") as visit:
         visit.page.goto(f"{site}search.html?q=%3Ci%3Ehyperloop")
         visit.page.wait_for_selector("#search-summary:not(:empty)")
         visit.page.wait_for_function("!document.getElementById('search-summary').textContent.includes('Looking')")

@@ -5,7 +5,7 @@ import re
 import pytest
 
 from book import ledger, ledger_page
-from tests.book.visit import HTML, MATHJAX, Visit
+from tests.book.visit import HTML, Visit
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +35,7 @@ def test_an_arc_leads_from_a_claim_up_to_what_it_uses():
 
 def test_the_arcs_of_a_claim_are_lit_by_the_pointer_and_by_the_focus(site, browser):
     used = next(entry for entry in ledger.read_book() if entry.uses)
-    with Visit(browser, site, "ledger", block=MATHJAX) as visit:
+    with Visit(browser, site, "ledger") as visit:
         graph = visit.page.locator(".ledger-graph")
         assert graph.locator("path.uses").count() == 0
         graph.locator(f"a[data-claim={used.label}]").hover()
@@ -45,7 +45,7 @@ def test_the_arcs_of_a_claim_are_lit_by_the_pointer_and_by_the_focus(site, brows
 
 
 def test_the_diagram_is_legible_on_a_phone(site, browser):
-    with Visit(browser, site, "ledger", width=390, block=MATHJAX) as visit:
+    with Visit(browser, site, "ledger", width=390) as visit:
         link = visit.page.locator(".ledger-graph a").first
         assert link.evaluate("e => parseFloat(getComputedStyle(e).fontSize)") >= 13
         assert visit.page.evaluate("document.documentElement.scrollWidth") <= 390

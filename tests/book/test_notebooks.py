@@ -293,6 +293,7 @@ def by_nbval(tmp_path_factory):
     nbformat.write(chapter, folder / "false.ipynb")
     nbformat.write(small_notebook(THREE, f"{sys.executable} 1 {folder}\n"), folder / "here.ipynb")
     command = [sys.executable, "-m", "pytest", "-c", str(ledger.ROOT / "pyproject.toml"), "-n", "0", "-q", "-rA"]
+    command += [f"--nbval-sanitize-with={ledger.ROOT / 'tests' / 'nbval.cfg'}"]
     done = subprocess.run([*command, str(folder)], capture_output=True, text=True, cwd=folder)
     said = re.findall(r"^(PASSED|FAILED|ERROR) \S*?(\w+)\.ipynb::Cell", done.stdout, re.MULTILINE)
     return {name: {how for how, of in said if of == name} for _, name in said}, done.stdout

@@ -47,6 +47,7 @@ def report():
         (ROOT / "_build" / "pages.txt").write_text(head + "".join(rows), encoding="utf-8")
 
 
+MOVED = "before => document.querySelector('input[type=range]').getAttribute('aria-valuetext') !== before"
 NOT_TYPESET = """[...document.querySelectorAll('.math')].filter(e => !e.querySelector('mjx-container math')).length
   + document.querySelectorAll('mjx-merror, merror, script[src*=mathjax]').length"""
 BROKEN = "[...document.images].filter(i => i.complete && !i.naturalWidth).map(i => i.src)"
@@ -123,14 +124,14 @@ def test_page_on_a_desktop(seen, name):
 
 @pytest.mark.parametrize("name", CHAPTERS)
 def test_speed(seen, name):
-    """The first screen in 0.8 s of the processor's time, formulas and all; the whole page in 1.5 s.
+    """The first screen in 0.8 s of the processor's time, formulas and all; the whole page in 2.5 s.
 
     Those are the seconds of a quiet desktop. A busy or a slow machine takes up to twice as many, seen so far, and its
     verdict must be the same: three times as many are allowed.
     """
     seen(name)
     page = MEASURED[name]
-    assert page.first <= 3 * 0.8 and page.whole <= 3 * 1.5
+    assert page.first <= 3 * 0.8 and page.whole <= 3 * 2.5
 
 
 @pytest.mark.parametrize("name", PAGES)
@@ -295,6 +296,7 @@ def test_the_slider_on_its_page(site, browser):
         before = slider.get_attribute("aria-valuetext")
         for _ in range(3):
             visit.page.keyboard.press("ArrowRight")
+        visit.page.wait_for_function(MOVED, arg=before)
         after = slider.get_attribute("aria-valuetext")
         assert before != after and "rank" in after.lower()
         assert visit.foreign == []

@@ -17,9 +17,9 @@ FIRST_PAINT = "performance.getEntriesByName('first-contentful-paint')[0]?.startT
 class Visit:
     """A page opened with the network cut, with what it asked for and complained about."""
 
-    def __init__(self, browser, site, name, *, width=1440, scheme="light"):
+    def __init__(self, browser, site, name, *, width=1440, scheme="light", block=()):
         self.asked, self.foreign, self.failed, self.errors, self.own_bytes = [], [], [], [], 0
-        self.site = site
+        self.site, self.block = site, block
         self.context = browser.new_context(viewport={"width": width, "height": 1000}, color_scheme=scheme)
         self.page = self.context.new_page()
         self.processor = self.context.new_cdp_session(self.page)
@@ -33,6 +33,8 @@ class Visit:
 
     def _gate(self, route):
         url = route.request.url
+        if any(part in url for part in self.block):
+            return route.abort()
         self.asked.append(url)
         if url.startswith((self.site, "data:", "blob:")):
             return route.continue_()

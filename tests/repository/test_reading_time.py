@@ -6,6 +6,11 @@ from tools import reading_time
 from tools.reading_time import CELL, Times, stated, times, words
 
 
+def counted(text):
+    """The minutes of a text, without the last bits of a quotient."""
+    return tuple(round(minutes, 6) for minutes in times(text))
+
+
 def test_words_are_counted_without_markup_and_formulas_are_one_each():
     text = "# A title\n\n:::{note}\n:class: tip\nIt holds that $a + b = c$, by\n\n$$\nx = y\n$$\n:::\n"
     assert words(text) == 2 + 3 + 1 + 1 + 1
@@ -26,17 +31,17 @@ def test_a_role_is_no_word_and_its_target_is_one():
     ],
 )
 def test_each_rate(text, reading, exercises):
-    assert times(text) == pytest.approx((reading, exercises))
+    assert counted(text) == (reading, exercises)
 
 
 def test_a_solution_belongs_to_its_exercise():
     solution = f":::{{solution-start}} ex-a\n:label: sol-a\n:::\n\nlong words\n\n{CELL}\n\n:::{{solution-end}}\n:::\n"
-    assert times("word " * 150 + "\n\n" + solution) == pytest.approx((1.0, 0))
+    assert counted("word " * 150 + "\n\n" + solution) == (1.0, 0)
 
 
 def test_a_theorem_is_prose_and_a_second_proof_is_not_swallowed():
     proof = ":::{prf:proof}\n" + "word " * 50 + "\n:::\n"
-    assert times(f"{proof}\n" + "word " * 150 + f"\n\n{proof}") == pytest.approx((3.0, 0))
+    assert counted(f"{proof}\n" + "word " * 150 + f"\n\n{proof}") == (3.0, 0)
 
 
 def test_what_a_chapter_says_of_itself():

@@ -44,7 +44,7 @@ LINK = "article .uses a[href*='#']"
 @pytest.mark.parametrize("where", ["served", "from a folder"])
 def test_a_link_to_another_page_shows_what_it_leads_to(site, book, browser, where):
     address = site if where == "served" else f"{book.as_uri()}/"
-    with Visit(browser, address, "chapters/18_lora_updates", block=(*"woff2")) as visit:
+    with Visit(browser, address, "chapters/18_lora_updates", block=("woff2",)) as visit:
         page = visit.page
         page.wait_for_load_state()
         link = page.locator("article a[href='06_eckart_young.html#thm-eckart-young-spectral']").first

@@ -16,6 +16,7 @@ from sphinx import addnodes
 from sphinx.application import Sphinx
 from sphinx.config import Config
 
+from book import bibliography
 from book.plain_math import plain_math
 
 SEARCH = pathlib.Path(__file__).with_name("search")  # the page's template and scripts, and the synonyms
@@ -146,6 +147,8 @@ class Page:
             elif isinstance(child, addnodes.desc):
                 yield from self.function(child, " › ".join(above))
             elif isinstance(child, nodes.citation):
+                child = child.deepcopy()
+                bibliography.readable(child)
                 label, said = child.children[:2]
                 yield Found(f"{self.address}#{child['ids'][0]}", "source", line(label), " › ".join(above), line(said))
             elif isinstance(child, nodes.Element):

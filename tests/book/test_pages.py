@@ -290,8 +290,9 @@ def test_the_calculator_on_its_page(site, browser):
 
 def test_the_slider_on_its_page(site, browser):
     with Visit(browser, site, "chapters/06_eckart_young") as visit:
-        visit.page.wait_for_load_state()
         slider = visit.page.locator("input[type=range]").first
+        slider.scroll_into_view_if_needed()
+        visit.page.wait_for_selector("input[type=range]:enabled")  # it computes when it comes near the screen
         slider.focus()
         before = slider.get_attribute("aria-valuetext")
         for _ in range(3):

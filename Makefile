@@ -16,7 +16,7 @@ HTML := _build/html
 BUILT := $(HTML)/index.html
 TESTED := .venv/.test
 # How long the tests take on two cores, as measured; the README says the same.
-TIME := 22 minutes on two cores: helpers 6, claims 3, notebooks 5, pages 8
+TIME := 30 minutes on two cores
 QUICK_TIME := 2 minutes
 INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint requirements.txt
 # What the pages are made from, listed here alone: chapters and pages, what reads them, and the helpers' docstrings.

@@ -6,6 +6,7 @@ page that is opened from a folder may load scripts and nothing else. ``search/se
 
 import json
 import pathlib
+import re
 import shutil
 from collections import Counter
 from collections.abc import Iterator
@@ -16,7 +17,6 @@ from sphinx import addnodes
 from sphinx.application import Sphinx
 from sphinx.config import Config
 
-from book import bibliography
 from book.plain_math import plain_math
 
 SEARCH = pathlib.Path(__file__).with_name("search")  # the page's template and scripts, and the synonyms
@@ -54,6 +54,11 @@ def plain(node: nodes.Node) -> str:
 def line(node: nodes.Node) -> str:
     """`plain`, with single spaces."""
     return " ".join(plain(node).split())
+
+
+def in_words(text: str) -> str:
+    """A text of references.bib, whose formulas stand between dollars, with readable formulas."""
+    return re.sub(r"\$([^$]+)\$", lambda formula: plain_math(formula[1]), text)
 
 
 def is_section(node: nodes.Node) -> bool:
@@ -147,10 +152,10 @@ class Page:
             elif isinstance(child, addnodes.desc):
                 yield from self.function(child, " › ".join(above))
             elif isinstance(child, nodes.citation):
-                child = child.deepcopy()
-                bibliography.readable(child)
                 label, said = child.children[:2]
-                yield Found(f"{self.address}#{child['ids'][0]}", "source", line(label), " › ".join(above), line(said))
+                yield Found(
+                    f"{self.address}#{child['ids'][0]}", "source", line(label), " › ".join(above), in_words(line(said))
+                )
             elif isinstance(child, nodes.Element):
                 yield from self.inside(child, above)
 

@@ -6,7 +6,6 @@ page that is opened from a folder may load scripts and nothing else. ``search/se
 
 import json
 import pathlib
-import re
 import shutil
 from collections import Counter
 from collections.abc import Iterator
@@ -54,11 +53,6 @@ def plain(node: nodes.Node) -> str:
 def line(node: nodes.Node) -> str:
     """`plain`, with single spaces."""
     return " ".join(plain(node).split())
-
-
-def in_words(text: str) -> str:
-    """A text of references.bib, whose formulas stand between dollars, with readable formulas."""
-    return re.sub(r"\$([^$]+)\$", lambda formula: plain_math(formula[1]), text)
 
 
 def is_section(node: nodes.Node) -> bool:
@@ -153,9 +147,7 @@ class Page:
                 yield from self.function(child, " › ".join(above))
             elif isinstance(child, nodes.citation):
                 label, said = child.children[:2]
-                yield Found(
-                    f"{self.address}#{child['ids'][0]}", "source", line(label), " › ".join(above), in_words(line(said))
-                )
+                yield Found(f"{self.address}#{child['ids'][0]}", "source", line(label), " › ".join(above), line(said))
             elif isinstance(child, nodes.Element):
                 yield from self.inside(child, above)
 

@@ -22,13 +22,9 @@ from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
 from book.front import name_of
+from book.references import raw
 
 RIGHT = " (right)"
-
-
-def raw(text: str) -> nodes.raw:
-    """Text that goes into the page as it is."""
-    return nodes.raw("", text, format="html")
 
 
 def chapter_name(page: str) -> str:

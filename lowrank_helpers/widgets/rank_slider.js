@@ -142,6 +142,7 @@
     }
     function play() {
       input.value = 1;
+      show(1);
       button.textContent = "Pause";
       film = setInterval(() => {
         const rank = Number(input.value);
@@ -151,6 +152,7 @@
       }, 170);
     }
 
+    for (const touch of ["pointerdown", "keydown"]) input.addEventListener(touch, pause); // they need not change the rank
     input.addEventListener("input", () => { pause(); show(Number(input.value)); });
     button.addEventListener("click", () => { film === null ? play() : pause(); });
     show(goal);

@@ -229,6 +229,11 @@ def test_it_plays_once_and_is_stopped_by_a_button_or_by_a_hand(show):
     page.get_by_role("slider").press("End")
     expect(page.get_by_role("button")).to_have_text("Play")
     assert_shows(page, film, film.max_rank)
+    page.get_by_role("slider").press("Home")
+    page.get_by_role("button", name="Play").click()
+    page.get_by_role("slider").press("Home")  # where the film begins: the rank stays, and the film stops all the same
+    expect(page.get_by_role("button")).to_have_text("Play")
+    assert_shows(page, film, 1)
 
 
 def test_it_keeps_still_for_readers_who_want_less_motion(show):

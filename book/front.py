@@ -39,10 +39,12 @@ def name_of(page: str) -> str:
 
 def minutes_of(page: str) -> int:
     """How long a chapter takes, with its exercises, by its own words."""
-    found = re.search(r"^\*\*Time\*\* (\d+) minutes(, and as much again)?", text_of(page), re.MULTILINE)
+    found = re.search(r"^\*\*Time\*\* (\d+) minutes of reading, (\d+) of exercises", text_of(page), re.MULTILINE)
     if found is None:
-        raise ValueError(f"{page}: no line that begins '**Time** 60 minutes'. Say how long the chapter takes.")
-    return int(found[1]) * (2 if found[2] else 1)
+        raise ValueError(
+            f"{page}: no line '**Time** 60 minutes of reading, 80 of exercises'."
+        )
+    return int(found[1]) + int(found[2])
 
 
 def parts() -> list[tuple[str, list[str]]]:

@@ -302,6 +302,7 @@ $$ (eq-one)
 
 :::{exercise} Do
 :label: ex-own
+:class: difficulty-2
 It.
 :::
 
@@ -335,7 +336,7 @@ $$
 
 ### A part
 
-> **Exercise 2.1** (Do)
+> **Exercise 2.1** (Do) ●●○
 >
 > It.
 

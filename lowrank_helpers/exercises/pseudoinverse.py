@@ -45,8 +45,10 @@ def projection(answer: object) -> str:
         return not_yet(
             "the sum of the projectors onto the two columns is one only for orthogonal columns; here PP ≠ P."
         )
-    if np.allclose(P @ A, A, atol=1e-4):
+    if np.allclose(P @ A, A, atol=1e-4) and np.allclose(P @ P, P, atol=1e-4) and not np.allclose(P, P.T, atol=1e-4):
         return not_yet("it leaves the plane where it is, but is not symmetric: it projects along a slant.")
+    if np.allclose(P @ A, A, atol=1e-4):
+        return not_yet("it leaves the plane where it is, but has to take what is orthogonal to it to 0.")
     if not np.allclose(P @ P, P, atol=1e-4):
         return not_yet("applied twice it does not do what it does once: PP ≠ P.")
     return not_yet("it is a projector, but it moves the columns of A; compare PA with A.")
@@ -157,7 +159,7 @@ def large_residual(answer: object) -> str:
         return not_yet("that is the solution before the change; δ stands in the second column now.")
     if np.allclose(pair, [1, 2], atol=1e-5):
         return not_yet("close: δ² is missing in the squared length of the column.")
-    if np.allclose(pair, exact * 1.01, atol=1e-5) or np.allclose(pair, exact * np.sqrt(0.0101), atol=1e-5):
+    if np.allclose(pair, exact * 0.0101, atol=1e-5) or np.allclose(pair, exact * np.sqrt(0.0101), atol=1e-5):
         return not_yet("the inner product has to be divided by the squared length of the column.")
     if np.isclose(pair[0], exact[0], atol=1e-5):
         return not_yet("the first is right; for the second, M has ρ = 1 in the row where δ stands.")

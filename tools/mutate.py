@@ -49,18 +49,6 @@ SIZE = "a size in a figure"
 HUB = "noticed by tests/book/test_chapter_hub.py, which runs this cell with models of its own"
 EQUIVALENT: dict[tuple[int, str, str] | tuple[int, str], str] = {
     (1, "milliseconds"): TIMES,
-    (
-        3,
-        "free_level",
-        "y - level -> y",
-    ): "the centred columns are orthogonal to a constant: b does not see the level of y",
-    (3, "free_level", "y - level -> y + level"): "the same: b does not see any constant in y",
-    (3, "error_of_qr", "A.sum(axis=1, keepdims=True) + rho * normal -> A.sum(axis=1, keepdims=True) - rho * normal"): (
-        "a residual of the same size the other way: the power is the same"
-    ),
-    (3, "error_of_qr", "0.0 -> 1.0"): (
-        "for the last entry of the normal vector: the row beside it is zero, so it stays normal, and a little longer"
-    ),
     (4, "orthonormal_of_ten", "50 -> 51"): "other matrices of the same condition number: the counts are the same",
     (4, "orthonormal_of_ten", "5 -> 6"): "other matrices of low rank: the counts are the same",
     (4, "orthonormal_of_ten", "1 -> 2"): "a condition number twice or half as large: the counts are the same",

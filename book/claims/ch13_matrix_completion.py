@@ -206,7 +206,7 @@ def balanced(X, d):
 
 
 def variational(code, X, d, lam=0.7, half=1.0):
-    """The code's factors reach ‖X‖_*; no others are lower; on the full matrix the product is thresholded at λ."""
+    """The code's factors reach ‖X‖_*; no others are lower; thresholding at λ is least, by at least ½‖·‖²."""
     factors, complete = code
     found = factors(X, d)
     s = np.linalg.svd(X, compute_uv=False)
@@ -232,6 +232,10 @@ def variational(code, X, d, lam=0.7, half=1.0):
     for scale in (0.0, 0.5, 0.9, 1.1):
         P, Q = factors((U * np.maximum(s - scale * lam, 0)) @ Vt, d)
         if not within(best - fro(X - P @ Q) ** 2 - lam * (fro(P) ** 2 + fro(Q) ** 2), tol):
+            return False
+    for Y in (W @ H + E for E in 0.5 * np.random.default_rng(7).standard_normal((20, *X.shape))):
+        gap = fro(X - Y) ** 2 + 2 * lam * np.linalg.norm(Y, "nuc") - best
+        if not within(fro(Y - W @ H) ** 2 - gap, tol):
             return False
     end = complete(X, min(X.shape), penalty=lam, max_iterations=4000, tolerance=1e-14)
     return within(fro(end.W @ end.H - shrunk), 2e-3 * max(1.0, s[0]))

@@ -249,24 +249,6 @@ def widened(layer, X, C, heads, decoupled=None):
     return layer(everything, down, *map(np.hstack, (W_UK, W_UV, W_Q)), W_O, len(heads))
 
 
-def by_head(head, X, C, heads, decoupled=None):
-    """The chapter's single head, with no decoupled key: its queries and keys stand beside X and C."""
-    if decoupled is None:
-        return sum(head(X, C, *weights) for weights in heads)
-    output = 0.0
-    for (Q, UK, UV, O), query in zip(heads, decoupled[0], strict=True):
-        shared = query.shape[1]
-        output = output + head(
-            np.hstack([X, query]),
-            np.hstack([C, decoupled[1]]),
-            np.block([[Q, np.zeros((len(Q), shared))], [np.zeros((shared, Q.shape[1])), np.eye(shared)]]),
-            np.block([[UK, np.zeros((len(UK), shared))], [np.zeros((shared, UK.shape[1])), np.eye(shared)]]),
-            np.vstack([UV, np.zeros((shared, UV.shape[1]))]),
-            O,
-        )
-    return output
-
-
 def on_tensors(latent_attention, weights, X, *matrices_and_heads):
     import torch
 
@@ -543,7 +525,6 @@ CLAIMS = {
         code=(
             ABSORBED,
             Adapted(widened, definitions(14, "explicit")),
-            Adapted(by_head, definitions(14, "head")),
             PACKAGE,
         ),
         cases=[

@@ -459,7 +459,94 @@ def with_bits(found, budget, name, harm):
     return {**found, budget: {**rows, name: {**rows[name], "harm": harm(rows)}}}
 
 
+RANDOM, TWINS, LEAST = "at random", "twins", "least output"
+
+
+@functools.cache
+def neurons():
+    """Neurons that resemble each other, and the model without some, as benchmarks/findings/neurons.py measured them."""
+    return results.load("neurons")
+
+
+def without(found, share, which, made_up):
+    """The harm for each stretch, on average over the draws, when this share of the neurons goes."""
+    [row] = [r for r in found["removed"] if (r["share"], r["neurons"], r["made up"]) == (share, which, made_up)]
+    return np.mean(row["harm"], axis=0)
+
+
+def cosines(found, kind, place):
+    """The medians (place 0) or the largest (1) of the twelve weights."""
+    return [row[kind][place] for row in found["nearest"]]
+
+
+def no_twins_and_all_used(found):
+    """More alike than shuffled and no twins; least outputs cost less than twins and chance; and nothing is free."""
+    pairs = zip(cosines(found, "trained", 0), cosines(found, "shuffled", 0), strict=True)
+    alike = all(own > other for own, other in pairs) and max(cosines(found, "trained", 1)) < 0.9
+    output = all(
+        less(without(found, 0.1, LEAST, made_up), without(found, 0.1, rival, made_up))
+        for made_up in (False, True)
+        for rival in (TWINS, RANDOM)
+    )
+    harm = [mean_and_half(np.mean(row["harm"], axis=0)) for row in found["removed"]]
+    cheapest = min(mean for mean, _ in harm) == mean_and_half(without(found, 0.05, LEAST, True))[0]
+    return bool(alike and output and cheapest and all(mean > half for mean, half in harm))
+
+
+def with_removed(found, share, which, made_up, harm):
+    """The measurements with another harm, in one draw, for one way of removing neurons."""
+    rows = [
+        {**row, "harm": [harm]} if (row["share"], row["neurons"], row["made up"]) == (share, which, made_up) else row
+        for row in found["removed"]
+    ]
+    return {**found, "removed": rows}
+
+
 OBSERVATIONS = {
+    "obs-compression-neurons": Observation(
+        measured=neurons,
+        protocol=Protocol(
+            baseline=RANDOM,
+            contenders=[
+                Contender(RANDOM, fixed="has no setting; five draws"),
+                Contender(TWINS, fixed="the share that goes is the same for all"),
+                Contender(LEAST, fixed="the share that goes is the same for all"),
+            ],
+            tested_on=STRETCHES,
+            runs=8,
+            interval="95 %, paired, over the stretches",
+        ),
+        verdict=no_twins_and_all_used,
+        numbers=lambda found: [
+            *(f"{end(cosines(found, kind, 0)):.2f}" for kind in ("trained", "shuffled") for end in (min, max)),
+            f"{max(cosines(found, 'trained', 1)):.2f}",
+            *(
+                f"{without(found, 0.1, which, made_up).mean():.3f}"
+                for made_up in (False, True)
+                for which in (RANDOM, TWINS, LEAST)
+            ),
+            *(f"{x:.3f}" for x in mean_and_half(without(found, 0.05, LEAST, True))),
+        ],
+        sharp={
+            "a pair of twins": lambda found: {
+                **found,
+                "nearest": [{**found["nearest"][0], "trained": [0.45, 0.97, 2]}, *found["nearest"][1:]],
+            },
+            "neurons no more alike than shuffled": lambda found: {
+                **found,
+                "nearest": [{**row, "trained": row["shuffled"]} for row in found["nearest"]],
+            },
+            "twins that cost as little as the least outputs": lambda found: with_removed(
+                found, 0.1, TWINS, True, without(found, 0.1, LEAST, True)
+            ),
+            "random neurons that cost as little": lambda found: with_removed(
+                found, 0.1, RANDOM, False, without(found, 0.1, LEAST, False)
+            ),
+            "a removal that costs nothing": lambda found: with_removed(
+                found, 0.05, LEAST, True, [0.001, -0.001, 0.002, -0.002, 0.001, 0.0, 0.0, -0.001]
+            ),
+        },
+    ),
     "obs-compression-inputs": Observation(
         measured=factored,
         protocol=Protocol(

@@ -199,7 +199,7 @@ class Floor(NamedTuple):
 
 def with_value(best_update, D, S, r):
     sigma = np.linalg.svd(D @ S, compute_uv=False)
-    return Floor(float((sigma[r:] ** 2).sum()), best_update(D, S.T, r))
+    return Floor(float((sigma[r:] ** 2).sum()), best_update(D, S, r))
 
 
 floor = Adapted(with_value, definitions(16, "best_update"))

@@ -1,78 +1,65 @@
 """Checkers for the exercises of chapter 14, attention."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
-from ._answers import array, call, checker, not_yet, number, right
+from ._answers import array, call, checker, not_yet, right
 
 
 @checker
-def cache(answer: object) -> str:
-    """Check the bytes of a token: 40 layers, 40 query heads, 10 KV heads of width 128, 16 bits."""
-    value = number(answer)
-    wrong = {
-        102_400.0: "count keys and values, or count two bytes a number: a factor of 2 is missing.",
-        819_200.0: "you counted the query heads; only the heads of keys and values are kept.",
-        5_120.0: "that is one layer.",
-        2_560.0: "those are the numbers of one layer; the question is about bytes in all layers.",
-        1_638_400.0: "those are bits; 8 of them are a byte.",
-        409_600.0: "that would be 32 bits a number, or keys and values counted twice.",
-        20_480.0: "the width of a head counts, and the number of KV heads too; a factor is missing.",
-        200.0: "those are kibibytes; the answer should be in bytes.",
-        204.8: "those are kilobytes; the answer should be in bytes.",
-    }
-    if value == 204_800:
-        return right("the query heads do not enter.")
-    if value in wrong:
-        return not_yet(wrong[value])
-    return not_yet("a key and a value for each KV head, in each layer, two bytes a number.")
+def means(answer: object) -> str:
+    """Check the four values of which a causal head with equal logits said the running means 4, 3, 5, 4."""
+    values = array(answer, (4,), "the values")
+    if np.allclose(values, [4, 2, 9, 1], atol=1e-9):
+        return right("from running means all values come back, so the attention matrix is invertible.")
+    if np.allclose(values, [4, 3, 5, 4], atol=1e-9):
+        return not_yet("those are the means; which numbers have them?")
+    if np.allclose(values, [4, 3.5, 4, 4], atol=1e-9):
+        return not_yet("those are the running means of the means; the question goes the other way.")
+    if np.allclose(values, [4, 6, 15, 16], atol=1e-9):
+        return not_yet("those are the sums of the first t values; take neighbours apart.")
+    if np.allclose(values, [4, -1, 2, -1], atol=1e-9):
+        return not_yet("those are differences of means; the sums, t times the mean, are to be subtracted.")
+    if np.isclose(values[0], 4) and np.isclose(values[1], 2):
+        return not_yet("the first two are right; the third mean is that of three numbers, the fourth that of four.")
+    return not_yet("the mean of t numbers, times t, is their sum; compare neighbouring sums.")
 
 
 @checker
-def form(answer: object) -> str:
-    """Check the width of a head at which forming the absorbed matrix, 1536 by 512, costs as much as its factors."""
-    value = number(answer)
-    if value == 384:
-        return right("below it, as at 128, the two factors are cheaper.")
-    if value == 128:
-        return not_yet("that is the width that DeepSeek-V2 has; at which one would the counts agree?")
-    if value == 512:
-        return not_yet("that is the largest rank the matrix can have; compare the two numbers of multiplications.")
-    if value == 256:
-        return not_yet("the factors have r·1536 and r·512 numbers; half of the smaller side is for square matrices.")
-    if value < 384:
-        return not_yet("at that width the factors are still cheaper.")
-    return not_yet("at that width the formed matrix is already cheaper.")
-
-
-@checker
-def absorb(answer: object) -> str:
-    """Check a function (X, C, W_Q, W_UK, W_UV, W_O): the output of one causal head of latent attention."""
+def groups(answer: object) -> str:
+    """Check a function (W_K, W_V, heads, d_h): down- and up-projections of grouped queries as latent attention."""
     rng = np.random.default_rng(14)
-    for n, d, latent, width, values in ((6, 8, 5, 3, 4), (4, 7, 3, 5, 5), (1, 4, 2, 2, 2)):
-        X, C = rng.standard_normal((n, d)), rng.standard_normal((n, latent))
-        W_Q, W_UK = rng.standard_normal((d, width)), rng.standard_normal((latent, width))
-        W_UV, W_O = rng.standard_normal((latent, values)), rng.standard_normal((values, d))
-        came = array(call(answer, X, C, W_Q, W_UK, W_UV, W_O), (n, d))
-        S = X @ W_Q @ W_UK.T @ C.T
-        values_out = C @ W_UV @ W_O
-        if np.allclose(came, _weights(S / np.sqrt(width)) @ values_out, atol=1e-9):
+    for heads, count, width, d in ((4, 2, 3, 10), (6, 3, 2, 13), (3, 1, 2, 7), (2, 2, 1, 5)):
+        W_K, W_V = rng.standard_normal((2, d, count * width))
+        parts = call(answer, W_K, W_V, heads, width)
+        if not isinstance(parts, Sequence) or len(parts) != 3:
+            return not_yet("three matrices should come back: W_DKV, W_UK and W_UV.")
+        latent = np.shape(parts[0])[-1] if np.ndim(parts[0]) == 2 else 2 * count * width
+        if latent > 2 * count * width:
+            return not_yet(f"a token would keep {latent} numbers; grouped queries keep {2 * count * width}.")
+        down = array(parts[0], (d, latent), "W_DKV")
+        up = [
+            array(part, (latent, heads * width), name) for part, name in zip(parts[1:], ("W_UK", "W_UV"), strict=True)
+        ]
+        read = np.arange(heads) // (heads // count)
+        wanted = [_of_heads(W, read, width) for W in (W_K, W_V)]
+        made = [down @ part for part in up]
+        if all(np.allclose(a, b, atol=1e-8) for a, b in zip(made, wanted, strict=True)):
             continue
-        if np.allclose(came, _weights(S / np.sqrt(latent)) @ values_out, atol=1e-9):
-            return not_yet("the scale is that of the explicit form, 1/√d_h, though the absorbed queries are wider.")
-        if np.allclose(came, _weights(S) @ values_out, atol=1e-9):
-            return not_yet("the logits are not scaled.")
-        if np.allclose(came, _weights(S / np.sqrt(width), causal=False) @ values_out, atol=1e-9):
-            return not_yet("a token sees those after it: the causal mask is missing.")
-        if np.allclose(came, S / np.sqrt(width) @ values_out, atol=1e-9):
-            return not_yet("the softmax is missing.")
-        return not_yet("the outputs are not those of softmax(X W_Q (C W_UK)ᵀ/√d_h) C W_UV W_O, each row masked.")
-    return right("no key and no value was made.")
+        if all(np.allclose(a, b, atol=1e-8) for a, b in zip(made, wanted[::-1], strict=True)):
+            return not_yet("keys and values are exchanged.")
+        turns = [_of_heads(W, np.arange(heads) % count, width) for W in (W_K, W_V)]
+        if all(np.allclose(a, b, atol=1e-8) for a, b in zip(made, turns, strict=True)):
+            return not_yet(
+                "the heads of a group stand side by side: first all of the first group, then all of the next."
+            )
+        if np.allclose(made[0], wanted[0], atol=1e-8):
+            return not_yet("the keys are right, and the values are not.")
+        return not_yet("some head gets another key than that of its group; its columns of W_UK only copy.")
+    return right("keys and values of the groups are the latent vector, and the up-projections copy them.")
 
 
-def _weights(S: np.ndarray, causal: bool = True) -> np.ndarray:
-    """The softmax of each row, under the causal mask or without."""
-    if causal:
-        S = np.where(np.tril(np.ones(S.shape)) > 0, S, -np.inf)
-    E = np.exp(S - S.max(axis=1, keepdims=True))
-    weights: np.ndarray = E / E.sum(axis=1, keepdims=True)
-    return weights
+def _of_heads(W: np.ndarray, read: np.ndarray, width: int) -> np.ndarray:
+    """The projection of all heads side by side, where head h reads group read[h]."""
+    return np.hstack([W[:, g * width : (g + 1) * width] for g in read])

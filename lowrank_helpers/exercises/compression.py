@@ -1,6 +1,7 @@
 """Checkers for the exercises of chapter 15, compression."""
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ._answers import array, call, checker, not_yet, number, right, shape_of
 
@@ -62,31 +63,54 @@ def double(answer: object) -> str:
 
 
 @checker
-def factor(answer: object) -> str:
-    """Check a function (weight, H, r) that returns the weights (r, in) and (out, r) of the best two layers."""
+def twins(answer: object) -> str:
+    """Check the outgoing weights of the neuron that does the work of two: (2, 0) + 3 (1, -1)."""
+    found = array(answer, (2,), "the vector of outgoing weights")
+    if np.allclose(found, [5, -3]):
+        return right("the second neuron answers three times as strongly, so its outgoing weights count three times.")
+    if np.allclose(found, [3, -1]):
+        return not_yet("you added the two; the second neuron answers three times as strongly as the first.")
+    if np.allclose(found, [2 + 1 / 3, -1 / 3]):
+        return not_yet("c stands on the other side: g₂ is 3 g₁, so φ(g₂ᵀx) is 3 φ(g₁ᵀx).")
+    if np.allclose(found, [3, -3]):
+        return not_yet("that is what the second neuron brings; what the first one did must stay.")
+    return not_yet("write φ(g₂ᵀx) as a multiple of φ(g₁ᵀx), and collect the two terms.")
+
+
+def _best(weight: NDArray[np.float64], H: NDArray[np.float64], r: int) -> NDArray[np.float64]:
+    """The product of rank r that changes the outputs of these inputs least."""
+    Vt = np.linalg.svd(H @ weight.T, full_matrices=False)[2][:r]
+    best: NDArray[np.float64] = Vt.T @ Vt @ weight
+    return best
+
+
+@checker
+def with_bias(answer: object) -> str:
+    """Check a function (weight, bias, H, r) that returns weights (r, in) and (out, r) and a bias for two layers."""
     rng = np.random.default_rng(15)
     for m, n, N, r in ((5, 8, 40, 2), (8, 5, 40, 3), (6, 6, 4, 2)):
-        weight = rng.standard_normal((m, n))
-        H = rng.standard_normal((N, n)) @ (np.eye(n) + rng.standard_normal((n, n))) * np.geomspace(5, 0.2, n)
-        pair = call(answer, weight, H, r)
-        if not isinstance(pair, tuple | list) or len(pair) != 2:
-            return not_yet("return two matrices, first and second.")
-        if shape_of(pair[0]) == (m, r) and shape_of(pair[1]) == (r, n) and (m, r) != (r, n):
+        weight, bias = rng.standard_normal((m, n)), rng.standard_normal(m)
+        H = 3 + rng.standard_normal((N, n)) @ (np.eye(n) + rng.standard_normal((n, n))) * np.geomspace(5, 0.2, n)
+        parts = call(answer, weight, bias, H, r)
+        if not isinstance(parts, tuple | list) or len(parts) != 3:
+            return not_yet("return two weights and a bias: first, second, shift.")
+        if shape_of(parts[0]) == (m, r) and shape_of(parts[1]) == (r, n) and (m, r) != (r, n):
             return not_yet("the two came in the other order; first is what meets the inputs, (r, in).")
-        first, second = array(pair[0], (r, n), "first"), array(pair[1], (m, r), "second")
-        s = np.linalg.svd(H @ weight.T, compute_uv=False)
-        least, error = np.linalg.norm(s[r:]), np.linalg.norm(H @ weight.T - H @ first.T @ second.T)
-        if error <= least + 1e-8 * s[0]:
+        first, second = array(parts[0], (r, n), "first"), array(parts[1], (m, r), "second")
+        shift = array(parts[2], (m,), "the bias")
+        Z, mean, outputs = second @ first, H.mean(axis=0), H @ weight.T + bias
+        s = np.linalg.svd((H - mean) @ weight.T, compute_uv=False)
+        least, error = np.linalg.norm(s[r:]), np.linalg.norm(outputs - H @ Z.T - shift)
+        slack = 1e-8 * np.linalg.norm(outputs)
+        if error <= least + slack:
             continue
-        U, t, Vt = np.linalg.svd(weight, full_matrices=False)
-        if np.allclose(second @ first, (U[:, :r] * t[:r]) @ Vt[:r], atol=1e-8 * t[0]):
+        fitted = np.allclose(shift, bias + (weight - Z) @ mean)
+        if np.allclose(Z, _best(weight, H - mean, r)):
+            return not_yet("the weights are right; now the bias has to take what the mean of the inputs loses.")
+        if np.allclose(Z, _best(weight, H, r)):
+            told = "the bias is the best one for these weights, but they" if fitted else "the weights"
+            return not_yet(f"{told} are those for inputs with their mean: with a bias, it can be taken off before.")
+        if np.allclose(Z, _best(weight, np.eye(n), r)):
             return not_yet("that is the truncation of the weight; the inputs were not used.")
-        scale = np.linalg.norm(H, axis=0)
-        U, t, Vt = np.linalg.svd(weight * scale, full_matrices=False)
-        if np.allclose(second @ first, (U[:, :r] * t[:r]) @ Vt[:r] / scale, atol=1e-8 * t[0]):
-            return not_yet("you scaled each input by its size; their correlations count as well.")
-        U, t, Vt = np.linalg.svd(H @ weight.T, full_matrices=False)
-        if np.allclose(second @ first, Vt[-r:].T @ Vt[-r:] @ weight, atol=1e-8 * t[0]):
-            return not_yet("you kept the last singular vectors; the first ones carry the outputs.")
         return not_yet(f"the outputs change by {error / least:.2f} times the least possible.")
-    return right("and for four inputs of six coordinates too, where H has not full rank: nothing was inverted.")
+    return right("and for four inputs of six coordinates too, which have no full rank: nothing was inverted.")

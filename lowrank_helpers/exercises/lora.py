@@ -28,20 +28,27 @@ def count(answer: object) -> str:
 
 
 @checker
-def translate(answer: object) -> str:
-    """Check the α that gives, with α/r, the scale of an adapter with r = 16, α = 32 and α/√r."""
-    value = number(answer)
-    if np.isclose(value, 128):
-        return right("the scale is 8 either way; the general rule is α√r.")
-    if np.isclose(value, 8):
-        return not_yet("that is the scale itself; which α has it after division by the rank?")
-    if np.isclose(value, 32):
-        return not_yet("with the same α the scale would be 2, a quarter of what it was.")
-    if np.isclose(value, 2):
-        return not_yet("that is 32/16, the scale of the wrong convention.")
-    if np.isclose(value, 512):
-        return not_yet("you multiplied by r; the two conventions differ by its root.")
-    return not_yet("compute the scale with α/√r first, then ask which α gives it with α/r.")
+def floor(answer: object) -> str:
+    """Check the update of rank 1 that is closest to diag(2, 1) on inputs with the root [[2, 1], [2, 4]]."""
+    D, S = np.diag([2.0, 1.0]), np.array([[2.0, 1.0], [2.0, 4.0]])
+    update = array(answer, (2, 2), "the update")
+    if np.allclose(update, [[1.0, 0.5], [1.0, 0.5]], atol=1e-4):
+        return right("it has the error 2, the second singular value of DS; the truncation has √20.")
+    if np.linalg.matrix_rank(update, tol=1e-3) > 1:
+        return not_yet("this matrix has rank 2, and rank 1 is allowed.")
+    if np.allclose(update, np.diag([2.0, 0.0])):
+        return not_yet("that is the truncation of D, which is best for white inputs only.")
+    if np.allclose(update, 3):
+        return not_yet("that is the truncation of DS; the update times S has to be it.")
+    if np.allclose(update, 0.5):
+        return not_yet("that is uuᵀ; the update is uuᵀ times D.")
+    if np.allclose(update, [[1.0, 1.0], [0.5, 0.5]]):
+        return not_yet(
+            "you projected on the right, by the right singular vector of DS; the left one stands on the left."
+        )
+    if np.allclose(update, [[2, 1], [2, 1]]):
+        return not_yet("twice too large: u has to have length 1.")
+    return not_yet(f"its error on the inputs is {np.linalg.norm((D - update) @ S):.3f}, and the floor is 2.")
 
 
 @checker
@@ -69,29 +76,6 @@ def combine(answer: object) -> str:
             return not_yet("the rank in α/r is that of the new adapter.")
         return not_yet("α/r times B A is not the sum of the two updates.")
     return right("ranks add, and the scales go into the factors.")
-
-
-@checker
-def best_update(answer: object) -> str:
-    """Check a function (D, X, r) that returns the update of rank at most r closest to D on the rows of X."""
-    rng = np.random.default_rng(2)
-    for m, n, samples, r in ((5, 6, 40, 2), (6, 8, 3, 1), (4, 4, 30, 4)):
-        D = rng.standard_normal((m, n))
-        X = rng.standard_normal((samples, n)) * 3.0 ** -np.arange(n) @ np.linalg.qr(rng.standard_normal((n, n)))[0]
-        found = array(call(answer, D, X, r), (m, n), "the update")
-        s = np.linalg.svd(D @ X.T, compute_uv=False)
-        least, got = np.sqrt((s[r:] ** 2).sum()), np.linalg.norm(X @ (D - found).T)
-        if np.linalg.matrix_rank(found, tol=1e-8) > r:
-            return not_yet("the rank of your update is larger than r.")
-        if got <= least + 1e-6 * s[0]:
-            continue
-        U, t, Vt = np.linalg.svd(D)
-        if np.allclose(found, (U[:, :r] * t[:r]) @ Vt[:r]):
-            return not_yet("that is the truncation of D, which is best for white inputs only.")
-        if np.allclose(found, U[:, :r] @ U[:, :r].T @ D):
-            return not_yet("the singular vectors of D itself do not know the inputs.")
-        return not_yet("an update of this rank can come closer on these inputs.")
-    return right("one decomposition of D Xᵀ, and no inverse.")
 
 
 @checker

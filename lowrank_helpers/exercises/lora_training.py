@@ -60,25 +60,6 @@ def top_layers(answer: object) -> str:
 
 
 @checker
-def lost(answer: object) -> str:
-    """Check the steps that are taken in all when a run of 1000 is killed during step 138, with checkpoints every 25."""
-    value = number(answer)
-    if value == 1012:
-        return right("137 by the first process and 875 by the second: twelve twice.")
-    if value == 1000:
-        return not_yet("some steps are taken twice.")
-    if value == 1013:
-        return not_yet("step 138 was not done when the process was killed.")
-    if value == 12:
-        return not_yet("that is what is lost; how many are taken in all?")
-    if value == 875:
-        return not_yet("that is the second process alone.")
-    if value == 1137:
-        return not_yet("the second process does not begin at the start.")
-    return not_yet("at which step was the last checkpoint, and where does the second process go on?")
-
-
-@checker
 def checkpoint(answer: object) -> str:
     """Check the MB of a checkpoint of a LoRA of rank 16 on all layers of LLaMA-7B, from which a run can go on."""
     value = number(answer)

@@ -1,13 +1,8 @@
 """Checkers for the exercises of chapter 11, non-negative matrix factorisation."""
 
-import warnings
-
 import numpy as np
-from numpy.typing import NDArray
 
-from ._answers import array, call, checker, not_yet, number, right, shape_of
-
-Array = NDArray[np.float64]
+from ._answers import array, call, checker, not_yet, number, right
 
 
 @checker
@@ -28,60 +23,35 @@ def by_hand(answer: object) -> str:
 
 
 @checker
-def kl_update(answer: object) -> str:
-    """Check a function (A, W, H) that returns H after one multiplicative update for the Kullback-Leibler loss."""
-    rng = np.random.default_rng(8)
-    for zeros in (False, True):
-        A, W, H = rng.random((6, 5)) + 0.2, rng.random((6, 3)) + 0.2, rng.random((3, 5)) + 0.2
-        if zeros:
-            A[:, 2] = 0
-            A[1] = W[1] = 0  # a row of zeros in both: 0 / 0 among the ratios
-            W[:, 1] = 0  # a part that is not used
-            H[0, 3] = 0
-        with warnings.catch_warnings(), np.errstate(all="ignore"):
-            warnings.simplefilter("ignore")
-            result = call(answer, A, W, H)
-        expected = _kl(A, W, H)
-        got = np.asarray(result, dtype=float) if shape_of(result) == (3, 5) else array(result, (3, 5), "H")
-        if zeros and not np.isfinite(got).all():
-            return not_yet("right without zeros; with them an entry is not finite. Where do you divide 0 by 0?")
-        got = array(got, (3, 5), "H")
-        if np.allclose(got, expected, atol=1e-9):
-            continue
-        if zeros:
-            if not np.allclose(got[1], H[1]):
-                return not_yet("a row of H whose column of W is zero has no influence on the loss; leave it as it is.")
-            return not_yet("right without zeros, wrong with them; look at the places where A, W or H is 0.")
-        if np.allclose(got, H * (W.T @ A) / (W.T @ W @ H)):
-            return not_yet("that is the update for the Frobenius loss.")
-        if np.allclose(got, H * (W.T @ (A / (W @ H)))):
-            return not_yet("the division by the sums of W's columns is missing.")
-        if np.allclose(got, expected / H):
-            return not_yet("these are the factors by which H is to be multiplied.")
-        return not_yet("the loss does not fall as it should; the ratios A / WH are averaged with the weights of W.")
-    return right("zeros included.")
-
-
-@checker
-def slide(answer: object) -> str:
-    """Check a function (W, H, k, l) that returns the largest ε of the slide along I + ε e_k e_lᵀ."""
+def two_parts(answer: object) -> str:
+    """Check a function of A ≥ 0 of rank 2 that returns W, H ≥ 0 with A = WH, where W consists of two columns of A."""
     rng = np.random.default_rng(9)
-    for r, k, l in ((2, 0, 1), (3, 2, 0), (4, 1, 3)):
-        W, H = rng.random((6, r)) + 0.1, rng.random((r, 7)) + 0.1
-        value = number(call(answer, W, H, k, l))
-        quotients = H[k] / H[l]
-        if np.isclose(value, quotients.min(), rtol=1e-9):
-            continue
-        if np.isclose(value, quotients.max(), rtol=1e-9):
-            return not_yet("that is the first ε at which all entries of a row are spent; one is enough to stop.")
-        if np.isclose(value, (H[l] / H[k]).min(), rtol=1e-9):
-            return not_yet("upside down, or k and l exchanged: row k of H becomes h_k − ε h_l.")
-        if np.isclose(abs(value), (W[:, l] / W[:, k]).min(), rtol=1e-9):
-            return not_yet("that is where negative ε has to stop; W sets no limit to positive ones.")
-        if value > quotients.min():
-            return not_yet("too large: an entry of H would become negative.")
-        return not_yet("both factors stay non-negative for a larger ε.")
-    return right("one entry of H becomes zero there, and the slide ends.")
+    for m, n, empty in ((6, 9, True), (3, 4, False), (9, 3, False)):
+        A = rng.random((m, 2)) @ rng.random((2, n))
+        place = A[0] / A.sum(axis=0)  # where a column lies on the line of those with the sum 1
+        ends = [int(place.argmin()), int(place.argmax())]
+        A[:, ends] *= 0.1
+        if empty:
+            A = np.insert(A, 4, 0, axis=1)  # a column of zeros, which has no sum to divide by
+        result = call(answer, A)
+        if not isinstance(result, tuple | list) or len(result) != 2:
+            return not_yet(f"the answer should be the two matrices W and H; a {type(result).__name__} came.")
+        W, H = array(result[0], (m, 2), "W"), array(result[1], (2, A.shape[1]), "H")
+        tall = W / np.maximum(np.linalg.norm(W, axis=0), 1e-300)
+        columns = A / np.maximum(np.linalg.norm(A, axis=0), 1e-300)
+        of_the_table = bool(((tall.T @ columns).max(axis=1) > 1 - 1e-12).all())
+        exact = np.allclose(W @ H, A, rtol=0, atol=1e-9)
+        if min(W.min(), H.min()) < -1e-9:
+            if of_the_table and exact:
+                return not_yet("these two columns do not have all others between them: H has a negative entry.")
+            return not_yet("a factor has a negative entry.")
+        if not exact:
+            if of_the_table:
+                return not_yet("W has two columns of A, but WH is not A; two others have all columns between them.")
+            return not_yet("WH comes near A and is not A; a method that goes downhill does not get there.")
+        if not of_the_table:
+            return not_yet("A = WH without a minus sign, but W should consist of two columns of A.")
+    return right("the two outermost columns, and all others between them.")
 
 
 @checker
@@ -110,10 +80,3 @@ def penalised(answer: object) -> str:
             return not_yet("that is the penalty on squares, Tikhonov's; it makes nothing exactly zero.")
         return not_yet("each entry minimises a parabola plus lam h over h ≥ 0; set the derivative to zero.")
     return right("the penalty moves each entry towards zero, and small ones onto it.")
-
-
-def _kl(A: Array, W: Array, H: Array) -> Array:
-    P, s = W @ H, W.sum(axis=0)
-    ratios = np.divide(A, P, out=np.zeros_like(A), where=A > 0)
-    factors: Array = np.divide(W.T @ ratios, s[:, None], out=np.ones_like(H), where=(s > 0)[:, None])
-    return H * factors

@@ -1,8 +1,13 @@
 """Checkers for the exercises of chapter 1, Norms."""
 
-import numpy as np
+from collections.abc import Callable
 
-from ._answers import array, call, checker, not_yet, number, right, shape_of
+import numpy as np
+from numpy.typing import NDArray
+
+from ._answers import NotYet, array, call, checker, not_yet, number, right
+
+Product = Callable[[NDArray[np.float64]], NDArray[np.float64]]
 
 
 @checker
@@ -23,23 +28,26 @@ def by_hand(answer: object) -> str:
 
 
 @checker
-def column_lengths(answer: object) -> str:
-    """Check a function that returns the Euclidean lengths of the columns of a matrix."""
-    A = np.array([[3.0, 1.0], [4.0, 2.0], [0.0, 2.0]])
-    value = call(answer, A)
-    if shape_of(value) == (3,):
-        return not_yet("a matrix of shape (3, 2) has two columns, but three numbers came: these belong to the rows.")
-    lengths = array(value, (2,), "the vector of lengths")
-    if np.allclose(lengths, [25, 9]):
-        return not_yet("these are the squares of the lengths.")
-    if np.allclose(lengths, [7, 5]):
-        return not_yet("these are sums of absolute entries; the Euclidean length squares them.")
-    if not np.allclose(lengths, np.linalg.norm(A, axis=0)):
-        return not_yet("the numbers are not the lengths of the columns; try a matrix with one column first.")
-    square = np.array([[1.0, 2.0], [0.0, 0.0]])
-    if not np.allclose(array(call(answer, square), (2,)), [1, 2]):
-        return not_yet("it works for a tall matrix, but not for the square [[1, 2], [0, 0]].")
-    return right("rows and columns are told apart, and the root is there.")
+def two_by_two(answer: object) -> str:
+    """Check the nuclear and the spectral norm of [[2, 2], [-1, 2]], in this order."""
+    nuclear, spectral = array(answer, (2,), "the list of the two norms")
+    if np.allclose([nuclear, spectral], [5, 3]):
+        return right("the axes are stretched by 3 and by 2, with the product 6 = |det A|.")
+    if np.allclose([nuclear, spectral], [3, 5]):
+        return not_yet("the other order: the nuclear norm is never the smaller one.")
+    if np.isclose(nuclear, 25):
+        return not_yet("that is the square of the nuclear norm; the root is due.")
+    if np.isclose(nuclear, 1):
+        return not_yet("you subtracted 2|det A|; that gives the difference of the two stretches, not their sum.")
+    if np.isclose(nuclear, np.sqrt(19), atol=0.01):
+        return not_yet("the formula has 2|det A|, not |det A|.")
+    if np.isclose(nuclear, 5) and np.isclose(spectral, 2):
+        return not_yet("the nuclear norm is right; of the two stretches you took the smaller.")
+    if np.isclose(nuclear, 5) and np.isclose(spectral, np.sqrt(13), atol=0.01):
+        return not_yet("the nuclear norm is right, but the second number is the Frobenius norm.")
+    if np.isclose(nuclear, 5):
+        return not_yet("the nuclear norm is right; the spectral norm is the larger of two numbers with that sum.")
+    return not_yet("put the squared Frobenius norm and the determinant into the formula of part 2.")
 
 
 @checker
@@ -59,26 +67,94 @@ def largest_entry(answer: object) -> str:
     return not_yet("that factor is too small: try the product of two matrices of ones.")
 
 
+PRODUCTS = 4000  # as many as one answer may ask for
+
+
+class _Machine:
+    """A matrix that can only be multiplied with vectors, from either side, and counts how often that was done."""
+
+    __array_ufunc__ = None  # so that y @ A comes here
+
+    def __init__(self, shape: tuple[int, int], ahead: Product, back: Product, done: list[int] | None = None) -> None:
+        self.shape, self._ahead, self._back, self._done = shape, ahead, back, [0] if done is None else done
+
+    @property
+    def T(self) -> "_Machine":
+        return _Machine(self.shape[::-1], self._back, self._ahead, self._done)
+
+    def __matmul__(self, x: object) -> NDArray[np.float64]:
+        if not isinstance(x, np.ndarray) or x.shape != (self.shape[1],):
+            raise TypeError(f"A can only be multiplied by one vector at a time, here of {self.shape[1]} numbers.")
+        self._done[0] += 1
+        if self._done[0] > PRODUCTS:
+            raise RuntimeError(f"{PRODUCTS} products have been used up; a loop over all columns takes too many.")
+        return self._ahead(x)
+
+    def __rmatmul__(self, y: object) -> NDArray[np.float64]:
+        return self.T @ y
+
+    def __array__(self, *_: object, **__: object) -> NDArray[np.float64]:
+        raise TypeError("A is known by its products alone; no routine that wants its entries can be called.")
+
+
+def _machine(A: NDArray[np.float64]) -> _Machine:
+    """A small matrix of which only the products are shown."""
+    shape: tuple[int, int] = A.shape
+    return _Machine(shape, lambda x: A @ x, lambda y: A.T @ y)
+
+
+def _crowded(m: int, n: int) -> _Machine:
+    """An m×n matrix, m > n, that stretches n perpendicular directions by 1 to 2 in even steps."""
+    rng, stretches = np.random.default_rng(1), np.linspace(1, 2, n)
+    left, right_ = (rng.standard_normal(size) for size in (m, n))
+
+    def mirror(u: NDArray[np.float64], x: NDArray[np.float64]) -> NDArray[np.float64]:
+        return x - u * (2 * (u @ x) / (u @ u))
+
+    def ahead(x: NDArray[np.float64]) -> NDArray[np.float64]:
+        return mirror(left, np.concatenate([stretches * mirror(right_, x), np.zeros(m - n)]))
+
+    def back(y: NDArray[np.float64]) -> NDArray[np.float64]:
+        return mirror(right_, stretches * mirror(left, y)[:n])
+
+    return _Machine((m, n), ahead, back)
+
+
 @checker
 def power_iteration(answer: object) -> str:
-    """Check a function that returns the spectral norm of any real matrix."""
+    """Check a function that returns the spectral norm, to half a per cent, of a matrix given by its products."""
     A = np.array([[3.0, 1.0], [1.0, 3.0], [1.0, 1.0]])
-    value = number(call(answer, A))
-    if np.isclose(value, 18, rtol=1e-3):
+
+    def off(M: _Machine, norm: float) -> float:
+        with np.errstate(all="ignore"):
+            return abs(number(call(answer, M)) / norm - 1)
+
+    with np.errstate(all="ignore"):
+        value = number(call(answer, _machine(A)))
+    if np.isclose(value, 18, rtol=5e-3):
         return not_yet("on [[3, 1], [1, 3], [1, 1]] you return the square of the spectral norm.")
-    if np.isclose(value, np.sqrt(22), rtol=1e-3):
+    if np.isclose(value, np.sqrt(22), rtol=5e-3):
         return not_yet("on [[3, 1], [1, 3], [1, 1]] you return the Frobenius norm.")
-    if not np.isclose(value, np.sqrt(18), rtol=1e-6):
+    if not np.isclose(value, np.sqrt(18), rtol=5e-3):
         return not_yet("on [[3, 1], [1, 3], [1, 1]] the result is not the largest stretch.")
-    if not np.isclose(number(call(answer, A.T.copy())), np.sqrt(18), rtol=1e-6):
+    if off(_machine(A.T.copy()), np.sqrt(18)) > 5e-3:
         return not_yet("it fails on the wide matrix [[3, 1, 1], [1, 3, 1]].")
-    if not np.isclose(number(call(answer, np.array([[1.0, -1.0]]))), np.sqrt(2), rtol=1e-6):
+    if off(_machine(np.array([[1.0, -1.0]])), np.sqrt(2)) > 5e-3:
         return not_yet("it fails on [[1, -1]]: is your starting vector orthogonal to the direction that is stretched?")
-    if not np.isclose(number(call(answer, np.array([[0.0, 2.0], [-1.0, 0.0]]))), 2, rtol=1e-6):
+    if off(_machine(np.array([[0.0, 2.0], [-1.0, 0.0]])), 2) > 5e-3:
         return not_yet("it fails on [[0, 2], [-1, 0]], which has no real eigenvalue: iterate with AᵀA, not with A.")
-    if number(call(answer, np.zeros((3, 2)))) != 0:
+    if number(call(answer, _machine(np.zeros((3, 2))))) != 0:
         return not_yet("the zero matrix should give 0.")
-    return right("tall, wide, rotating and zero matrices all come out.")
+    for size in (1e100, 1e-100):
+        try:
+            good = off(_machine(size * A), size * np.sqrt(18)) <= 5e-3
+        except NotYet:
+            good = False
+        if not good:
+            return not_yet(f"with all entries multiplied by {size:g} it fails: squares overflow or vanish on the way.")
+    if (error := off(_crowded(30_000, 20_000), 2)) > 5e-3:
+        return not_yet(f"where many stretches lie close to the largest you are off by {error:.1%}: go on for longer.")
+    return right("tall, wide, rotating, zero, huge and tiny matrices all come out, and one without a gap.")
 
 
 @checker

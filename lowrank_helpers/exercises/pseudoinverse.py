@@ -1,38 +1,57 @@
 """Checkers for the exercises of chapter 3, Least squares and the pseudo-inverse."""
 
+import tracemalloc
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from ._answers import NotYet, array, call, checker, not_yet, number, right, shape_of
+from ._answers import NotYet, array, call, checker, not_yet, right, shape_of
+
+
+def _with_peak(function: object, *arguments: Any) -> tuple[Any, int]:
+    """What the reader's function returns, and the most memory that it held at once, in bytes."""
+    running = tracemalloc.is_tracing()
+    if not running:
+        tracemalloc.start()
+    try:
+        before = tracemalloc.get_traced_memory()[0]
+        tracemalloc.reset_peak()
+        result = call(function, *arguments)
+        return result, tracemalloc.get_traced_memory()[1] - before
+    finally:
+        if not running:
+            tracemalloc.stop()
 
 
 @checker
-def rank_one(answer: object) -> str:
-    """Check the pseudo-inverse of [[1, 2], [1, 2], [1, 2]]."""
-    A = np.array([[1.0, 2.0], [1.0, 2.0], [1.0, 2.0]])
-    if shape_of(answer) == (3, 2):
-        return not_yet("AX must be defined in both orders: the pseudo-inverse of a 3×2 matrix is 2×3.")
-    X = array(answer, (2, 3), "the pseudo-inverse")
-    exact = np.linalg.pinv(A)
-    if np.allclose(X, exact, atol=1e-4):
-        return right("for rank one it is the transpose, divided by the squared Frobenius norm.")
-    if np.allclose(X, 1 / A.T):
-        return not_yet("you inverted each entry; (P1) asks for AXA = A, a product of matrices.")
-    factor = float((X * exact).sum() / (exact * exact).sum())
-    if factor != 0 and np.allclose(X, factor * exact, rtol=1e-3, atol=1e-4):
-        if np.isclose(factor, 15):
-            return not_yet("that is the transpose; compare AXA with A to see by how much it is too large.")
-        if np.isclose(factor, 5) or np.isclose(factor, 3):
-            return not_yet("you divided by the squared length of one factor only; both CᵀC and RRᵀ are there.")
-        if np.isclose(factor, np.sqrt(15), rtol=1e-3):
-            return not_yet("you divided by the Frobenius norm where its square is due.")
-        return not_yet(f"a multiple of it, but AXA is {factor:.3g} times A.")
-    P, Q = A @ X, X @ A
-    held = [np.allclose(P @ A, A), np.allclose(Q @ X, X), np.allclose(P, P.T), np.allclose(Q, Q.T)]
-    failing = ", ".join(f"(P{k})" for k, holds in enumerate(held, start=1) if not holds)
-    return not_yet(f"this matrix does not satisfy {failing or 'the equations to four digits'}.")
+def projection(answer: object) -> str:
+    """Check the projector onto the plane of the columns of [[1, 3], [2, 3], [2, 0]]."""
+    A = np.array([[1.0, 3.0], [2.0, 3.0], [2.0, 0.0]])
+    exact = np.array([[5.0, 4.0, -2.0], [4.0, 5.0, 2.0], [-2.0, 2.0, 8.0]]) / 9
+    if shape_of(answer) == (2, 2):
+        return not_yet("a 2×2 matrix acts on the coefficients; the plane lies in space, and P is 3×3.")
+    if shape_of(answer) == (2, 3):
+        return not_yet("that is the shape of A⁺; P is A times it.")
+    P = array(answer, (3, 3), "the projector")
+    if np.allclose(P, exact, atol=1e-4):
+        return right("its trace is 2, and it leaves both columns where they are.")
+    if np.allclose(P, 9 * exact, atol=1e-3):
+        return not_yet("nine times too large: applied twice it has to do what it does once.")
+    if np.allclose(P, np.eye(3) - exact, atol=1e-4):
+        return not_yet("this one keeps what is orthogonal to the plane, and takes the plane to 0.")
+    if np.allclose(P, A @ A.T):
+        return not_yet("that is AAᵀ; the inverse of AᵀA belongs between the two.")
+    if np.allclose(P, sum(np.outer(a, a) / (a @ a) for a in A.T), atol=1e-4):
+        return not_yet(
+            "the sum of the projectors onto the two columns is one only for orthogonal columns; here PP ≠ P."
+        )
+    if np.allclose(P @ A, A, atol=1e-4) and np.allclose(P @ P, P, atol=1e-4) and not np.allclose(P, P.T, atol=1e-4):
+        return not_yet("it leaves the plane where it is, but is not symmetric: it projects along a slant.")
+    if np.allclose(P @ A, A, atol=1e-4):
+        return not_yet("it leaves the plane where it is, but has to take what is orthogonal to it to 0.")
+    if not np.allclose(P @ P, P, atol=1e-4):
+        return not_yet("applied twice it does not do what it does once: PP ≠ P.")
+    return not_yet("it is a projector, but it moves the columns of A; compare PA with A.")
 
 
 @checker
@@ -75,49 +94,19 @@ def leverages(answer: object) -> str:
         return not_yet(f"it works at full column rank, but not for dummy columns and a column of ones: {reason}")
     if not np.allclose(h, [1 / 2, 1 / 2, 1 / 3, 1 / 3, 1 / 3, 1]):
         return not_yet(f"with dummy columns and a column of ones the rank is 3, but they add up to {h.sum():.3g}.")
+    tall = np.random.default_rng(30).standard_normal((2000, 3))
+    result, used = _with_peak(answer, tall)
+    if used > 2000 * 2000 * 2:  # bytes, a quarter of a matrix of that size
+        return not_yet(
+            f"for a matrix of 2000 rows it took {used / 1e6:.0f} MB: some 2000×2000 matrix is formed, and only its"
+            " diagonal is needed. With 50 000 rows it would be 20 GB."
+        )
+    if not np.allclose(array(result, (2000,), "the vector of leverages"), np.diag(tall @ np.linalg.pinv(tall))):
+        return not_yet("it is right for small matrices, but not for one of 2000 rows.")
     wide = np.array([[1.0, 2.0, 3.0], [0.0, 1.0, 1.0]])
     if not np.allclose(array(call(answer, wide), (2,), "the vector of leverages"), 1):
         return not_yet("it fails for a wide matrix of independent rows, where every row is fitted exactly.")
     return right("they add up to the rank, whatever the shape.")
-
-
-@checker
-def free_level(answer: object) -> str:
-    """Check a ridge regression (A, y, lam) → (c, b) whose level c is not penalised."""
-    rng = np.random.default_rng(31)
-    A = rng.standard_normal((12, 3)) + np.array([4.0, -2.0, 1.0])
-    y, lam = rng.standard_normal(12) + 7.0, 2.5
-    result = call(answer, A, y, lam)
-    if not isinstance(result, (tuple, list)) or len(result) != 2:
-        return not_yet("return a pair: the number c and the vector b.")
-    c, b = number(result[0]), array(result[1], (3,), "b")
-
-    def solve(design: NDArray[Any], penalty: NDArray[Any], rhs: NDArray[Any]) -> NDArray[Any]:
-        return np.asarray(np.linalg.solve(design.T @ design + np.diag(penalty), design.T @ rhs))
-
-    full = np.hstack([np.ones((12, 1)), A])
-    exact = solve(full, np.array([0, lam, lam, lam]), y)
-    came = np.array([c, *b])
-    if np.allclose(came, exact):
-        return right("adding a number to y changes c by that number and b not at all.")
-    if np.allclose(came, solve(full, np.full(4, lam), y)):
-        return not_yet("the level is penalised like the other coefficients; its entry of the penalty should be 0.")
-    if np.allclose(came, solve(full, np.array([0, *[lam**2] * 3]), y)):
-        return not_yet("you used λ² for λ: in the stacked form the block below A is √λ times the identity.")
-    if np.allclose(came, solve(full, np.array([0, *[lam**0.5] * 3]), y)):
-        return not_yet("you used √λ for λ; the root belongs to the stacked form only.")
-    if np.allclose(came, solve(full, np.array([0, *[12 * lam] * 3]), y)):
-        return not_yet("your penalty is m times too large: the exercise adds up the squared errors; you averaged them.")
-    if np.allclose(came, solve(full, np.zeros(4), y)):
-        return not_yet("that is plain least squares; the penalty has no effect.")
-    if np.allclose(b, solve(A, np.full(3, lam), y - y.mean())):
-        return not_yet("you centred y, but not the columns of A.")
-    if np.allclose(b, solve(A, np.full(3, lam), y)):
-        return not_yet("b is the solution without any level: A and y have to be centred first.")
-    if np.allclose(b, exact[1:]):
-        wrong = "the mean of y alone" if np.isclose(c, y.mean()) else "not the mean of y − Ab"
-        return not_yet(f"b is right, but c is {wrong}.")
-    return not_yet("the gradient is not zero there: write down the derivative by c first, and solve it for c.")
 
 
 @checker
@@ -155,14 +144,25 @@ def gradient_descent(answer: object) -> str:
 
 @checker
 def large_residual(answer: object) -> str:
-    """Check the power of κ with which the error of QR grows when the residual is large."""
-    value = number(answer)
-    if abs(value - 2) < 0.3:
-        return right("with a residual of the size of M the problem itself has the condition κ².")
-    if abs(value - 1) < 0.3:
-        return not_yet("that is the power for ρ = 0; with ρ = 1 the error grows faster.")
-    if abs(value) < 0.3:
-        return not_yet("that would be an error that does not grow; do you build M with the new ε each time?")
-    if abs(value + 2) < 0.3:
-        return not_yet("the sign is that of the power of ε; κ grows when ε falls.")
-    return not_yet("plot log10 of the error against log10 of κ; the slope of the line is the power.")
+    """Check the second unknown for ε = 1/10, δ = 1/100, without a residual and for ρ = 1."""
+    if shape_of(answer) != (2,):
+        return not_yet("pass two numbers, (without a residual, with ρ = 1).")
+    pair = array(answer, (2,), "the pair")
+    exact = np.array([100.0, 200.0]) / 101
+    if np.allclose(pair, exact, atol=1e-5):
+        return right(
+            "a change of A by a hundredth, at κ = 10: without a residual nearly nothing, with one nearly 100 %."
+        )
+    if np.allclose(pair, exact[::-1], atol=1e-5):
+        return not_yet("the two are in the other order.")
+    if np.allclose(pair, [1, 1], atol=1e-5):
+        return not_yet("that is the solution before the change; δ stands in the second column now.")
+    if np.allclose(pair, [1, 2], atol=1e-5):
+        return not_yet("close: δ² is missing in the squared length of the column.")
+    if np.allclose(pair, exact * 0.0101, atol=1e-5) or np.allclose(pair, exact * np.sqrt(0.0101), atol=1e-5):
+        return not_yet("the inner product has to be divided by the squared length of the column.")
+    if np.isclose(pair[0], exact[0], atol=1e-5):
+        return not_yet("the first is right; for the second, M has ρ = 1 in the row where δ stands.")
+    if np.isclose(pair[1], exact[1], atol=1e-5):
+        return not_yet("the second is right; for the first, put ρ = 0 into the same formula.")
+    return not_yet("divide the inner product of the new column with M by the column's squared length.")

@@ -23,29 +23,6 @@ def _fits(found: list[int], formula: Any, cases: list[tuple[int, int]]) -> bool:
 
 
 @checker
-def break_even(answer: object) -> str:
-    """Check a function of (m, n): the largest rank at which two factors store fewer numbers than the matrix."""
-    cases = [(768, 3072), (128, 128), (6, 3), (427, 640), (4096, 11008), (1, 9)]
-    found = [_whole(call(answer, m, n), f"the rank for a {m}×{n} matrix") for m, n in cases]
-    if _fits(found, lambda m, n: m * n // (m + n), cases):
-        return not_yet("where mn/(m+n) is an integer, that rank stores as much as the matrix: it does not pay.")
-    if _fits(found, lambda m, n: min(m, n) // 2, cases):
-        return not_yet("half of the smaller side is break-even for squares alone.")
-    if _fits(found, lambda m, n: min(m, n) - 1, cases):
-        return not_yet("you counted degrees of freedom; two factors store r(m+n) numbers.")
-    if _fits(found, lambda m, n: (m * n - 1) // (m + n + 1), cases):
-        return not_yet("you counted r scale factors too; here two factors store r(m+n) numbers and nothing else.")
-    if _fits(found, lambda m, n: round(m * n / (m + n)), cases):
-        return not_yet("you rounded to the nearest integer; rounding up gives a rank that does not pay.")
-    for (m, n), r in zip(cases, found, strict=True):
-        if r < 0 or r * (m + n) >= m * n > m + n:
-            return not_yet(f"for {m}×{n} your rank {r} stores {r * (m + n)} numbers; the matrix has {m * n}.")
-        if r != (m * n - 1) // (m + n):
-            return not_yet(f"for {m}×{n} another rank than {r} is the largest that pays.")
-    return right("the inequality is strict, the integers are exact, and a single row never pays.")
-
-
-@checker
 def outer_sums(answer: object) -> str:
     """Check the ranks of four 50×50 matrices given by formulas."""
     ranks = array(answer, (4,), "the list of ranks")

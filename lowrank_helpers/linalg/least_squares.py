@@ -52,24 +52,24 @@ def pinv(A: ArrayLike, *, rtol: float | None = None) -> NDArray[Any]:
     """
     A = _checks.matrix(A)
     rtol = _checks.relative_tolerance(rtol, A)
-    return _minimum_norm(A, np.eye(len(A), dtype=A.dtype), rtol)
+    return _minimum_norm(A, None, rtol)
 
 
-def _minimum_norm(A: Array, M: Array, rtol: float) -> Array:
-    """A⁺ M by the rank factorisation A = C R, of A and M both brought to a size of about 1."""
-    k, j = _checks.exponent(A), _checks.exponent(M)
-    X = _scaled_minimum_norm(np.ldexp(A, -k), np.ldexp(M, -j), rtol)
+def _minimum_norm(A: Array, M: Array | None, rtol: float) -> Array:
+    """A⁺ M by the rank factorisation A = C R, of A and M both brought to a size of about 1; A⁺ if M is None."""
+    k, j = _checks.exponent(A), 0 if M is None else _checks.exponent(M)
+    X = _scaled_minimum_norm(np.ldexp(A, -k), None if M is None else np.ldexp(M, -j), rtol)
     return _checks.times_power(X, j - k)
 
 
-def _scaled_minimum_norm(A: Array, M: Array, rtol: float) -> Array:
+def _scaled_minimum_norm(A: Array, M: Array | None, rtol: float) -> Array:
     C, R = rank_one_elimination(A, rtol)
     if C.shape[1] == 0:
-        return np.zeros((A.shape[1], *M.shape[1:]), dtype=np.result_type(A, M))
+        return np.zeros_like(A.T) if M is None else np.zeros((A.shape[1], *M.shape[1:]), dtype=np.result_type(A, M))
     Q, S = householder_qr(C)
     P, T = householder_qr(R.T)
     with np.errstate(over="ignore", invalid="ignore"):  # of a tiny pivot that rtol allows; it shows in X
-        Y = back_substitution(S, Q.T @ M)  # Y = C⁺ M
+        Y = back_substitution(S, Q.T if M is None else Q.T @ M)  # Y = C⁺ M
         X: Array = P @ forward_substitution(T.T, Y)  # X = R⁺ Y
     return X
 

@@ -61,6 +61,10 @@ CLIPPED = """[...document.querySelectorAll('article mjx-container, article pre, 
   }).map(box => box.textContent.slice(0, 60))"""
 LARGE = """[...document.querySelectorAll('article .cell_output img')]
   .filter(i => i.getBoundingClientRect().right > innerWidth + 1).map(i => i.src)"""
+SQUEEZED = """[...document.querySelectorAll('article img[width][height]')].filter(i => {
+  const {width, height} = i.getBoundingClientRect(), natural = i.getAttribute('width') / i.getAttribute('height');
+  return height > 20 && Math.abs(width / height / natural - 1) > 0.03;
+}).map(i => i.alt.slice(0, 60))"""
 BOXES = """[...document.querySelectorAll('body *')].filter(e => !e.closest('mjx-math, mjx-assistive-mml')).map(e => {
   const {left, width, height} = e.getBoundingClientRect();
   return [e.tagName, e.className, ...[left + scrollX, width, height].map(Math.round)].join(' ');
@@ -81,6 +85,7 @@ class Seen(NamedTuple):
     wider: int
     clipped: list[str]
     large: list[str]
+    squeezed: list[str]
     boxes: list[str]
 
 
@@ -95,7 +100,7 @@ def look(visit):
     desktop += [page.locator("input[type=search]:visible").count(), page.evaluate(BROKEN)]
     page.set_viewport_size({"width": WIDTH, "height": 1000})
     page.evaluate(TWO_FRAMES)
-    phone = [page.evaluate(question) for question in (WIDER, CLIPPED, LARGE, BOXES)]
+    phone = [page.evaluate(question) for question in (WIDER, CLIPPED, LARGE, SQUEEZED, BOXES)]
     return Seen(*desktop, *phone), measured
 
 
@@ -140,6 +145,7 @@ def test_page_on_a_phone(seen, name):
     assert page.wider <= 0
     assert page.clipped == [], "what is too wide has a scroll bar of its own"
     assert page.large == []
+    assert page.squeezed == [], "a picture keeps its proportions"
 
 
 def test_a_page_opened_on_a_phone_is_the_one_made_narrow(seen, site, browser):

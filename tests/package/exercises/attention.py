@@ -5,52 +5,47 @@ import numpy as np
 from lowrank_helpers.exercises import attention as e
 
 
-def softmax(S, causal=True):
-    if causal:
-        S = np.where(np.tril(np.ones(S.shape)) > 0, S, -np.inf)
-    E = np.exp(S - S.max(axis=1, keepdims=True))
-    return E / E.sum(axis=1, keepdims=True)
+def groups(W_K, W_V, heads, d_h, order="side by side"):
+    count = W_K.shape[1] // d_h
+    copy = np.eye(count)
+    copy = np.repeat(copy, heads // count, axis=1) if order == "side by side" else np.tile(copy, heads // count)
+    R = np.kron(copy, np.eye(d_h))
+    return np.hstack([W_K, W_V]), np.vstack([R, 0 * R]), np.vstack([0 * R, R])
 
 
-def head(X, C, W_Q, W_UK, W_UV, W_O, *, scale=None, causal=True):
-    S = X @ W_Q @ W_UK.T @ C.T
-    return softmax(S / (np.sqrt(W_UK.shape[1]) if scale is None else scale(C)), causal) @ C @ W_UV @ W_O
+def copied_before(W_K, W_V, heads, d_h):
+    """What the exercise forbids: every head's key and value is kept."""
+    down, key, value = groups(W_K, W_V, heads, d_h)
+    wide, n = np.hstack([down @ key, down @ value]), key.shape[1]
+    return wide, np.eye(2 * n)[:, :n], np.eye(2 * n)[:, n:]
 
 
-def explicit(X, C, W_Q, W_UK, W_UV, W_O):
-    return softmax((X @ W_Q) @ (C @ W_UK).T / np.sqrt(W_UK.shape[1])) @ (C @ W_UV) @ W_O
-
-
-def without_softmax(X, C, W_Q, W_UK, W_UV, W_O):
-    return X @ W_Q @ W_UK.T @ C.T / np.sqrt(W_UK.shape[1]) @ C @ W_UV @ W_O
+def other_latent(W_K, W_V, heads, d_h):
+    """The same in other coordinates of the latent space."""
+    down, key, value = groups(W_K, W_V, heads, d_h)
+    turn = np.random.default_rng(3).standard_normal((down.shape[1],) * 2)
+    return down @ turn, np.linalg.solve(turn, key), np.linalg.solve(turn, value)
 
 
 RIGHT = [
-    (e.cache, 204_800),
-    (e.form, 384.0),
-    (e.absorb, head),
-    (e.absorb, explicit),
+    (e.means, [4, 2, 9, 1]),
+    (e.means, np.array([4.0, 2.0, 9.0, 1.0])),
+    (e.groups, groups),
+    (e.groups, other_latent),
 ]
 WRONG = [
-    (e.cache, 102_400, "factor of 2"),
-    (e.cache, 819_200, "query heads"),
-    (e.cache, 5_120, "one layer"),
-    (e.cache, 2_560, "numbers of one layer"),
-    (e.cache, 1_638_400, "bits"),
-    (e.cache, 409_600, "32 bits"),
-    (e.cache, 20_480, "factor is missing"),
-    (e.cache, 200, "kibibytes"),
-    (e.cache, 204.8, "kilobytes"),
-    (e.cache, 7, "each KV head"),
-    (e.form, 128, "DeepSeek-V2 has"),
-    (e.form, 512, "largest rank"),
-    (e.form, 256, "square"),
-    (e.form, 100, "still cheaper"),
-    (e.form, 1000, "already cheaper"),
-    (e.absorb, lambda *W: head(*W, scale=lambda C: np.sqrt(C.shape[1])), "though the absorbed"),
-    (e.absorb, lambda *W: head(*W, scale=lambda C: 1.0), "not scaled"),
-    (e.absorb, lambda *W: head(*W, causal=False), "mask is missing"),
-    (e.absorb, without_softmax, "softmax is missing"),
-    (e.absorb, lambda *W: 2 * head(*W), "not those of"),
-    (e.absorb, lambda X, C, *W: C, "shape"),
+    (e.means, [4, 3, 5, 4], "those are the means"),
+    (e.means, [4, 3.5, 4, 4], "other way"),
+    (e.means, [4, 6, 15, 16], "sums"),
+    (e.means, [4, -1, 2, -1], "differences"),
+    (e.means, [4, 2, 7, 3], "first two"),
+    (e.means, [0, 0, 0, 0], "times t"),
+    (e.means, [4, 2, 9], "shape"),
+    (e.groups, copied_before, "would keep"),
+    (e.groups, lambda *given: groups(*given, order="in turns"), "side by side"),
+    (e.groups, lambda *given: [groups(*given)[k] for k in (0, 2, 1)], "exchanged"),
+    (e.groups, lambda *given: [groups(*given)[k] for k in (0, 1, 1)], "values are not"),
+    (e.groups, lambda *given: [groups(*given)[0], *(2 * up for up in groups(*given)[1:])], "another key"),
+    (e.groups, lambda *given: groups(*given)[:2], "three matrices"),
+    (e.groups, lambda W_K, W_V, heads, d_h: [W_K, W_K, W_K], "shape"),
 ]

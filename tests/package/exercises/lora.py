@@ -20,21 +20,6 @@ def by(scale):
     return code
 
 
-def best(D, X, r):
-    U = np.linalg.svd(D @ X.T)[0][:, :r]
-    return U @ (U.T @ D)
-
-
-def truncated(D, X, r):
-    U, s, Vt = np.linalg.svd(D)
-    return (U[:, :r] * s[:r]) @ Vt[:r]
-
-
-def right_vectors(D, X, r):
-    V = np.linalg.svd(D @ X.T @ X)[2][:r]
-    return D @ V.T @ V
-
-
 def start(G, r):
     U, _, Vt = np.linalg.svd(G)
     return U[:, :r], Vt[r : 2 * r]
@@ -42,10 +27,9 @@ def start(G, r):
 
 RIGHT = [
     (e.count, 16_384),
-    (e.translate, 128),
+    (e.floor, [[1, 0.5], [1, 0.5]]),
     (e.combine, combine),
     (e.combine, lambda *a: [10 * combine(*a)[0], combine(*a)[1] / 10]),
-    (e.best_update, best),
     (e.gradient_start, start),
     (e.gradient_start, lambda G, r: [-start(G, r)[0], start(G, r)[1][::-1]]),
 ]
@@ -56,21 +40,20 @@ WRONG = [
     (e.count, 327_680, "frozen"),
     (e.count, 32_768, "twice"),
     (e.count, 7, "r(m + n)"),
-    (e.translate, 8, "scale itself"),
-    (e.translate, 32, "quarter"),
-    (e.translate, 2, "wrong convention"),
-    (e.translate, 512, "root"),
-    (e.translate, 5, "first"),
+    (e.floor, [[2, 0], [0, 0]], "white inputs"),
+    (e.floor, [[2, 0], [0, 1]], "rank 2"),
+    (e.floor, [[3, 3], [3, 3]], "truncation of DS"),
+    (e.floor, [[0.5, 0.5], [0.5, 0.5]], "uuᵀ times D"),
+    (e.floor, [[1, 1], [0.5, 0.5]], "on the right"),
+    (e.floor, [[2, 1], [2, 1]], "length 1"),
+    (e.floor, [[0, 0], [0, 1]], "floor is 2"),
+    (e.floor, [1, 0.5], "shape"),
     (e.combine, by(lambda r1, r2, s1, s2, alpha: (s1, s2)), "once more"),
     (e.combine, by(lambda r1, r2, s1, s2, alpha: (1, 1)), "missing"),
     (e.combine, by(lambda r1, r2, s1, s2, alpha: (s1 * r1 / alpha, s2 * r1 / alpha)), "new adapter"),
     (e.combine, by(lambda r1, r2, s1, s2, alpha: (7, 1)), "not the sum"),
     (e.combine, lambda B1, A1, s1, B2, A2, s2, alpha: B1 @ A1, "two matrices"),
     (e.combine, lambda *a: combine(*a)[::-1], "shape"),
-    (e.best_update, truncated, "white inputs"),
-    (e.best_update, lambda D, X, r: D, "larger than r"),
-    (e.best_update, right_vectors, "closer"),
-    (e.best_update, lambda D, X, r: X, "shape"),
     (e.gradient_start, lambda G, r: start(G, r)[0], "two matrices"),
     (e.gradient_start, lambda G, r: (start(G, r)[0], start(G, r)[1].T), "columns of V"),
     (e.gradient_start, lambda G, r: (2 * start(G, r)[0], start(G, r)[1]), "orthonormal"),

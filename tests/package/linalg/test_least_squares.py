@@ -1,5 +1,7 @@
 """The pseudo-inverse, least squares, and least squares under a penalty."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -74,6 +76,15 @@ def test_pinv_is_as_accurate_as_numpy_and_normal_equations_are_not(shape, condit
 def test_pinv_neither_overflows_nor_underflows(scale):
     A = with_spectrum([3, 2, 1], 5, 4, rng())
     assert close(pinv(scale * A) * scale, pinv(A), atol=1e-14)
+
+
+def test_pinv_of_a_tall_matrix_forms_no_square_one():
+    A = np.random.default_rng(5).standard_normal((3000, 4))
+    tracemalloc.start()
+    pinv(A)
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert most < 20 * A.nbytes  # the identity of its height would be 750 times A
 
 
 def test_pinv_cuts_at_rtol():

@@ -13,6 +13,7 @@ from pybtex.style.template import field, href, optional, sentence
 from sphinx.application import Sphinx
 from sphinx.config import Config
 
+from book.ledger import called
 from book.plain_math import plain_math
 from book.references import link, listed, raw
 
@@ -71,7 +72,7 @@ def places(app: Sphinx, key: str) -> list[nodes.Node]:
 def chapter_links(app: Sphinx, docname: str, ids: list[str]) -> str:
     """A link to the first place of a page that cites a source, by its chapter, and small ones to others."""
     address, number = app.builder.get_target_uri(docname), app.env.toc_secnumbers.get(docname, {}).get("")
-    name = f"chapter {number[0]}" if number else app.env.titles[docname].astext()
+    name = called(docname.partition("/")[2]) if number else app.env.titles[docname].astext()
     others = " ".join(link(f"{address}#{id}", str(i)).astext() for i, id in enumerate(ids[1:], 2))
     return link(f"{address}#{ids[0]}", name).astext() + (f" <sup>{others}</sup>" if others else "")
 

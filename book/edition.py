@@ -32,6 +32,7 @@ DIRECTIVE = re.compile(
     re.MULTILINE,
 )
 LABEL = re.compile(r"^:label: *(\S+)", re.MULTILINE)
+DIFFICULTY = re.compile(r"^:class: difficulty-([123])$", re.MULTILINE)
 HEADING = re.compile(r"^(##?) (?=\S)", re.MULTILINE)
 ROLE = re.compile(r"\{(\w+(?::\w+)?)\}`([^`]+)`")
 PAGE_LINK = re.compile(r"\[([^\]]*)\]\(([\w./-]+)\.(ipynb|md)\)")
@@ -130,7 +131,9 @@ def directive(found: re.Match[str], page: Page) -> str:
             raise ExtensionError(f"{{{name}}} {title}: without a label it has no number in the notebooks.")
         page.titles[label[1]] = f" ({title})" if title else ""
         kind = name.removeprefix("prf:").title()
-        text = quoted(f"**{kind} {page.numbers[label[1]]}**{page.titles[label[1]]}\n\n{body}")
+        difficulty = DIFFICULTY.search(found["options"])
+        dots = f" {'●' * int(difficulty[1]):○<3}" if difficulty else ""
+        text = quoted(f"**{kind} {page.numbers[label[1]]}**{page.titles[label[1]]}{dots}\n\n{body}")
     else:
         raise ExtensionError(f"book/edition.py does not know the directive {{{name}}}.")
     return f"\n{text}\n"

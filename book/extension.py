@@ -9,6 +9,7 @@ from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.ext.autodoc import _CLASS_NEW_BLACKLIST
 from sphinx.ext.autodoc.mock import _MockObject
+from sphinx_external_toc.collectors import TocTreeCollectorWithStyles
 
 from book import bibliography, boxes, edition, finding, ledger_page, previews
 from book.setup_cell import published, repository_url
@@ -37,6 +38,11 @@ def fit_stand_ins() -> None:
     """Fit what autodoc puts in the place of torch, which the book is built without, to the package's networks."""
     _MockObject.__or__ = _MockObject.__ror__ = lambda self, other: self  # as in `Tensor | None`
     _CLASS_NEW_BLACKLIST.append("sphinx.ext.autodoc.mock._MockObject.__new__")  # a class shows its own __init__
+
+
+def number_side_trips() -> None:
+    """Let the side trips, whose part has the style alphaupper in _toc.yml, be A1, A2 and A3, not A, B and C."""
+    TocTreeCollectorWithStyles._TocTreeCollectorWithStyles__to_alpha = lambda self, n: f"A{n}"
 
 
 def theme_settings(app: Sphinx, config: Any) -> None:
@@ -86,6 +92,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
     for module in (bibliography, boxes, finding, ledger_page, previews):
         module.setup(app)
     fit_stand_ins()
+    number_side_trips()
     app.connect("config-inited", theme_settings)
     app.connect("doctree-read", open_with_picture)
     app.connect("html-page-context", drop_thebe, priority=900)

@@ -1,11 +1,11 @@
 """How long a chapter takes: minutes of reading and of exercises, counted at fixed rates.
 
-    python -m tools.reading_time [chapters/01_norms.ipynb …]
+    python -m tools.reading_time [--write] [chapters/01_norms.ipynb …]
 
 150 words of prose are read in a minute, 50 of a proof; a code cell takes a minute, an exercise 20 with its solution,
-an investigation 45. A formula counts as one word, a displayed one too. Solutions belong to their exercises, and the
-set-up cell takes no time. Minutes are rounded to fives; more than 200 in all are marked with an asterisk. The second
-number is what the chapter says of itself, where that differs.
+an investigation 45. A formula counts as one word, a displayed one too. Hints and solutions belong to their exercises,
+and the set-up cell takes no time. Minutes are rounded to fives; more than 200 in all are marked with an asterisk. What
+a chapter says of itself stands beside where it differs; ``--write`` puts the counted minutes there.
 """
 
 import pathlib
@@ -20,10 +20,12 @@ CODE, EXERCISE, INVESTIGATION = 1, 20, 45  # minutes
 LIMIT = 200
 
 EXERCISES = re.compile(r"^:::\{exercise\} *(.*)\n(?:.*\n)*?:::$", re.MULTILINE)
+HINTS = re.compile(r"^:::\{dropdown\} Hint\n(?:.*\n)*?:::$", re.MULTILINE)
 PROOFS = re.compile(r"^:{3,}\{prf:proof\}.*\n((?:.*\n)*?):{3,}$", re.MULTILINE)
 SOLUTIONS = re.compile(r"^:::\{solution-start\}(?:.|\n)*?^:::\{solution-end\}\n:::$", re.MULTILINE)
 FORMULAS = re.compile(r"\$\$.*?\$\$|\$[^$]+\$", re.DOTALL)
 MARKUP = re.compile(r"^:{3,}.*$|^:[\w-]+:.*$|^<!--.*?-->$|\{[\w:-]+\}(?=`)", re.MULTILINE)
+STATED = re.compile(r"\*\*Time\*\* (\d+) minutes of reading, (\d+) of exercises")
 CELL = "%code%"  # stands for a code cell in a chapter's text
 
 
@@ -51,7 +53,7 @@ def times(text: str) -> Times:
     """The minutes of a chapter from its text, as :func:`as_text` gives it."""
     titles = EXERCISES.findall(text)
     exercises = sum(INVESTIGATION if "investigation" in title.lower() else EXERCISE for title in titles)
-    read = SOLUTIONS.sub("", EXERCISES.sub("", text))
+    read = HINTS.sub("", SOLUTIONS.sub("", EXERCISES.sub("", text)))
     proofs = sum(map(words, PROOFS.findall(read)))
     prose = PROOFS.sub("", read)
     reading = words(prose.replace(CELL, "")) / PROSE + proofs / PROOF + CODE * prose.count(CELL)
@@ -65,18 +67,31 @@ def rounded(minutes: float) -> int:
 
 def stated(text: str) -> Times | None:
     """What a chapter says of itself."""
-    found = re.search(r"\*\*Time\*\* (\d+) minutes of reading, (\d+) of exercises", text)
+    found = STATED.search(text)
     return Times(*map(float, found.groups())) if found else None
 
 
+def write(path: pathlib.Path, counted: Times) -> None:
+    """Put the counted minutes where a chapter says how long it takes."""
+    text = path.read_text(encoding="utf-8")
+    line = "**Time** {:d} minutes of reading, {:d} of exercises".format(*map(rounded, counted))
+    new, count = re.subn(r"\*\*Time\*\* \d+ minutes( of reading, \d+ of exercises)?", line, text)
+    if count != 1:
+        raise ValueError(f"{path}: {count} lines begin with '**Time** 60 minutes'; one has to.")
+    path.write_text(new, encoding="utf-8")
+
+
 def main() -> None:
-    """Print the table."""
-    paths = [pathlib.Path(name) for name in sys.argv[1:]] or ledger.chapters()
+    """Print the table, and write the minutes into the chapters if that is asked for."""
+    names = [name for name in sys.argv[1:] if name != "--write"]
+    paths = [pathlib.Path(name) for name in names] or ledger.chapters()
     print(f"{'chapter':26s}{'reading':>9s}{'exercises':>11s}{'in all':>8s}")
     whole = 0.0
     for path in paths:
         text = as_text(path)
         counted, says = times(text), stated(text)
+        if "--write" in sys.argv:
+            write(path, counted)
         reading, exercises = map(rounded, counted)
         whole += reading + exercises
         mark = " *" if reading + exercises > LIMIT else ""

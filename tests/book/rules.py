@@ -24,7 +24,11 @@ KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}
 TAGS = {"hide-cell", "hide-input", "nbval-ignore-output"}
 CLOSING = ["Exercises", "What to remember", "Quiz", "Where to read on"]
 
-EXERCISE = re.compile(r"^:::\{exercise\}[^\n]*\n:label: *(?P<label>\S+)\n(?P<text>.*?)^:::\s*$", re.M | re.S)
+EXERCISE = re.compile(
+    r"^:::\{exercise\}[^\n]*\n:label: *(?P<label>\S+)\n(?::class: difficulty-(?P<difficulty>[123])\n)?"
+    r"(?P<text>.*?)^:::\s*$(?P<after>.*?)(?=^:::\{exercise\}|\Z)",
+    re.M | re.S,
+)
 START = re.compile(r"^:::\{solution-start\} *(?P<label>\S+)\s*\n(?::\w+:[^\n]*\n)*:::\s*$")
 END = re.compile(r"^:::\{solution-end\}\s*\n:::\s*$")
 FORMULA = re.compile(r"[‖√₀-₉ᵢⱼᵣₙₘᵀ⁺⁻²³⊤σλκΣ]|\b[A-Za-z]_\w|\^")
@@ -315,8 +319,8 @@ def says_what_to_expect(notebook: NotebookNode) -> list[str]:
     found = []
     if not 3 <= len(bullets(parts[2])) <= 5:
         found.append(f"{len(bullets(parts[2]))} lines say what you will be able to do, not three to five")
-    if not re.search(r"\d+ minutes", parts[6]):
-        found.append("the time is not given in minutes")
+    if not re.search(r"^ \d+ minutes of reading, \d+ of exercises\.$", parts[6], re.MULTILINE):
+        found.append("the time is not given in minutes, those of reading and those of exercises apart")
     return found
 
 
@@ -359,7 +363,7 @@ def says_where_to_read_on(notebook: NotebookNode) -> list[str]:
 @rule
 def links_no_chapter_of_another_book(notebook: NotebookNode) -> list[str]:
     """A book that is cited has chapters of its own: "chapter 10" after it is no link to this one's."""
-    cited = re.compile(r"\{cite\}`[^`]+`[\s,.;:(]*(?:their |in )?\[[^\]]+\]\((?P<page>\d\d_\w+\.ipynb)[^)]*\)")
+    cited = re.compile(r"\{cite\}`[^`]+`[\s,.;:(]*(?:their |in )?\[[^\]]+\]\((?P<page>(?:\d\d|A\d)_\w+\.ipynb)[^)]*\)")
     return [
         f"cell {i}: a link to {match['page']} directly after a citation"
         for i, cell in cells(notebook, "markdown")
@@ -381,6 +385,17 @@ def has_three_to_six_exercises(notebook: NotebookNode) -> list[str]:
 def exercises(notebook: NotebookNode) -> list[re.Match[str]]:
     """The exercises, each with its label and its text."""
     return [match for _, cell in cells(notebook, "markdown") for match in EXERCISE.finditer(cell.source)]
+
+
+@rule
+def rates_and_hints_each_exercise(notebook: NotebookNode) -> list[str]:
+    found = []
+    for exercise in exercises(notebook):
+        if not exercise["difficulty"]:
+            found.append(f"{exercise['label']}: no line :class: difficulty-1, -2 or -3 below its label")
+        if len(re.findall(r"^:::\{dropdown\} Hint\n.+?^:::\s*$", exercise["after"], re.M | re.S)) != 1:
+            found.append(f"{exercise['label']}: not one :::{{dropdown}} Hint below it, in its cell")
+    return found
 
 
 def solutions(notebook: NotebookNode) -> tuple[dict[str, list[NotebookNode]], list[str]]:

@@ -29,7 +29,7 @@ def test_a_claim_says_where_it_is_shown_tested_and_used(pages, entry):
     using = [other for other in ledger.read_book() if entry.label in (other.uses or ())]
     if using:
         assert f"used by {len(using)}<" in links
-        assert re.search(r">(Theorem|Lemma|Corollary|Proposition) \d+\.\d+<", links)
+        assert re.search(r">(Theorem|Lemma|Corollary|Proposition) A?\d+\.\d+<", links)
 
 
 def test_every_proof_ends_with_its_sign(pages):

@@ -43,7 +43,7 @@ QUERIES = {
     "Gram Schmidt": "04_.*#gram-and-schmidt",
     "centering": "09_.*#(prop-uncentred|centre-first)",
     "cross validation": "08_.*cross-validation",
-    "orthogonal initialization": "04_.*#obs-factorizations-deep-start",
+    "orthogonal initialization": "A2_.*#obs-orthogonal-networks-deep-start",
     "truncated_svd": r"#lowrank_helpers\.svd\.truncated_svd",
     "softmax rank": "#thm-logit-rank",
     "word vectors": "10_.*#words-in-the-space",

@@ -2,8 +2,9 @@
 
 import pytest
 
+from book import ledger
 from tools import reading_time
-from tools.reading_time import CELL, Times, stated, times, words
+from tools.reading_time import CELL, LIMIT, Times, stated, times, words
 
 
 def counted(text):
@@ -47,6 +48,25 @@ def test_a_theorem_is_prose_and_a_second_proof_is_not_swallowed():
 def test_what_a_chapter_says_of_itself():
     assert stated("**Time** 55 minutes of reading, 125 of exercises.") == Times(55, 125)
     assert stated("**Time** 60 minutes with the exercises.") is None
+
+
+def test_the_counted_minutes_are_written_where_the_others_stood(tmp_path):
+    chapter = tmp_path / "01_new.ipynb"
+    for before in ("**Time** 60 minutes with the exercises.", "**Time** 5 minutes of reading, 20 of exercises."):
+        chapter.write_text(before, encoding="utf-8")
+        reading_time.write(chapter, Times(52.6, 120))
+        assert stated(chapter.read_text(encoding="utf-8")) == Times(55, 120)
+    chapter.write_text("No time.", encoding="utf-8")
+    with pytest.raises(ValueError, match="0 lines begin"):
+        reading_time.write(chapter, Times(52.6, 120))
+
+
+@pytest.mark.parametrize("path", ledger.chapters(), ids=lambda path: path.stem)
+def test_a_chapter_says_how_long_it_takes_and_is_not_too_long(path):
+    text = reading_time.as_text(path)
+    minutes = tuple(map(reading_time.rounded, times(text)))
+    assert stated(text) == minutes, f"run python -m tools.reading_time --write {path.name}"
+    assert sum(minutes) <= LIMIT
 
 
 def test_minutes_are_rounded_to_fives():

@@ -11,7 +11,7 @@ from sphinx.ext.autodoc import _CLASS_NEW_BLACKLIST
 from sphinx.ext.autodoc.mock import _MockObject
 from sphinx_external_toc.collectors import TocTreeCollectorWithStyles
 
-from book import bibliography, boxes, edition, finding, ledger_page, previews
+from book import bibliography, boxes, course, edition, finding, ledger_page, previews
 from book.setup_cell import published, repository_url
 
 
@@ -89,7 +89,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
     """Register all of the above."""
     for part in ("typeset", "fonts", "layout", "languages"):
         app.setup_extension(f"book.{part}")
-    for module in (bibliography, boxes, finding, ledger_page, previews):
+    for module in (bibliography, boxes, course, finding, ledger_page, previews):
         module.setup(app)
     fit_stand_ins()
     number_side_trips()

@@ -1,10 +1,12 @@
 """The list of sources: one style, labels as the text cites, a link for each, and the places that cite it."""
 
+import functools
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+import pybtex.plugin
 from docutils import nodes
 from pybtex.plugin import register_plugin
 from pybtex.style.formatting.unsrt import Style
@@ -97,6 +99,8 @@ def back_links(app: Sphinx, doctree: nodes.document, docname: str) -> None:
 
 def setup(app: Sphinx) -> None:
     """Register the above."""
+    # For every citation it would read what all installed packages say of themselves.
+    pybtex.plugin._load_entry_point = functools.cache(pybtex.plugin._load_entry_point)
     register_plugin("pybtex.style.formatting", NAME, Sources)
     register_plugin("pybtex.style.labels", "book_labels", Labels)
     app.connect("config-inited", anchors)

@@ -1,6 +1,7 @@
 """The Sphinx extension of this book: what makes its pages is registered here. Here, too: the notebooks to download,
 and no button that leads nowhere while the book has no address."""
 
+import gc
 import re
 from typing import Any
 from urllib.parse import urlsplit
@@ -87,6 +88,7 @@ def drop_thebe(app: Sphinx, page: str, template: str, context: dict[str, Any], d
 
 def setup(app: Sphinx) -> dict[str, Any]:
     """Register all of the above."""
+    gc.set_threshold(100_000, 20, 20)  # a build makes millions of nodes: by default a third of its time goes on looking
     for part in ("typeset", "fonts", "layout", "languages"):
         app.setup_extension(f"book.{part}")
     for module in (bibliography, boxes, course, finding, ledger_page, previews):

@@ -53,4 +53,6 @@ def test_claims_are_the_strongest_boxes_and_remarks_the_weakest(site, browser):
         assert nothing == "rgba(0, 0, 0, 0)" != ground
         bells = "[...document.querySelectorAll('.proof > .admonition-title, .exercise > .admonition-title')]"
         bells += ".map(e => getComputedStyle(e, '::after').content)"
-        assert set(visit.page.evaluate(bells)) == {"none", '"measured"'}
+        shown = set(visit.page.evaluate(bells))
+        hard = {f'"{"●" * k:○<3}" / "difficulty {k} of 3"' for k in (1, 2, 3)}
+        assert {"none", '"measured"'} <= shown <= {"none", '"measured"', *hard} and shown & hard

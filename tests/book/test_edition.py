@@ -171,13 +171,13 @@ def numbered_in_the_notebook(notebook):
     for text in texts(notebook):
         found += re.findall(r"^##? (?=A?\d).+|^> \*\*\w+ A?[\d.]+\*\*.*", text, re.MULTILINE)
         found += re.findall(r"\A\*\*Fig\. A?[\d.]+\*\*(?:\$[^$]*\$|[^|$])*?(?=\n\n<details>)", text)
-    return [plain(line.lstrip("#> ")) for line in found]
+    return [plain(line.lstrip("#> ")).rstrip(" ●○") for line in found]  # the page's style adds how hard an exercise is
 
 
 @pytest.mark.parametrize("stem", CHAPTERS)
 def test_numbers_are_those_of_the_page(book, notebooks, stem):
     expected = numbered_on_the_page(book, stem)
-    assert len(expected) > (20 if ledger.number(stem) else 4)  # a project's headings have no numbers
+    assert len(expected) > (15 if ledger.number(stem) else 4)  # a project's headings have no numbers
     assert numbered_in_the_notebook(notebooks("full", stem)) == expected
 
 

@@ -5,7 +5,6 @@ All that it says of a chapter, its name and how long it takes, stands in the cha
 
 import functools
 import html
-import json
 import re
 from typing import Any
 
@@ -15,7 +14,7 @@ from docutils.parsers.rst import directives
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
-from book.ledger import ROOT
+from book import ledger
 from lowrank_helpers import datasets
 from lowrank_helpers.widgets import rank_slider
 
@@ -26,8 +25,8 @@ ASIDE = "Side trips"  # the part behind it
 @functools.cache
 def text_of(page: str) -> str:
     """The text cells of a chapter, such as ``chapters/01_norms``."""
-    notebook = json.loads((ROOT / f"{page}.ipynb").read_text(encoding="utf-8"))
-    return "\n\n".join("".join(cell["source"]) for cell in notebook["cells"] if cell["cell_type"] == "markdown")
+    cells = ledger.cells(ledger.ROOT / f"{page}.ipynb")
+    return "\n\n".join(cell["source"] for cell in cells if cell["cell_type"] == "markdown")
 
 
 def name_of(page: str) -> str:
@@ -48,7 +47,7 @@ def minutes_of(page: str) -> int:
 
 def parts() -> list[tuple[str, list[str]]]:
     """The parts of the book that have chapters, by _toc.yml: caption and pages."""
-    toc = yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf-8"))
+    toc = yaml.safe_load((ledger.ROOT / "_toc.yml").read_text(encoding="utf-8"))
     found = [(part.get("caption", ""), [entry["file"] for entry in part["chapters"]]) for part in toc["parts"]]
     return [(caption, pages) for caption, pages in found if pages[0].startswith("chapters/")]
 

@@ -36,7 +36,7 @@ python_problem = $(shell \
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help book notebooks text test quick browser execute lint bench publish serve zip linkcheck test-portable test-colab clean
+.PHONY: help book notebooks text test quick browser execute lint bench publish serve zip pdf linkcheck test-portable test-colab clean
 
 help:  ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -86,6 +86,9 @@ serve: $(BUILT)  ## show the built book at http://localhost:8000 (PORT=8000)
 
 zip: $(BUILT)  ## pack the HTML into _build/lowrank-book-html.zip
 	$(BIN)/python -c 'import shutil; print(shutil.make_archive("_build/lowrank-book-html", "zip", "$(HTML)"))'
+
+pdf: $(TESTED) browser $(BUILT)  ## print the whole book into _build/low-rank.pdf: contents, numbers, links, solutions at the end
+	$(BIN)/python -m tools.pdf
 
 linkcheck: .venv/.book  ## ask every link of the book whether it still answers (needs the network)
 	$(BIN)/jupyter-book build . --all --builder linkcheck

@@ -1,10 +1,12 @@
 """The list of sources: one style, labels as the text cites, a link for each, and the places that cite it."""
 
+import functools
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+import pybtex.plugin
 from docutils import nodes
 from pybtex.plugin import register_plugin
 from pybtex.style.formatting.unsrt import Style
@@ -13,6 +15,7 @@ from pybtex.style.template import field, href, optional, sentence
 from sphinx.application import Sphinx
 from sphinx.config import Config
 
+from book.ledger import called
 from book.plain_math import plain_math
 from book.references import link, listed, raw
 
@@ -71,7 +74,7 @@ def places(app: Sphinx, key: str) -> list[nodes.Node]:
 def chapter_links(app: Sphinx, docname: str, ids: list[str]) -> str:
     """A link to the first place of a page that cites a source, by its chapter, and small ones to others."""
     address, number = app.builder.get_target_uri(docname), app.env.toc_secnumbers.get(docname, {}).get("")
-    name = f"chapter {number[0]}" if number else app.env.titles[docname].astext()
+    name = called(docname.partition("/")[2]) if number else app.env.titles[docname].astext()
     others = " ".join(link(f"{address}#{id}", str(i)).astext() for i, id in enumerate(ids[1:], 2))
     return link(f"{address}#{ids[0]}", name).astext() + (f" <sup>{others}</sup>" if others else "")
 
@@ -96,6 +99,8 @@ def back_links(app: Sphinx, doctree: nodes.document, docname: str) -> None:
 
 def setup(app: Sphinx) -> None:
     """Register the above."""
+    # For every citation it would read what all installed packages say of themselves.
+    pybtex.plugin._load_entry_point = functools.cache(pybtex.plugin._load_entry_point)
     register_plugin("pybtex.style.formatting", NAME, Sources)
     register_plugin("pybtex.style.labels", "book_labels", Labels)
     app.connect("config-inited", anchors)

@@ -31,7 +31,7 @@ class Statement(NamedTuple):
 class Definition:
     """A function of a chapter. It is looked up when it is called, so that a claim can name it where no torch is."""
 
-    def __init__(self, chapter: int, name: str) -> None:
+    def __init__(self, chapter: int | str, name: str) -> None:
         self.chapter, self.name = chapter, name
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
@@ -41,8 +41,8 @@ class Definition:
         return f"{self.name} of chapter {self.chapter}"
 
 
-def definitions(chapter: int, name: str) -> Definition:
-    """The function or class of this name in the chapter of this number.
+def definitions(chapter: int | str, name: str) -> Definition:
+    """The function or class of this name in the chapter of this number; that of a side trip is "A1".
 
     Raises
     ------
@@ -57,24 +57,23 @@ def definitions(chapter: int, name: str) -> Definition:
     return Definition(chapter, name)
 
 
-def functions(chapter: int) -> list[Statement]:
+def functions(chapter: int | str) -> list[Statement]:
     """The functions and classes that a chapter defines, in its order."""
     return [s for s in statements(chapter) if isinstance(s.node, FUNCTIONS)]
 
 
 @functools.cache
-def statements(chapter: int) -> list[Statement]:
+def statements(chapter: int | str) -> list[Statement]:
     """A chapter's statements, in its order; the set-up cell, which only Colab needs, is left out."""
-    [path] = [path for path in ledger.chapters() if path.stem.startswith(f"{chapter:02d}_")]
     return [
         Statement(index, node, *_names(node))
-        for index, cell in enumerate(ledger.cells(path))
+        for index, cell in enumerate(ledger.cells(ledger.numbered(chapter)))
         if cell["cell_type"] == "code" and "google.colab" not in cell["source"]
         for node in ast.parse(cell["source"]).body
     ]
 
 
-def needed(chapter: int, name: str) -> list[Statement]:
+def needed(chapter: int | str, name: str) -> list[Statement]:
     """What has to run for this function to exist: itself, and for each name that it reads the last binding above.
 
     Raises
@@ -107,11 +106,11 @@ def needed(chapter: int, name: str) -> list[Statement]:
     return [text[i] for i in sorted(wanted)]
 
 
-_replaced: dict[tuple[int, str], ast.stmt] = {}
+_replaced: dict[tuple[int | str, str], ast.stmt] = {}
 
 
 @contextmanager
-def replaced(chapter: int, name: str, node: ast.stmt) -> Iterator[None]:
+def replaced(chapter: int | str, name: str, node: ast.stmt) -> Iterator[None]:
     """Meanwhile, whoever runs the chapter's function of this name runs this other one, also through other functions."""
     _replaced[chapter, name] = node
     _value.cache_clear()
@@ -123,8 +122,8 @@ def replaced(chapter: int, name: str, node: ast.stmt) -> Iterator[None]:
 
 
 @functools.cache
-def _value(chapter: int, name: str) -> Any:
-    space: dict[str, Any] = {"__name__": f"chapter_{chapter:02d}"}
+def _value(chapter: int | str, name: str) -> Any:
+    space: dict[str, Any] = {"__name__": f"chapter_{chapter}"}
     for statement in needed(chapter, name):
         node = statement.node
         if isinstance(node, FUNCTIONS):

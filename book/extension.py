@@ -1,6 +1,7 @@
 """The Sphinx extension of this book: what makes its pages is registered here. Here, too: the notebooks to download,
 and no button that leads nowhere while the book has no address."""
 
+import gc
 import re
 from typing import Any
 from urllib.parse import urlsplit
@@ -9,8 +10,9 @@ from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.ext.autodoc import _CLASS_NEW_BLACKLIST
 from sphinx.ext.autodoc.mock import _MockObject
+from sphinx_external_toc.collectors import TocTreeCollectorWithStyles
 
-from book import bibliography, boxes, edition, finding, ledger_page, previews
+from book import bibliography, boxes, course, edition, finding, ledger_page, previews
 from book.setup_cell import published, repository_url
 
 
@@ -37,6 +39,11 @@ def fit_stand_ins() -> None:
     """Fit what autodoc puts in the place of torch, which the book is built without, to the package's networks."""
     _MockObject.__or__ = _MockObject.__ror__ = lambda self, other: self  # as in `Tensor | None`
     _CLASS_NEW_BLACKLIST.append("sphinx.ext.autodoc.mock._MockObject.__new__")  # a class shows its own __init__
+
+
+def number_side_trips() -> None:
+    """Let the side trips, whose part has the style alphaupper in _toc.yml, be A1, A2 and A3, not A, B and C."""
+    TocTreeCollectorWithStyles._TocTreeCollectorWithStyles__to_alpha = lambda self, n: f"A{n}"
 
 
 def theme_settings(app: Sphinx, config: Any) -> None:
@@ -81,11 +88,13 @@ def drop_thebe(app: Sphinx, page: str, template: str, context: dict[str, Any], d
 
 def setup(app: Sphinx) -> dict[str, Any]:
     """Register all of the above."""
+    gc.set_threshold(100_000, 20, 20)  # a build makes millions of nodes: by default a third of its time goes on looking
     for part in ("typeset", "fonts", "layout", "languages"):
         app.setup_extension(f"book.{part}")
-    for module in (bibliography, boxes, finding, ledger_page, previews):
+    for module in (bibliography, boxes, course, finding, ledger_page, previews):
         module.setup(app)
     fit_stand_ins()
+    number_side_trips()
     app.connect("config-inited", theme_settings)
     app.connect("doctree-read", open_with_picture)
     app.connect("html-page-context", drop_thebe, priority=900)

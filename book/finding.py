@@ -4,6 +4,7 @@
 page that is opened from a folder may load scripts and nothing else. ``search/search.js`` reads it on the search page.
 """
 
+import functools
 import json
 import pathlib
 import shutil
@@ -109,10 +110,9 @@ def numbered(number: tuple[int, ...] | None, title: str) -> str:
 class Page:
     """One page on the way into the index."""
 
-    def __init__(self, app: Sphinx, docname: str) -> None:
-        self.docname, env = docname, app.env
+    def __init__(self, app: Sphinx, doctree: nodes.document, docname: str) -> None:
+        self.docname, self.doctree, env = docname, doctree, app.env
         self.address = app.builder.get_target_uri(docname)
-        self.doctree = env.get_and_resolve_doctree(docname, app.builder)
         self.sections = env.toc_secnumbers.get(docname, {})
         self.boxes = {
             label: number for kind in env.toc_fignumbers.get(docname, {}).values() for label, number in kind.items()
@@ -174,9 +174,14 @@ def synonyms(text: str) -> list[list[str]]:
     return [[words.strip() for words in line.split("=")] for line in lines if line]
 
 
-def everything(app: Sphinx) -> list[Found]:
-    """All that is to be found in the book. A section whose title many pages have is of the kind "recurring"."""
-    found = [entry for docname in sorted(app.env.found_docs) for entry in Page(app, docname).found()]
+def everything(app: Sphinx, pages: dict[str, list[Found]]) -> list[Found]:
+    """All that is to be found in the book. A section whose title many pages have is of the kind "recurring".
+
+    pages holds what is on the pages that were written; one that was not, as it had not changed, is added.
+    """
+    for docname in app.env.found_docs - pages.keys():
+        app.env.get_and_resolve_doctree(docname, app.builder)
+    found = [entry for docname in sorted(app.env.found_docs) for entry in pages[docname]]
     named = Counter(entry.title.partition(". ")[2] or entry.title for entry in found if entry.kind == "section")
     often = {title for title, count in named.items() if count >= SAME_IN_MANY}
     return [
@@ -187,7 +192,7 @@ def everything(app: Sphinx) -> list[Found]:
     ]
 
 
-def write(app: Sphinx, error: Exception | None) -> None:
+def write(pages: dict[str, list[Found]], app: Sphinx, error: Exception | None) -> None:
     """Put the index into the built book."""
     if error is not None or app.builder.format != "html":
         return
@@ -196,7 +201,7 @@ def write(app: Sphinx, error: Exception | None) -> None:
     for name in ("minisearch.js", "search.js", "LICENSE-minisearch.txt"):
         shutil.copy(SEARCH / name, out)
     groups = synonyms((SEARCH / "synonyms.txt").read_text(encoding="utf-8"))
-    index = {"synonyms": groups, "entries": everything(app)}
+    index = {"synonyms": groups, "entries": everything(app, pages)}
     script = f"window.searchIndex = {json.dumps(index, ensure_ascii=False, separators=(',', ':'))};\n"
     (out / "index.js").write_text(script, encoding="utf-8")
 
@@ -214,6 +219,12 @@ def no_index_of_pages(app: Sphinx) -> None:
 
 def setup(app: Sphinx) -> None:
     """Register the above."""
+    pages: dict[str, list[Found]] = {}
+
+    def note(app: Sphinx, doctree: nodes.document, docname: str) -> None:
+        pages[docname] = list(Page(app, doctree, docname).found())
+
     app.connect("config-inited", own_page)
     app.connect("builder-inited", no_index_of_pages)
-    app.connect("build-finished", write)
+    app.connect("doctree-resolved", note, priority=900)  # when every reference says where it leads
+    app.connect("build-finished", functools.partial(write, pages))

@@ -20,6 +20,7 @@ from lowrank_helpers import datasets
 from lowrank_helpers.widgets import rank_slider
 
 COMING = ("Part V: Past one machine", "19 Scale")  # is being written
+ASIDE = "Side trips"  # the part behind it
 
 
 @functools.cache
@@ -30,10 +31,10 @@ def text_of(page: str) -> str:
 
 
 def name_of(page: str) -> str:
-    """A chapter's number and the first words of its title: ``1 Norms``."""
+    """A chapter's number and the first words of its title: ``1 Norms``, ``A1 Gaussian processes``."""
     title = re.match(r"# ([^:\n]*)", text_of(page))
     assert title is not None
-    number = re.match(r"chapters/0?(\d+)_", page)
+    number = re.match(r"chapters/0?(A?\d+)_", page)
     return f"{number[1]} {title[1]}" if number else title[1]
 
 
@@ -41,9 +42,7 @@ def minutes_of(page: str) -> int:
     """How long a chapter takes, with its exercises, by its own words."""
     found = re.search(r"^\*\*Time\*\* (\d+) minutes of reading, (\d+) of exercises", text_of(page), re.MULTILINE)
     if found is None:
-        raise ValueError(
-            f"{page}: no line '**Time** 60 minutes of reading, 80 of exercises'."
-        )
+        raise ValueError(f"{page}: no line '**Time** 60 minutes of reading, 80 of exercises'.")
     return int(found[1]) + int(found[2])
 
 
@@ -65,7 +64,10 @@ class Road(SphinxDirective):
 
     def run(self) -> list[nodes.Node]:
         rows = [(caption, "".join(map(box, pages))) for caption, pages in parts()]
-        rows.insert(-1, (COMING[0], f'<li class="coming">{COMING[1]}<span> is being written</span></li>'))
+        rows.insert(
+            [caption for caption, _ in rows].index(ASIDE),
+            (COMING[0], f'<li class="coming">{COMING[1]}<span> is being written</span></li>'),
+        )
         out = [
             f'<li><b id="road-{k}">{caption}</b><ol aria-labelledby="road-{k}">{boxes}</ol></li>'
             for k, (caption, boxes) in enumerate(rows, 1)

@@ -26,7 +26,7 @@ KINDS = {
     "Remark": "注",
     "Observation": "观察",
 }
-REFERENCE = re.compile(rf"({'|'.join(KINDS)}) (?=\d)")
+REFERENCE = re.compile(rf"({'|'.join(KINDS)}) (?=A?\d)")
 CLOSING = re.compile("[，。；：、？！）”’]+")
 
 folklore_cells = functools.cache(ledger.folklore_cells)
@@ -76,6 +76,11 @@ def translate_references(app: Sphinx, doctree: nodes.document, page: str) -> Non
             text.parent.replace(text, nodes.Text(REFERENCE.sub(lambda found: f"{KINDS[found[1]]} ", text)))
 
 
+def in_chinese(chapter: str) -> str:
+    """What a chapter is called in Chinese, or a side trip."""
+    return f"第 {int(chapter[:2])} 章" if chapter[0].isdigit() else f"专题 {chapter[:2]} "
+
+
 class Misstatement(SphinxDirective):
     """``{misstatement} 8``: links from a correction in Chinese to the cells that show it, and to the English one."""
 
@@ -85,7 +90,7 @@ class Misstatement(SphinxDirective):
         row = int(self.arguments[0])
         cells = "、".join(
             f'<a href="chapters/{chapter}.html#folklore-{row}">'
-            f"第 {int(chapter[:2])} 章单元格 {cell['execution_count']}</a>"
+            f"{in_chinese(chapter)}单元格 {cell['execution_count']}</a>"
             for chapter, cell in folklore_cells()[row]
         )
         english = f'<a href="folklore.html#misstatement-{row}">第 {row} 条</a>'

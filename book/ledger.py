@@ -40,13 +40,30 @@ class Entry(NamedTuple):
 
 
 def chapters() -> list[pathlib.Path]:
-    """The chapters' notebooks, in the order of the book; projects have no number and come last."""
+    """The chapters' notebooks, in the order of the book: chapters, side trips, projects, which have no number."""
     return sorted((ROOT / "chapters").glob("*.ipynb"))
 
 
+def number(chapter: str) -> int | str | None:
+    """1 for ``01_norms``, "A1" for ``A1_gaussian_processes``, None for a project."""
+    first = chapter.partition("_")[0]
+    return int(first) if first.isdigit() else first if re.fullmatch(r"A\d", first) else None
+
+
+def numbered(chapter: int | str) -> pathlib.Path:
+    """The notebook of the chapter or the side trip of this number."""
+    [path] = [path for path in chapters() if number(path.stem) == chapter]
+    return path
+
+
+def called(chapter: str) -> str:
+    """What a chapter is called in a sentence: chapter 1, side trip A1."""
+    return f"{'chapter' if chapter[0].isdigit() else 'side trip'} {number(chapter)}"
+
+
 def claims_module(chapter: str) -> str:
-    """The module with a chapter's claims: book.claims.ch01_norms. A project has a name and no number."""
-    return f"book.claims.{'ch' if chapter[0].isdigit() else ''}{chapter}"
+    """The module with a chapter's claims: book.claims.ch01_norms, a1_gaussian_processes, project_real_model."""
+    return f"book.claims.{'ch' if chapter[0].isdigit() else ''}{chapter.lower()}"
 
 
 def cells(path: pathlib.Path) -> list[dict[str, Any]]:

@@ -29,11 +29,6 @@ def module_of(chapter: str) -> Any:
     return importlib.import_module(ledger.claims_module(chapter))
 
 
-def chapter_number(chapter: str) -> int:
-    """1 for ``01_norms``."""
-    return int(chapter[:2])
-
-
 def place(chapter: str, label: str) -> str:
     """The address of what has a label in a chapter."""
     return f"chapters/{chapter}.html#{label}"
@@ -49,7 +44,7 @@ class LedgerPart(SphinxDirective):
 
     def chapter(self, chapter: str) -> nodes.section:
         """A section with the claims of one chapter."""
-        title = f"{chapter_number(chapter)}. {ledger.chapter_title(chapter)}"
+        title = f"{ledger.number(chapter)}. {ledger.chapter_title(chapter)}"
         section = nodes.section(ids=[f"{self.name}-{chapter}"], names=[f"{self.name} {chapter}"], classes=["ledger"])
         section += nodes.title(title, "", *inline(title))
         section += [self.entry(item) for item in self.items if item.chapter == chapter]
@@ -179,7 +174,7 @@ class FolkloreRow(SphinxDirective):
     def run(self) -> list[nodes.Node]:
         row = int(self.arguments[0])
         places = [
-            link(f"chapters/{chapter}.html#folklore-{row}", f"chapter {chapter_number(chapter)}")
+            link(f"chapters/{chapter}.html#folklore-{row}", ledger.called(chapter))
             for chapter in dict.fromkeys(chapter for chapter, _ in FOLKLORE_CELLS[row])
         ]
         text = [

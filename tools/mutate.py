@@ -34,7 +34,7 @@ BEFORE_THE_LEDGER, BEFORE_THE_CHAPTER = 40, 150
 class Mutant(NamedTuple):
     """A function of a chapter with one place changed by one operator."""
 
-    chapter: int
+    chapter: int | str
     name: str
     operator: str
     change: str
@@ -133,7 +133,7 @@ def comparison(node: ast.AST) -> Iterator[ast.AST]:
 OPERATORS = (sign, index, transpose, constant, dropped_term, comparison)
 
 
-def mutants(chapter: int, function: ast.stmt) -> list[Mutant]:
+def mutants(chapter: int | str, function: ast.stmt) -> list[Mutant]:
     """All mutants of one function, in the order of its text: one operator at one place."""
     found = []
     body = getattr(function, "body", [])
@@ -161,12 +161,18 @@ class _Exchange(ast.NodeTransformer):
         return self.new if node is self.old else self.generic_visit(node)
 
 
-def numbers() -> list[int]:
-    """The numbers of the chapters."""
-    return [int(path.stem[:2]) for path in ledger.chapters() if path.stem[0].isdigit()]  # a project has no number
+def numbers() -> list[int | str]:
+    """The numbers of the chapters and the side trips."""
+    found = [ledger.number(path.stem) for path in ledger.chapters()]
+    return [number for number in found if number is not None]  # a project has none
 
 
-def drawn(count: int, seed: int, chapters: Iterable[int]) -> list[Mutant]:
+def number(text: str) -> int | str:
+    """What names a chapter: 4, or A1."""
+    return int(text) if text.isdigit() else text
+
+
+def drawn(count: int, seed: int, chapters: Iterable[int | str]) -> list[Mutant]:
     """So many mutants, drawn with this seed from those of all functions of these chapters, in the book's order."""
     everything = [m for n in chapters for s in definitions.functions(n) for m in mutants(n, s.node)]
     chosen = random.Random(seed).sample(range(len(everything)), min(count, len(everything)))
@@ -205,11 +211,11 @@ def apart(work: Callable[[], str], seconds: float) -> str:
 # ------------------------------------------------------------------------------------------------------ the ledger
 
 
-def claims_by_function() -> dict[tuple[int, str], list[tuple[str, Any]]]:
+def claims_by_function() -> dict[tuple[int | str, str], list[tuple[str, Any]]]:
     """For each function of a chapter the claims whose code is it, or needs it."""
     from book.claims import functions_of  # the tests import this module
 
-    found: dict[tuple[int, str], list[tuple[str, Any]]] = {}
+    found: dict[tuple[int | str, str], list[tuple[str, Any]]] = {}
     for path in ledger.chapters():
         for label, claim in importlib.import_module(ledger.claims_module(path.stem)).CLAIMS.items():
             for code in functions_of(claim.code):
@@ -246,10 +252,9 @@ class Cell(NamedTuple):
     printed: str | None
 
 
-def code_cells(chapter: int) -> list[Cell]:
+def code_cells(chapter: int | str) -> list[Cell]:
     """A chapter's code cells but for those that only Colab needs."""
-    [path] = [path for path in ledger.chapters() if path.stem.startswith(f"{chapter:02d}_")]
-    notebook = ledger.cells(path)
+    notebook = ledger.cells(ledger.numbered(chapter))
     bodies: dict[int, list[ast.stmt]] = {}
     for statement in definitions.statements(chapter):
         bodies.setdefault(statement.cell, []).append(statement.node)
@@ -279,7 +284,7 @@ def noticed(cells: list[Cell], space: dict[str, Any], node: ast.stmt) -> str:
     return ""
 
 
-def by_chapter(chapter: int, planted: list[Mutant]) -> Iterator[tuple[Mutant, str]]:
+def by_chapter(chapter: int | str, planted: list[Mutant]) -> Iterator[tuple[Mutant, str]]:
     """Run a chapter; at each function's cell try its mutants, each in a fork that goes on from there."""
     import matplotlib
 
@@ -309,11 +314,11 @@ def main(arguments: list[str] | None = None) -> Counter[str]:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--count", type=int, default=300, help="how many mutants (300)")
     parser.add_argument("--seed", type=int, default=0, help="of the draw (0)")
-    parser.add_argument("--chapters", type=int, nargs="+", help="of these chapters alone")
+    parser.add_argument("--chapters", type=number, nargs="+", help="of these chapters alone")
     options = parser.parse_args(arguments)
     planted = drawn(options.count, options.seed, options.chapters or numbers())
     claims, counts = claims_by_function(), Counter(made=len(planted))
-    left: dict[int, list[Mutant]] = {}
+    left: dict[int | str, list[Mutant]] = {}
 
     def report(mutant: Mutant, verdict: str, by: str = "") -> None:
         counts[verdict] += 1

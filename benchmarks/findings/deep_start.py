@@ -2,12 +2,12 @@
 
     OMP_NUM_THREADS=1 python -m benchmarks.findings.deep_start [--small --out FILE]
 
-The task is that of chapter 4: 178 wines, whitened, three sorts; a product of square layers of width 13, of which the
+The task is that of side trip A2: 178 wines, whitened, three sorts; a product of square layers of width 13, of which the
 first three rows answer; arrived is who has an error below 0.01 within 1500 steps. Layers start as g·N(0, 1/13), as g
 times a random orthogonal matrix, or as the identity plus g·N(0, 1/13). Each kind tries the same number of pairs of g
 and step on five networks; the pair with the least mean count, those that did not arrive counted with the limit, then
 runs on ten networks that the choice has not seen. Networks train side by side, as one stack of matrices. Observations
-of chapter 4 read the result, which goes into lowrank_helpers/data/results/deep_start.json.
+of side trip A2 read the result, which goes into lowrank_helpers/data/results/deep_start.json.
 """
 
 import argparse

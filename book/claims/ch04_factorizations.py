@@ -9,8 +9,8 @@ from book import margins
 from book.claims import Adapted, Claim, Folklore, each, rank
 from book.definitions import definitions
 from book.margins import above, within
-from book.observations import Chosen, Contender, Observation, Protocol
-from lowrank_helpers import datasets, linalg, results
+from book.observations import Contender, Observation, Protocol
+from lowrank_helpers import datasets, linalg
 
 EPS = np.finfo(float).eps
 RNG = np.random.default_rng(40)
@@ -217,36 +217,6 @@ def by_cholesky(A):
     return A @ np.linalg.inv(R), R
 
 
-# Cayley
-
-
-cayley = definitions(4, "cayley")
-
-
-def cayley_claim(code, S, W, G):
-    """C is orthogonal of determinant 1; W(η) is orthogonal and descends at the rate ½|S|² of the gradient."""
-    C = code(S)
-    if not (orthonormal(C) and margins.close(np.linalg.det(C), 1.0, atol=200 * EPS * len(C) ** 2)):
-        return False
-    skew, h = G @ W.T - W @ G.T, 1e-4
-
-    def curve(eta):
-        return code(eta / 2 * skew) @ W
-
-    rate = ((curve(h) - curve(-h)) * G).sum() / (2 * h)
-    right_rate = margins.close(rate, -(np.linalg.norm(skew) ** 2) / 2, rtol=1e-5, atol=1e-7)  # but for h²
-    return right_rate and close(curve(0.0), W) and orthonormal(curve(0.7))
-
-
-def skew(n, seed):
-    X = np.random.default_rng(seed).standard_normal((n, n))
-    return X - X.T
-
-
-def frame(n, seed):
-    return np.linalg.qr(np.random.default_rng(seed).standard_normal((n, n)))[0]
-
-
 # Jacobi
 
 
@@ -305,6 +275,72 @@ def spectral_claim(code, A):
     return bool(orthonormal(Q) and close((Q * lam) @ Q.T, A, 10 * size(A)) and same)
 
 
+# Diagonalisable matrices
+
+
+diagonalise = definitions(4, "diagonalise")
+
+
+def diagonalisable_claim(code, A, diagonalisable=True):
+    """A = VΛV⁻¹ and Aᵏ = VΛᵏV⁻¹ where there are n independent eigenvectors; otherwise the code finds none."""
+    if not diagonalisable:
+        return refuses(code, A)
+    if refuses(code, A):
+        return False
+    lam, V = code(A)
+    if not within(np.linalg.cond(V), 1e12):
+        return False
+
+    def power(k):
+        return (V * np.asarray(lam) ** k) @ np.linalg.inv(V)
+
+    slack = 1e-9 * np.linalg.cond(V) * max(1.0, size(A)) ** 3
+    eigenvectors = within(np.abs(A @ V - V * lam), slack)
+    return eigenvectors and all(within(np.abs(power(k) - np.linalg.matrix_power(A, k)), slack) for k in (1, 2, 3))
+
+
+def from_eigenvectors(lam, V):
+    """The matrix with these eigenvalues and eigenvectors."""
+    return V @ np.diag(lam) @ np.linalg.inv(V)
+
+
+WHOLE = np.array([[1.0, 1, 0], [0, 1, 1], [1, 0, 2]])
+WEATHER = np.array([[0.9, 0.5], [0.1, 0.5]])
+JORDAN = from_eigenvectors([2.0, 2.0, 1.0], WHOLE) + WHOLE[:, :1] @ np.linalg.inv(WHOLE)[1:2]
+
+
+# PageRank
+
+
+pagerank = definitions(4, "pagerank")
+
+
+def pagerank_claim(code, T, d):
+    """π solves Gπ = π, every start comes near it as dᵏ does, and the other eigenvalues are at most d."""
+    n = len(T)
+    G, pi = d * T + (1 - d) / n, code(T, d, 400)
+    if not (np.isfinite(pi).all() and (pi >= 0).all() and close(pi.sum(), 1.0) and close(G @ pi, pi)):
+        return False
+    starts = [*np.eye(n), np.full(n, 1 / n)]
+    far = [np.abs(np.linalg.matrix_power(G, k) @ x - pi).sum() - 2 * d**k for x in starts for k in range(12)]
+    start = np.full(n, 1 / n)
+    steps = [np.abs(code(T, d, k) - np.linalg.matrix_power(G, k) @ start).max() for k in (0, 1, 2)]
+    others = np.sort(np.abs(np.linalg.eigvals(G)))[:-1]
+    return within(far, 1e-10) and within(steps, 1e-12) and within(others - d, 1e-7)
+
+
+def random_links(n, seed):
+    """A web of n pages with random links; the last page has none."""
+    rng = np.random.default_rng(seed)
+    A = (rng.random((n, n)) < 0.4) * 1.0
+    A[:, -1] = 0
+    A[:, A.sum(axis=0) == 0] = 1
+    return A / A.sum(axis=0)
+
+
+THREE = np.array([[0.0, 1, 1], [1, 0, 0], [0, 0, 0]])
+
+
 # Courant and Fischer
 
 
@@ -341,35 +377,6 @@ def courant_fischer(code, A, k):
     lowest = np.array([values(Z[:, :k])[0] for Z in spaces])
     highest = np.array([values(Z[:, k - 1 :])[-1] for Z in spaces])
     return attained and within([lowest - value, value - highest], slack)
-
-
-# Cuts
-
-
-def cut_and_floor(W, part, number=1, scale=lambda s, n: s * (n - s) / n):
-    lam = np.linalg.eigvalsh(np.diag(W.sum(axis=1)) - W)
-    return float(W[np.ix_(part, ~part)].sum()), float(lam[number] * scale(part.sum(), len(W)))
-
-
-def cut_claim(code, W):
-    """Random splits, and the one by the Fiedler vector, obey the floor; the complete graph attains it."""
-    n = len(W)
-    rng = np.random.default_rng(2)
-    fiedler = np.linalg.eigh(np.diag(W.sum(axis=1)) - W)[1][:, 1]
-    parts = [np.argsort(rng.random(n)) < s for s in range(1, n) for _ in range(5)]
-    parts.extend(fiedler > level for level in np.sort(fiedler)[:-1])
-    parts = [part for part in parts if 0 < part.sum() < n]
-    cuts, floors = np.array([code(W, part) for part in parts]).T
-    complete = np.ones((n, n)) - np.eye(n)
-    sharp, attained = np.array([code(complete, part) for part in parts]).T
-    return within(floors - cuts, 1e-9) and within(abs(sharp - attained), 1e-9)
-
-
-def cliques(k):
-    """Two complete graphs on k vertices, joined by one edge."""
-    W = np.kron(np.eye(2), np.ones((k, k))) - np.eye(2 * k)
-    W[k - 1, k] = W[k, k - 1] = 1.0
-    return W
 
 
 CLAIMS = {
@@ -491,27 +498,6 @@ CLAIMS = {
             "Q transposed where that is possible (passes on symmetric Q)": (transposed_q,),
         },
     ),
-    "prop-cayley": Claim(
-        check=cayley_claim,
-        code=cayley,
-        cases=[
-            (skew(5, 1), frame(5, 2), RNG.standard_normal((5, 5))),
-            (np.array([[0.0, -1.0], [1.0, 0.0]]), np.eye(2), SHEAR),
-            (np.zeros((3, 3)), frame(3, 3), frame(3, 3)),
-            (100 * skew(4, 4), np.diag([1.0, 1, 1, -1]), RNG.standard_normal((4, 4))),
-            (np.zeros((1, 1)), np.eye(1), np.ones((1, 1))),
-        ],
-        dropped={
-            "S is skew": (0.5 * np.eye(3), frame(3, 1), np.zeros((3, 3))),
-            "W is orthogonal": (skew(3, 1), 2 * np.eye(3), RNG.standard_normal((3, 3))),
-        },
-        mutants={
-            "the first-order step I − 2S": lambda S: np.eye(len(S)) - 2 * S,
-            "plus for minus: uphill": lambda S: cayley(-S),
-            "S for S/2: half the rate": lambda S: cayley(S / 2),
-            "no inverse": lambda S: np.eye(len(S)) - S,
-        },
-    ),
     "thm-jacobi": Claim(
         check=jacobi_claim,
         code=rotation,
@@ -559,6 +545,60 @@ CLAIMS = {
             "absolute values (passes on semidefinite matrices)": lambda A: (np.abs(eigen(A)[0]), eigen(A)[1]),
         },
     ),
+    "thm-diagonalisable": Claim(
+        check=diagonalisable_claim,
+        code=diagonalise,
+        cases=[
+            (WEATHER,),
+            (TURN,),
+            (SYMMETRIC,),
+            (np.eye(3),),
+            (np.zeros((2, 2)),),
+            (from_eigenvectors([3.0, 3.0, 1.0], WHOLE),),
+            (np.roll(np.eye(4), 1, axis=0),),
+            (SHEAR, False),
+            (JORDAN, False),
+            (np.diag([1.0, 1.0], 1), False),
+        ],
+        dropped={
+            "there are n independent eigenvectors": (SHEAR,),
+            "there are n independent eigenvectors (two eigenvalues of three)": (JORDAN,),
+            "there are too few (only if)": (WEATHER, False),
+        },
+        mutants={
+            "the rows of V": lambda A: (diagonalise(A)[0], diagonalise(A)[1].T),
+            "real parts (passes on real eigenvalues)": lambda A: tuple(X.real for X in diagonalise(A)),
+            "eigenvalues sorted, vectors not": lambda A: (np.sort(diagonalise(A)[0])[::-1], diagonalise(A)[1]),
+            "the inverse of V": lambda A: (diagonalise(A)[0], np.linalg.inv(diagonalise(A)[1])),
+            "the orthogonal V of the symmetric part": lambda A: tuple(np.linalg.eigh((A + A.T) / 2)),
+            "whatever eig returns": lambda A: tuple(np.linalg.eig(A)),
+        },
+    ),
+    "thm-pagerank": Claim(
+        check=pagerank_claim,
+        code=pagerank,
+        cases=[
+            (THREE, 0.5),
+            (SWAP, 0.85),
+            (np.eye(3), 0.85),
+            (random_links(6, 1), 0.85),
+            (random_links(9, 2), 0.3),
+            (random_links(5, 3), 0.0),
+            (np.ones((1, 1)), 0.5),
+        ],
+        dropped={
+            "the columns sum to 1": (np.array([[0.0, 0.0], [1.0, 0.0]]), 0.85),
+            "no entry is negative": (np.array([[2.0, -1.0], [-1.0, 2.0]]), 0.85),
+            "d < 1": (THREE, 1.0),
+        },
+        mutants={
+            "rows for columns (passes on symmetric links)": lambda T, d, steps: pagerank(T.T, d, steps),
+            "no jumps": lambda T, d, steps: pagerank(T, 1.0, steps),
+            "d for 1 − d": lambda T, d, steps: pagerank(T, 1 - d, steps),
+            "jumps not divided by n": lambda T, d, steps: pagerank(T, d, steps) * len(T),
+            "one step too few": lambda T, d, steps: pagerank(T, d, max(0, steps - 1)),
+        },
+    ),
     "thm-courant-fischer": Claim(
         check=courant_fischer,
         code=extremal,
@@ -574,25 +614,6 @@ CLAIMS = {
             "dimension n − k for n − k + 1": shifted,
             "eigenvalues from the smallest": ascending,
             "the next eigenvalue": lambda A, k: (extremal(A, min(k + 1, len(A)))[0], *extremal(A, k)[1:]),
-        },
-    ),
-    "cor-cut": Claim(
-        check=cut_claim,
-        code=cut_and_floor,
-        cases=[
-            (KARATE,),
-            (cliques(4),),
-            (np.ones((5, 5)) - np.eye(5),),
-            (np.diag([1.0, 1, 0], 1) + np.diag([1.0, 1, 0], -1),),
-        ],
-        dropped={"the weights of the edges are not negative": (np.array([[0.0, -1.0], [-1.0, 0.0]]),)},
-        mutants={
-            "the third smallest eigenvalue": lambda W, part: cut_and_floor(W, part, number=min(2, len(W) - 1)),
-            "the smaller part for s(n−s)/n": lambda W, part: cut_and_floor(W, part, scale=lambda s, n: min(s, n - s)),
-            "no division by n": lambda W, part: cut_and_floor(W, part, scale=lambda s, n: s * (n - s)),
-            "half of it: true, but not attained": lambda W, part: cut_and_floor(
-                W, part, scale=lambda s, n: s * (n - s) / n / 2
-            ),
         },
     ),
 }
@@ -625,105 +646,7 @@ def recounted(condition, way, count):
     return lambda good: good | {condition: good[condition] | {way: count}}
 
 
-@functools.cache
-def twenty_splits():
-    """Errors of the four guesses and what was chosen, for twenty splits."""
-    guesses = definitions(4, "four_guesses")
-    return [guesses(seed) for seed in range(20)]
-
-
-gains = definitions(4, "gains")
-
-
-def only_the_mean_is_beaten(splits):
-    """The process is better than the mean by more than the interval, and not told from line and polynomial."""
-    return all((gain > width) == (name == "mean") and gain > -width for name, (gain, width) in gains(splits).items())
-
-
-def other_errors(change):
-    return lambda splits: [(change(errors), chosen) for errors, chosen in splits]
-
-
-def of_pairs(splits, name, settings) -> dict[str, list[float]]:
-    return {setting: [chosen[name][i] for _, chosen in splits] for i, setting in enumerate(settings)}
-
-
-@functools.cache
-def deep_starts():
-    """The stored study of starts."""
-    return results.load("deep_start")
-
-
-def orthogonal_learns_first(study):
-    """At each depth orthogonal and identity arrive before the first Gaussian, at 64 layers in a tenth of its steps."""
-    counts = {depth: {kind: row["counts"] for kind, row in rows.items()} for depth, rows in study["depths"].items()}
-    first = all(max(*row["orthogonal"], *row["identity"]) < min(row["gaussian"]) for row in counts.values())
-    return first and 10 * max(counts["64"]["orthogonal"]) < min(counts["64"]["gaussian"])
-
-
-def start_changed(depth, kind, **changes):
-    def change(study):
-        rows = study["depths"][depth]
-        changed = rows | {kind: rows[kind] | changes}
-        return study | {"depths": study["depths"] | {depth: changed}}
-
-    return change
-
-
-def chosen_starts(study) -> Chosen:
-    return {
-        kind: {setting: [rows[kind][setting] for rows in study["depths"].values()] for setting in ("gain", "step")}
-        for kind in study["grids"]
-    }
-
-
-def start_numbers(study):
-    def spread(depth, kind):
-        counts = [count for count in study["depths"][depth][kind]["counts"] if count < study["limit"]]
-        return [str(min(counts)), str(max(counts))]
-
-    kinds = ("gaussian", "orthogonal", "identity")
-    pairs = len(study["grids"]["gaussian"]["gain"]) * len(study["grids"]["gaussian"]["step"])
-    return [number for depth in ("8", "64") for kind in kinds for number in spread(depth, kind)] + [str(pairs)]
-
-
-STARTS = deep_starts()["grids"]
-
 OBSERVATIONS = {
-    "obs-factorizations-one-blood-value": Observation(
-        measured=twenty_splits,
-        protocol=Protocol(
-            baseline="mean",
-            contenders=[
-                Contender("mean", fixed="has no setting"),
-                Contender("line", fixed="has no setting"),
-                Contender(
-                    "polynomial",
-                    {"degree": (1, 2, 3, 4, 5), "penalty": (0, 1, 10)},
-                    first={"penalty": "0 is no penalty"},
-                ),
-                Contender("process", {"length": (0.5, 1, 2, 4, 8), "noise": (0.6, 0.8, 1.0)}),
-            ],
-            tuned_on="the 300 patients of each split",
-            tested_on="the other 142",
-            runs=20,
-            interval="95 %, paired, over random splits, widened for their overlap (Nadeau and Bengio)",
-        ),
-        verdict=only_the_mean_is_beaten,
-        numbers=lambda splits: [f"{gain:.1f} ± {width:.1f}" for gain, width in gains(splits).values()],
-        sharp={
-            "a process better than the line": other_errors(lambda e: e | {"process": e["line"] - 2}),
-            "a process worse than the polynomial": other_errors(lambda e: e | {"process": e["polynomial"] + 1}),
-            "a process no better than the mean": other_errors(lambda e: e | {"process": e["mean"]}),
-            "a noise at the edge of its grid": lambda splits: [
-                (errors, chosen | {"process": (chosen["process"][0], 1.0)}) for errors, chosen in splits
-            ],
-        },
-        chosen=lambda splits: {
-            "polynomial": of_pairs(splits, "polynomial", ("degree", "penalty")),
-            "process": of_pairs(splits, "process", ("length", "noise")),
-        },
-    ),
     "obs-factorizations-gram-schmidt": Observation(
         measured=good_columns,
         protocol=Protocol(
@@ -749,35 +672,6 @@ OBSERVATIONS = {
             "a low rank at which two passes are enough": recounted(np.inf, "twice", 10),
             "a modified form that is as good as two passes": recounted(1e14, "modified", 10),
         },
-    ),
-    "obs-factorizations-deep-start": Observation(
-        measured=deep_starts,
-        protocol=Protocol(
-            baseline="gaussian",
-            contenders=[
-                Contender("gaussian", STARTS["gaussian"]),
-                Contender("orthogonal", STARTS["orthogonal"]),
-                Contender("identity", STARTS["identity"], first={"gain": "0 is the identity itself"}),
-            ],
-            tuned_on="five networks for each pair of gain and step",
-            tested_on="ten other networks, with 8 and with 64 layers",
-            runs=10,
-            interval="the range over the ten networks",
-        ),
-        verdict=orthogonal_learns_first,
-        numbers=start_numbers,
-        sharp={
-            "Gaussian layers as fast, 64 of them": lambda study: start_changed(
-                "64", "gaussian", counts=study["depths"]["64"]["orthogonal"]["counts"]
-            )(study),
-            "Gaussian layers as fast, 8 of them": lambda study: start_changed(
-                "8", "gaussian", counts=study["depths"]["8"]["orthogonal"]["counts"]
-            )(study),
-            "an identity that does not arrive": start_changed("64", "identity", counts=[1500] * 10),
-            "a step at the edge of the grid": start_changed("64", "gaussian", step=STARTS["gaussian"]["step"][0]),
-            "a gain at the edge of the grid": start_changed("8", "gaussian", gain=STARTS["gaussian"]["gain"][-1]),
-        },
-        chosen=chosen_starts,
     ),
 }
 
@@ -817,20 +711,6 @@ def cholesky_is_half_to_leading_order():
     return ratios[0] > ratios[1] > ratios[2] > 0.5 and ratios[2] < 0.53
 
 
-def plain_step_drifts():
-    """A gradient step leaves the orthogonal matrices, but for the coincidence of G = 2W/η."""
-    W, G = frame(5, 7), RNG.standard_normal((5, 5))
-    return not orthonormal(W - 0.1 * G) and orthonormal(W - 0.1 * (2 / 0.1 * W))
-
-
-def cayley_steps_stay():
-    W = frame(5, 7)
-    for seed in range(200):
-        G = np.random.default_rng(seed).standard_normal((5, 5))
-        W = cayley(0.05 * (G @ W.T - W @ G.T)) @ W
-    return orthonormal(W)
-
-
 FOLKLORE = {
     28: Folklore(
         wrong="Cholesky costs half of LU, always applicable",
@@ -841,10 +721,5 @@ FOLKLORE = {
             and close(TILTED[linalg.lu(TILTED).perm], linalg.lu(TILTED).L @ linalg.lu(TILTED).U)
         ),
         holds=cholesky_is_half_to_leading_order,
-    ),
-    33: Folklore(
-        wrong="orthogonal RNNs keep orthogonality by QR",
-        fails=lambda: orthonormal(linalg.householder_qr(SQUARE).Q) and plain_step_drifts(),
-        holds=cayley_steps_stay,
     ),
 }

@@ -703,6 +703,67 @@ ENDS = {
 }
 
 
+def extent(values):
+    return min(values), max(values)
+
+
+def ratios_of_growth(study):
+    """The exact SVD's seconds over the randomised one's at the largest size, a number for each kind and round."""
+    return [
+        exact[-1] / fast[-1]
+        for rows in study["kinds"].values()
+        for exact, fast in zip(rows["exact"]["seconds"], rows["randomised"]["seconds"], strict=True)
+    ]
+
+
+def growth_is_ordered(study):
+    """On both kinds the exact SVD grows fastest and the randomised one slowest, in every round; so do memory and steps.
+
+    The order of the exact SVD's time is met, that of the randomised one is not reached, that of Lanczos exceeded.
+    """
+    for rows in study["kinds"].values():
+        fast, steps, exact = (extent(rows[name]["slopes"]) for name in ("randomised", "Lanczos", "exact"))
+        if not (
+            fast[1] < steps[0] and steps[1] < exact[0] and fast[1] < 2 < steps[0] and 2.7 < exact[0] < exact[1] < 3.3
+        ):
+            return False
+    slopes = {name: row["slope"] for name, row in study["memory"].items()}
+    falling, noise = (study["kinds"][kind]["Lanczos"]["products"] for kind in ("falling", "noise"))
+    return (
+        len(set(falling)) == 1
+        and noise == sorted(noise)
+        and noise[-1] > 1.3 * noise[0]
+        and abs(slopes["exact"] - 2) < 0.2
+        and max(slopes["randomised"], slopes["Lanczos"]) < 1.2
+        and min(ratios_of_growth(study)) > 30
+    )
+
+
+def growth_numbers(study):
+    """What the box says: slopes of time and memory, megabytes and the ratio of times at the largest size, products."""
+    kinds, memory = study["kinds"], study["memory"]
+    slopes = [
+        extent([slope for rows in kinds.values() for slope in rows[name]["slopes"]]) for name in ("exact", "randomised")
+    ]
+    slopes += [extent(rows["Lanczos"]["slopes"]) for rows in kinds.values()]
+    products = [count for rows in kinds.values() for count in extent(rows["Lanczos"]["products"])]
+    return [
+        *(f"{value:.1f}" for pair in slopes for value in pair),
+        *(f"{row['slope']:.1f}" for row in memory.values()),
+        *(f"{row['megabytes'][-1]:.0f}" for row in memory.values()),
+        *(f"{value:.0f}" for value in extent(ratios_of_growth(study))),
+        *(str(count) for count in products),
+        f"{max(rows['randomised']['excess'] for rows in kinds.values()):.0e}",
+    ]
+
+
+def grown_otherwise(study, kind, name, **changes):
+    """The study with something else in the row of one method on one kind."""
+    study = copy.deepcopy(study)
+    study["kinds"][kind][name].update(changes)
+    return study
+
+
 def redrawn(draws, name, change):
     return {**draws, name: [change(*row) for row in draws[name]]}
 
@@ -788,6 +849,40 @@ OBSERVATIONS = {
             ),
         },
         chosen=settings_chosen,
+    ),
+    "obs-randomized-svd-growth": Observation(
+        measured=lambda: results.load("svd_growth"),
+        protocol=Protocol(
+            baseline="exact",
+            contenders=[
+                Contender("exact", fixed="has no setting"),
+                Contender("randomised", fixed="ten surplus columns and q = 2, the package's defaults"),
+                Contender("Lanczos", fixed="tolerance 0, and more steps allowed than it takes"),
+            ],
+            tested_on="square matrices of five sizes with σ = 1/i, and noise",
+            runs=5,
+            interval="the least and the largest slope of five rounds",
+        ),
+        verdict=growth_is_ordered,
+        numbers=growth_numbers,
+        sharp={
+            "one round in which the randomised slope is that of Lanczos": lambda study: grown_otherwise(
+                study, "noise", "randomised", slopes=[2.4, *study["kinds"]["noise"]["randomised"]["slopes"][1:]]
+            ),
+            "Lanczos as steep as the exact SVD": lambda study: grown_otherwise(
+                study, "noise", "Lanczos", slopes=study["kinds"]["noise"]["exact"]["slopes"]
+            ),
+            "as many products on noise at every size": lambda study: grown_otherwise(
+                study, "noise", "Lanczos", products=[300] * 5
+            ),
+            "more products at each size where the values fall": lambda study: grown_otherwise(
+                study, "falling", "Lanczos", products=study["kinds"]["noise"]["Lanczos"]["products"]
+            ),
+            "memory of the randomised method that grows like that of the exact one": lambda study: {
+                **study,
+                "memory": study["memory"] | {"randomised": study["memory"]["exact"]},
+            },
+        },
     ),
 }
 

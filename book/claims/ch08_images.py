@@ -2,6 +2,7 @@
 
 import functools
 import itertools
+from fractions import Fraction
 
 import numpy as np
 from matplotlib import cbook
@@ -151,10 +152,17 @@ coefficient = Adapted(
     lambda threshold, beta: threshold([1.0], (1000, round(1000 * beta)), noise=1.0) / 1000**0.5,
     rank_choice.optimal_threshold,
 )
-# g as the chapter's solution has it, for noise that makes the unit 1
-shrunken = Adapted(
-    lambda shrinker, y, beta: shrinker([y], (1000, round(1000 * beta)), 1000**-0.5)[0], definitions(8, "shrinker")
-)
+# g as the chapter's `shrink` has it: of a matrix with the one singular value y, for noise that makes the unit 1
+
+
+def only_entry(shrink, y, beta):
+    small, large = Fraction(beta).limit_denominator(1000).as_integer_ratio()
+    A = np.zeros((small, large))
+    A[0, 0] = y
+    return shrink(A, large**-0.5)[0, 0]
+
+
+shrunken = Adapted(only_entry, definitions(8, "shrink"))
 
 
 def threshold_claim(code, beta, strengths):

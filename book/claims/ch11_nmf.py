@@ -304,7 +304,7 @@ def both_ends(slide, W, H):
     E = np.zeros((r, r))
     E[k, l] = r > 1
     with np.errstate(divide="ignore"):
-        low, high = -slide(H.T, W.T, l, k), slide(W, H, k, l)
+        low, high = -slide(W.T, l, k), slide(H, k, l)
     return Slide(low, high, lambda eps: np.eye(r) + eps * E)
 
 

@@ -1,56 +1,47 @@
 """Checkers for the exercises of chapter 6, Eckart–Young."""
 
+from contextlib import suppress
+from types import CodeType
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
-from ._answers import NotYet, array, call, checker, not_yet, number, right, shape_of
+from ._answers import NotYet, array, call, checker, not_yet, right, shape_of
 
 Array = NDArray[np.float64]
 
 
 @checker
-def spectrum(answer: object) -> str:
-    """Check the least relative Frobenius error at rank 2 for the singular values 6, 3, 2, 1."""
-    value = number(answer)
-    if np.isclose(value, np.sqrt(0.1), rtol=0, atol=6e-4):
-        return right("nine tenths of the energy are kept, and the error is still almost a third.")
-    if np.isclose(value, np.sqrt(0.1), rtol=0, atol=0.01):
-        return not_yet("that is near; give three digits.")
-    if np.isclose(value, 0.1, atol=0.002):
-        return not_yet("that is the share of the squared norm that is lost; the relative error is a ratio of norms.")
-    if np.isclose(value, 1 / 3, atol=0.004):
-        return not_yet("that is σ₃/σ₁, the relative error in the spectral norm.")
-    if np.isclose(value, 0.25, atol=0.004):
-        return not_yet("that is 3/12, the relative error in the nuclear norm: you added singular values, not squares.")
-    if np.isclose(value, np.sqrt(5), atol=0.01):
-        return not_yet("that is the error itself; divide it by the norm of M.")
-    if np.isclose(value, 2 / np.sqrt(50), atol=0.004):
-        return not_yet("the whole tail counts, not only σ₃.")
-    if np.isclose(value, np.sqrt(0.9), atol=0.004) or np.isclose(value, 0.9, atol=0.004):
-        return not_yet("that measures what is kept; the question is about what is lost.")
-    return not_yet("add the squares of the singular values from the third on, and compare with the sum of all squares.")
+def meet(answer: object) -> str:
+    """Check a unit vector in the null space of a (1, 1, 0) and in the span of (1, 2, 2) and (2, 1, -2)."""
+    z = array(answer, (3,), "z")
+    killed, inside = abs(z[0] + z[1]) < 1e-4, abs(2 * z[0] - 2 * z[1] + z[2]) < 1e-4
+    if not z.any():
+        return not_yet("z is 0, which every matrix sends to 0; the proof needs a unit vector.")
+    if not (killed or inside):
+        return not_yet("z is in neither of the two planes: X z is not 0, and z is not perpendicular to v₃.")
+    if not killed:
+        return not_yet("X z is not 0: the row (1, 1, 0) times z has to vanish.")
+    if not inside:
+        return not_yet("z is not in the span of v₁ and v₂: it is not perpendicular to v₃.")
+    if abs(np.linalg.norm(z) - 1) > 1e-4:
+        return not_yet("the direction is right; divide it by its length.")
+    return right("X sends z to 0 for every column a, and M stretches it by at least σ₂.")
 
 
 @checker
-def weighted(answer: object) -> str:
-    """Check a function (D, M, r) that minimises ‖D(M − X)‖_F over all X of rank at most r."""
-    rng = np.random.default_rng(1)
-    M = rng.standard_normal((5, 4))
-    D = rng.standard_normal((5, 5)) + 3 * np.eye(5)
-    X = array(call(answer, D, M, 2), (5, 4), "X")
-    s = np.linalg.svd(X, compute_uv=False)
-    if s[2] > 1e-8 * s[0]:
-        return not_yet("the result has a rank above r.")
-    error, best = np.linalg.norm(D @ (M - X)), _tail(D @ M, 2)
-    if error <= best * (1 + 1e-8):
-        return right("no X of this rank has a smaller weighted error: D X can be any matrix of rank at most r.")
-    if np.allclose(X, _truncated(M, 2)):
-        return not_yet("that is the truncation of M itself; it knows nothing of the weights.")
-    if np.allclose(X, _truncated(D @ M, 2)):
-        return not_yet("that is the best approximation of D M; what should X be, so that D X is this matrix?")
-    if np.allclose(X, np.linalg.solve(D.T, _truncated(D @ M, 2))):
-        return not_yet("undo D, not its transpose; a diagonal D does not tell them apart.")
-    return not_yet(f"the weighted error is {error / best:.3f} times the least one. Put Y = D X and ask for the best Y.")
+def unsymmetric(answer: object) -> str:
+    """Check a matrix of rank 1 that is not symmetric and as close to diag(1, -1) as any matrix of rank 1."""
+    X = array(answer, (2, 2), "the matrix")
+    if abs(np.linalg.det(X)) > 1e-4:
+        return not_yet("its determinant is not 0, so its rank is 2.")
+    error = np.linalg.norm(np.diag([1.0, -1.0]) - X)
+    if error > 1 + 1e-4:
+        return not_yet(f"its error is {error:.3f}, and diag(1, 0) has the error 1.")
+    if abs(X[0, 1] - X[1, 0]) < 1e-3:
+        return not_yet("it is a best approximation, but a symmetric one.")
+    return right("its transpose, another matrix, is as close: with a tie there is more than one.")
 
 
 @checker
@@ -106,7 +97,50 @@ def als_step(answer: object) -> str:
             return not_yet("A = M Bᵀ spans the right space but is no least-squares solution: B Bᵀ is not the identity.")
         if not np.allclose(new @ B @ B.T, M @ B.T, atol=1e-8):
             return not_yet("the new A does not minimise ‖AB − M‖ for the new B: ABBᵀ and MBᵀ differ.")
-    return right("both halves solve their least-squares problem, tall, wide and square.")
+    Q, M, lengths = np.linalg.qr(rng.standard_normal((5, 2)))[0], rng.standard_normal((5, 4)), np.array([1.0, 1e-20])
+    new, B = _pair(call(answer, Q * lengths, M), (5, 2), (2, 4), "A and B")
+    P = np.linalg.qr(M.T @ Q)[0]  # the rows of B span its column space
+    if not (np.allclose(lengths[:, None] * B, Q.T @ M) and np.allclose(new @ B, M @ P @ P.T)):
+        return not_yet(
+            "an A of full column rank with a column 1e-20 times as long as the other gives a wrong result;"
+            " a threshold, such as that of a least-squares routine, takes the short column for zero."
+        )
+    if used := _names_used(answer) & LEAST_SQUARES:
+        return not_yet(f"the result is right, but your function uses {min(used)}; solve the normal equations yourself.")
+    return right("both halves solve their least-squares problem: tall, wide, square, and with columns of any length.")
+
+
+LEAST_SQUARES = {"lstsq", "pinv", "pinvh", "lsqr", "lsmr", "lsq_linear", "least_squares", "LinearRegression"}
+LIBRARIES = {"numpy", "scipy", "sklearn", "lowrank_helpers"}
+
+
+def _names_used(function: object) -> set[str]:
+    """The names that a function reads, also in functions inside of it and in those of the reader that it calls."""
+    names: set[str] = set()
+    seen: set[CodeType] = set()
+    waiting: list[tuple[Any, dict[str, Any]]] = [(function, {})]
+    while waiting:
+        current, around = waiting.pop()
+        own = getattr(current, "__globals__", around)
+        names.add(getattr(current, "__name__", ""))
+        code = current if isinstance(current, CodeType) else getattr(current, "__code__", None)
+        library = str(getattr(current, "__module__", "")).partition(".")[0] in LIBRARIES
+        if code is None or code in seen or library:
+            continue
+        seen.add(code)
+        names |= set(code.co_names)
+        inside = [*code.co_consts, *map(own.get, code.co_names), *_enclosed(current)]
+        waiting += [(found, own) for found in inside if isinstance(found, CodeType) or callable(found)]
+    return names
+
+
+def _enclosed(function: Any) -> list[Any]:
+    """What a function has from the functions around it."""
+    found = []
+    for cell in getattr(function, "__closure__", None) or ():
+        with suppress(ValueError):  # a cell that nothing was put into yet
+            found.append(cell.cell_contents)
+    return found
 
 
 @checker
@@ -129,33 +163,6 @@ def rotation(answer: object) -> str:
         if np.linalg.norm(A @ Q - B) > np.linalg.norm(A @ best - B) + 1e-8:
             return not_yet(f"for a {words} copy of A another rotation is closer; which sign costs least to change?")
     return right("it turns back a turned copy exactly and does the best that a rotation can for a mirrored one.")
-
-
-@checker
-def pixels(answer: object) -> str:
-    """Check the least rank at which the truncated SVD is as close to the photograph as its 8×8 block means."""
-    value = number(answer)
-    if value == 11:
-        return right("11·(424 + 640) = 11 704 numbers against 4240 means: on this measure the blocks win by far.")
-    if value == 10:
-        return not_yet("the error at rank 10 is a little larger still; do your indices start at 0 or at 1?")
-    if value in (3, 4):
-        return not_yet("that rank stores as many numbers as there are means; the question is which rank is as close.")
-    if value in (53, 80):
-        return not_yet("that is a side of the small picture of means; compare errors.")
-    if value != int(value):
-        return not_yet("a rank is a whole number.")
-    return not_yet("divide ‖M − X‖_F for the block means X by ‖M‖_F, and compare with the tails of the spectrum.")
-
-
-def _truncated(M: Array, rank: int) -> Array:
-    U, s, Vt = np.linalg.svd(M, full_matrices=False)
-    best: Array = (U[:, :rank] * s[:rank]) @ Vt[:rank]
-    return best
-
-
-def _tail(M: Array, rank: int) -> float:
-    return float(np.linalg.norm(np.linalg.svd(M, compute_uv=False)[rank:]))
 
 
 def _pair(

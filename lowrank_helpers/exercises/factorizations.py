@@ -2,7 +2,28 @@
 
 import numpy as np
 
-from ._answers import array, call, checker, not_yet, number, right, shape_of
+from ._answers import array, checker, not_yet, number, right
+
+
+@checker
+def pascal(answer: object) -> str:
+    """Check the unit lower triangular factor L of the symmetric 4×4 matrix of Pascal's triangle."""
+    L = array(answer, (4, 4), "the factor L")
+    P = np.array([[1, 1, 1, 1], [1, 2, 3, 4], [1, 3, 6, 10], [1, 4, 10, 20]], dtype=float)
+    exact = np.linalg.cholesky(P)
+    if np.allclose(L, exact, atol=1e-9):
+        return right("the factor of Pascal's matrix is Pascal's triangle.")
+    if np.allclose(L, exact.T, atol=1e-9):
+        return not_yet("that is U; L is lower triangular.")
+    if np.allclose(L, P):
+        return not_yet("that is the matrix itself; which triangle is multiplied by which?")
+    if np.allclose(L, np.tril(P)):
+        return not_yet("you took the lower part of the matrix; elimination changes it after the first column.")
+    if np.allclose(L, np.linalg.inv(exact), atol=1e-9):
+        return not_yet("with these signs L undoes the elimination the wrong way: it is the inverse of L.")
+    if np.abs(np.triu(L, 1)).max() > 1e-9 or not np.allclose(np.diag(L), 1):
+        return not_yet("L is lower triangular with ones on its diagonal.")
+    return not_yet("L Lᵀ is not the matrix: check the multipliers, column by column.")
 
 
 @checker
@@ -23,127 +44,35 @@ def growth(answer: object) -> str:
 
 
 @checker
-def log_determinant(answer: object) -> str:
-    """Check a function that returns log det A for a symmetric positive definite A, of any size."""
-    A = np.array([[4.0, 2.0], [2.0, 3.0]])
-    value = number(call(answer, A))
-    if np.isclose(value, np.log(8) / 2):
-        return not_yet("on [[4, 2], [2, 3]] you return half of it: A has the factor L twice.")
-    if np.isclose(value, np.log(12)):
-        return not_yet("you used the diagonal of A; its factor has another one.")
-    if np.isclose(value, 8):
-        return not_yet("that is the determinant; its logarithm was asked for.")
-    if np.isclose(value, np.log10(8)):
-        return not_yet("the logarithm should be the natural one.")
-    if np.isclose(value, -np.log(8)):
-        return not_yet("the sign is wrong on [[4, 2], [2, 3]].")
-    if not np.isclose(value, np.log(8)):
-        return not_yet("on [[4, 2], [2, 3]], whose determinant is 8, the result is not log 8.")
-    small = 1e-3 * np.eye(400)
-    try:
-        with np.errstate(all="ignore"):
-            result = float(np.asarray(call(answer, small), dtype=float).reshape(()))
-    except (TypeError, ValueError):
-        return not_yet("on a 400×400 matrix the result is not one number.")
-    if not np.isfinite(result):
-        return not_yet("0.001·I of order 400 breaks it: its determinant, 1e-1200, is no float. Add logarithms instead.")
-    if not np.isclose(result, 400 * np.log(1e-3)):
-        return not_yet("it is right for a 2×2 matrix and wrong for 0.001·I of order 400.")
-    return right("a sum of logarithms neither underflows nor overflows.")
+def mirrors(answer: object) -> str:
+    """Check the factors (Q, R) of the 3×2 matrix with the columns (1, 2, 2) and (5, −1, 0)."""
+    A = np.array([[1.0, 5], [2, -1], [2, 0]])
+    if not isinstance(answer, tuple | list) or len(answer) != 2:
+        return not_yet("pass the two factors as a pair, (Q, R).")
+    Q, R = array(answer[0], (3, 2), "Q"), array(answer[1], (2, 2), "R")
+    if not np.allclose(Q @ R, A, atol=2e-3):
+        return not_yet("Q R is not the matrix.")
+    if abs(R[1, 0]) > 1e-9:
+        return not_yet("R is not upper triangular.")
+    if not np.allclose(Q.T @ Q, np.eye(2), atol=2e-3):
+        return not_yet("the columns of Q are not orthonormal: what are their lengths?")
+    if (np.diag(R) < 0).any():
+        return not_yet("a diagonal entry of R is negative; turn the sign of that row of R and of the column of Q.")
+    return right("whole numbers in R, and two columns of length 1.")
 
 
 @checker
-def hessian(answer: object) -> str:
-    """Check a function of (gradient, w) that returns the matrix of second derivatives at w, by differences."""
-
-    def gradient(w: np.ndarray) -> np.ndarray:  # of sin(w₀)·w₁² + w₀·w₂ + exp(w₂)
-        a, b, c = w
-        return np.array([np.cos(a) * b**2 + c, 2 * np.sin(a) * b, a + np.exp(c)])
-
-    w = np.array([0.7, -1.3, 0.4])
-    a, b, c = w
-    exact = np.array(
-        [
-            [-np.sin(a) * b**2, 2 * np.cos(a) * b, 1.0],
-            [2 * np.cos(a) * b, 2 * np.sin(a), 0.0],
-            [1.0, 0.0, np.exp(c)],
-        ]
-    )
-    found = call(answer, gradient, w)
-    if shape_of(found) == (3,):
-        return not_yet("three numbers came: the Hessian has an entry for each *pair* of weights, 3×3 here.")
-    H = array(found, (3, 3), "the Hessian")
-    error = np.abs(H - exact).max()
-    if np.allclose(H, 2 * exact, atol=1e-3):
-        return not_yet("every entry is twice too large: w moves by two steps between your two gradients.")
-    if np.allclose(H, exact / 2, atol=1e-3):
-        return not_yet("every entry is half of what it should be: do you divide by the distance that w moved?")
-    if np.allclose(H, -exact, atol=1e-3):
-        return not_yet("the sign is wrong: which of the two gradients is subtracted?")
-    if np.allclose(H, np.diag(np.diag(exact)), atol=1e-3):
-        return not_yet("only the diagonal is there: move one weight and the whole gradient changes.")
-    if error > 1e-3:
-        return not_yet("for f = sin(w₀)·w₁² + w₀·w₂ + exp(w₂) the matrix is not that of the second derivatives.")
-    if error > 1e-7:
-        return not_yet(
-            f"nearly: the error is {error:.0e}. A difference centred at w is far more accurate than a one-sided one, "
-            "if the step is neither too large nor too small."
-        )
-    if not np.array_equal(H, H.T):
-        return not_yet("accurate, but rounding has left it not exactly symmetric, so eigvalsh reads only half of it.")
-    return right("symmetric, and accurate to seven digits.")
-
-
-@checker
-def sharpness(answer: object) -> str:
-    """Check the largest step with which gradient descent on ½(w₁w₂ − 1)² can settle at (2, ½)."""
+def jacobi(answer: object) -> str:
+    """Check the t of smaller size for which a rotation with s = tc makes [[1, 2], [2, −2]] diagonal."""
     value = number(answer)
-    if np.isclose(value, 8 / 17, rtol=1e-3):
-        return right("with a larger step every direction across the valley is amplified, and the iteration leaves.")
-    if np.isclose(value, 17 / 4, rtol=1e-3):
-        return not_yet("that is the largest eigenvalue of the Hessian; the step follows from it.")
-    if np.isclose(value, 4 / 17, rtol=1e-3):
-        return not_yet("that step is the fastest across the valley, not the largest: an error may change its sign.")
-    if np.isclose(value, 0.5, rtol=1e-3):
-        return not_yet("you took 4 for the largest eigenvalue; the smaller weight contributes as well.")
-    if np.isclose(value, 8, rtol=1e-3):
-        return not_yet("you used the small weight alone; the large one makes the valley steep.")
-    if value <= 0:
-        return not_yet("a step of gradient descent is positive.")
-    return not_yet("find the Hessian at (2, ½), and ask when |1 − ηλ| ≤ 1 for its largest eigenvalue λ.")
-
-
-@checker
-def orthogonal_rnn(answer: object) -> str:
-    """Check a function of (W, x, y, steps): the gradient of ½‖W^steps x − y‖² with respect to W."""
-    rng = np.random.default_rng(11)
-    W, x, y = rng.standard_normal((3, 3)), rng.standard_normal((3, 2)), rng.standard_normal((3, 2))
-    one = array(call(answer, W, x, y, 1), (3, 3), "the gradient")
-    expected = (W @ x - y) @ x.T
-    if np.allclose(one, expected.T):
-        return not_yet("for one step your gradient is transposed: entry (i, j) belongs to the weight from j to i.")
-    if np.allclose(one, -expected):
-        return not_yet("the sign is wrong: the loss rises along the gradient.")
-    if np.allclose(one, 2 * expected):
-        return not_yet("it is twice too large: the loss has a factor ½.")
-    if not np.allclose(one, expected):
-        return not_yet("already for one step it is not the gradient of ½‖Wx − y‖².")
-    states = [x]
-    for _ in range(4):
-        states.append(W @ states[-1])
-    error = states.pop() - y
-    last_only, with_w, total = error @ states[-1].T, np.zeros((3, 3)), np.zeros((3, 3))
-    back, wrong_back = error, error
-    for state in reversed(states):
-        total, with_w = total + back @ state.T, with_w + wrong_back @ state.T
-        back, wrong_back = W.T @ back, W @ wrong_back
-    four = array(call(answer, W, x, y, 4), (3, 3), "the gradient")
-    if np.allclose(four, last_only):
-        return not_yet("you count the last step only; W is used in each of the steps.")
-    if np.allclose(four, with_w):
-        return not_yet("right for one step. On its way back an error is multiplied by the transpose of W.")
-    if np.allclose(four, 4 * last_only):
-        return not_yet("the steps do not contribute equally: each sees another state and another error.")
-    if not np.allclose(four, total):
-        return not_yet("right for one step and wrong for four: which state, and which error, belongs to each step?")
-    return right("every use of W has contributed, with its own state and its own error.")
+    if np.isclose(value, -0.5, rtol=1e-6):
+        return right("the rotation with c = 2/√5 and s = −1/√5 leaves 2 and −3 on the diagonal.")
+    if np.isclose(value, 2):
+        return not_yet(
+            "that is the other root: it does the same, with the larger angle, and exchanges the two numbers."
+        )
+    if np.isclose(value, 0.5):
+        return not_yet("the sign is wrong: which sign has τ, and which the root of smaller size?")
+    if np.isclose(value, -0.75) or np.isclose(value, 0.75):
+        return not_yet("that is τ, up to its sign; t solves t² + 2τt − 1 = 0.")
+    return not_yet("find τ from the entries, and then the two roots of t² + 2τt − 1.")

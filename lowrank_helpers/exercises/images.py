@@ -74,32 +74,25 @@ def stripes(answer: object) -> str:
 
 
 @checker
-def shrinker(answer: object) -> str:
-    """Check a function (s, shape, noise) that returns the optimally shrunken singular values."""
-    for (m, n), noise in (((50, 50), 1.0), ((100, 25), 0.5), ((30, 120), 2.0)):
-        large, beta = max(m, n), min(m, n) / max(m, n)
-        unit = noise * large**0.5
-        s = unit * np.array([6.0, 3.0, 2.4, 1.8, 0.9])
-        got = array(call(answer, s, (m, n), noise), (5,), "the result")
-        if np.allclose(got, _shrunken(s / unit, beta) * unit, rtol=1e-7, atol=1e-9 * unit):
-            continue
-        where = f"for shape {(m, n)} and noise {noise}"
-        rows = noise * m**0.5
-        if np.allclose(got, s):
-            return not_yet("the values came back as they were.")
-        if np.allclose(got, _shrunken(s / rows, n / m) * rows) or np.allclose(got, _shrunken(s / rows, beta) * rows):
-            return not_yet(f"{where}: the larger side goes under the root, whether it is the number of rows or not.")
-        if np.allclose(got, _shrunken(s / unit, beta)):
-            return not_yet("you return g; multiply it by √n σ, in whose units it is.")
-        if np.allclose(got, np.where(s / unit > 1 + beta**0.5, s, 0)):
-            return not_yet("you keep the values above the noise as they are; they are too large by then.")
-        if (got[s / unit <= 1 + beta**0.5] != 0).any():
-            return not_yet(f"{where}: a value inside the noise, up to (1 + √β)√n σ, should become 0.")
-        return not_yet(f"{where} the first value {s[0]:.4g} becomes {got[0]:.4g}; check g(y) and its units.")
-    return right("square, tall and wide, with noise of any size.")
-
-
-def _shrunken(y: Array, beta: float) -> Array:
-    root = np.maximum((y**2 - beta - 1) ** 2 - 4 * beta, 0)
-    result: Array = np.where(y > 1 + beta**0.5, np.sqrt(root) / y, 0.0)
-    return result
+def pythagoras(answer: object) -> str:
+    """Check the coefficients that replace 74, 51, 40, 30, 26, 25, 23 in square noise whose edge is at 24."""
+    seen = np.array([74.0, 51.0, 40.0, 30.0, 26.0, 25.0, 23.0])
+    best = np.array([70.0, 45.0, 32.0, 18.0, 10.0, 7.0, 0.0])
+    got = array(answer, (7,), "the list of coefficients")
+    if np.allclose(got, best, atol=1e-6):
+        return right("six triangles with whole sides, and one value inside the noise.")
+    if np.allclose(got, seen):
+        return not_yet("the values came back as they were.")
+    if np.allclose(got, np.where(seen > 12 * 4 / 3**0.5, seen, 0)) or np.allclose(got, np.where(seen > 24, seen, 0)):
+        return not_yet("a threshold keeps values whole or not at all; what is asked for are the best coefficients.")
+    if np.allclose(got, np.maximum(seen - 24, 0)):
+        return not_yet("g is no difference y − 2: it is a side of a triangle.")
+    if np.allclose(got, best / 12, atol=1e-2):
+        return not_yet("that is g; multiply it by √n σ, in whose units it is.")
+    if np.allclose(got, np.sqrt(np.maximum(seen**2 - 12**2, 0)), atol=1e-2):
+        return not_yet("the noise ends at 2√n σ where the matrix is square, not at √n σ.")
+    if np.allclose(got, np.sqrt(seen**2 + 24**2), atol=1e-2):
+        return not_yet("what we see is the longest side of the triangle, and the signal one of the others.")
+    if np.allclose(got[:6], best[:6], atol=1e-6):
+        return not_yet("what becomes of a value inside the noise?")
+    return not_yet("each value is the hypotenuse of a right triangle in which the edge of the noise, 2√n σ, is a leg.")

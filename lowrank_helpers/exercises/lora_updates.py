@@ -1,5 +1,8 @@
 """Checkers for the exercises of chapter 18, what the run learned."""
 
+import tracemalloc
+from typing import Any
+
 import numpy as np
 
 from ._answers import array, call, checker, not_yet, number, right, shape_of
@@ -21,52 +24,64 @@ def chance(answer: object) -> str:
 
 
 @checker
-def as_lora(answer: object) -> str:
-    """Check a function (B, A, B0, A0) that returns PiSSA's update, up to s, as the factors of one LoRA adapter."""
-    rng = np.random.default_rng(1)
-    for m, n, r in ((6, 5, 2), (4, 7, 1)):
-        B, B0 = rng.standard_normal((2, m, r))
-        A, A0 = rng.standard_normal((2, r, n))
-        result = call(answer, B, A, B0, A0)
-        if not isinstance(result, tuple | list) or len(result) != 2:
-            return not_yet("return two matrices, the tall one and the wide one, in this order.")
-        if shape_of(result[0]) == (m, r):
-            return not_yet("rank r is too small: the difference of two products has rank up to 2r.")
-        left, wide = array(result[0], (m, 2 * r), "the tall factor"), array(result[1], (2 * r, n), "the wide factor")
-        product = left @ wide
-        if np.allclose(product, B @ A - B0 @ A0):
-            continue
-        if np.allclose(product, B @ A + B0 @ A0):
-            return not_yet("the start has to be subtracted.")
-        if np.allclose(product, B0 @ A0 - B @ A):
-            return not_yet("the sign is the wrong way round.")
-        return not_yet("the product of your factors is not BA − B₀A₀.")
-    return right("an ordinary adapter of rank 2r for the original weight.")
+def disguise(answer: object) -> str:
+    """Check how many times larger LoRA+ with λ = 16 starts A than LoRA at one rate: by descent, and by Adam."""
+    pair = array(answer, (2,), "the answer")
+    if np.allclose(pair, (2, 4)):
+        return right("and one rate of 4η for both; at B₀ = 0 the function starts the same.")
+    if np.allclose(pair, (4, 2)):
+        return not_yet("the two are exchanged: plain descent is the one that sees the scale of a gradient.")
+    if np.allclose(pair, (4, 4)):
+        return not_yet("right for Adam; in plain descent the gradients change with c as well.")
+    if np.allclose(pair, (2, 2)):
+        return not_yet("right for plain descent; Adam's step does not know the scale of its gradient.")
+    if np.allclose(pair, (16, 16)) or np.allclose(pair, (4, 16)):
+        return not_yet("c multiplies the one rate and divides the other: it need not bridge all of λ alone.")
+    if np.allclose(pair, (0.5, 0.25)):
+        return not_yet("A′ is cA, and it is larger than A.")
+    return not_yet("write both steps for A′ = cA and B′ = B/c, and make the two rates equal.")
 
 
 @checker
 def resized(answer: object) -> str:
     """Check a function (B, A, k) that returns two factors of rank k whose product is nearest to BA."""
     rng = np.random.default_rng(2)
-    for m, n, sigma, k in ((8, 6, np.array([3.0, 2, 1]), 2), (5, 9, np.array([5.0, 2, 1, 1]), 1)):
+    large = (1000, 1000, np.array([3.0, 2, 1]), 2)  # last: what a first call imports is not counted
+    for m, n, sigma, k in ((8, 6, np.array([3.0, 2, 1]), 2), (5, 9, np.array([5.0, 2, 1, 1]), 1), large):
         r = len(sigma)
         U, V = np.linalg.qr(rng.standard_normal((m, r)))[0], np.linalg.qr(rng.standard_normal((n, r)))[0]
         G = rng.standard_normal((r, r)) + 3 * np.eye(r)
         B, A = U @ np.diag(sigma) @ G, np.linalg.solve(G, V.T)
-        result = call(answer, B.copy(), A.copy(), k)
+        result, most = _with_peak(answer, B, A, k)
         if not isinstance(result, tuple | list) or len(result) != 2:
             return not_yet("return two matrices, the tall one and the wide one, in this order.")
         if shape_of(result[0]) == (m, r):
             return not_yet("your factors have the old rank; nothing has become smaller.")
         left, wide = array(result[0], (m, k), "the tall factor"), array(result[1], (k, n), "the wide factor")
         product, top = left @ wide, (U[:, :k], sigma[:k], V[:, :k].T)
-        if np.allclose(product, top[0] * top[1] @ top[2]):
-            continue
         if np.allclose(product, B[:, :k] @ A[:k]):
             return not_yet("the first columns of B and rows of A have no order; only the product BA has directions.")
         if np.allclose(product, top[0] @ top[2]):
             return not_yet("the directions are right, and the singular values are missing.")
         if np.allclose(product, top[0] * top[1] ** 2 @ top[2]):
             return not_yet("the singular values are in both factors: give each a root of them, or one factor all.")
-        return not_yet("the product of your factors is not the best approximation of BA of this rank.")
+        if not np.allclose(product, top[0] * top[1] @ top[2]):
+            return not_yet("the product of your factors is not the best approximation of BA of this rank.")
+        if m == n and most > 2 * m * n:  # bytes: a quarter of the product in double precision
+            return not_yet("it is the best approximation, but on the way you form BA or a matrix of its size.")
     return right("no matrix of this rank is nearer to BA. What it is worth, the loss has to say.")
+
+
+def _with_peak(function: object, *arguments: Any) -> tuple[Any, int]:
+    """What the reader's function returns, and how many bytes Python and numpy held for it at most."""
+    others = tracemalloc.is_tracing()
+    if not others:
+        tracemalloc.start()
+    try:
+        tracemalloc.reset_peak()
+        before = tracemalloc.get_traced_memory()[0]
+        result = call(function, *arguments)
+        return result, tracemalloc.get_traced_memory()[1] - before
+    finally:
+        if not others:
+            tracemalloc.stop()

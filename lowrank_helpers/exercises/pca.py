@@ -80,23 +80,22 @@ def dual(answer: object) -> str:
 
 
 @checker
-def denoise(answer: object) -> str:
-    """Check the number of components that brings new noisy digits closest to the clean ones."""
+def worth(answer: object) -> str:
+    """Check how many components of the noisy digits are worth their noise of variance 16."""
     value = number(answer)
     if value != int(value):
         return not_yet("a number of components is a whole number.")
-    if value == BEST:
-        return right("about the balance between noise kept and digit lost; its neighbours are nearly as good.")
-    if value in (BEST - 1, BEST + 1):
-        return not_yet("very close, but a neighbour is better; do your indices start at 0 or at 1?")
-    if value >= 40:
-        return not_yet("that keeps nearly all of the noise; compare with the clean digits, not with the noisy ones.")
-    if value < BEST:
-        return not_yet("too few: what the digits lose weighs more than the noise that you save.")
-    return not_yet("too many: the last components bring more noise than digit.")
-
-
-BEST = 16  # of ex-pca-denoise, from the digits with the noise of seed 0
+    if value == 17:
+        return right("their variances exceed 32, of which 16 are noise.")
+    if value == 48:
+        return not_yet("you compared with ν; a noisy sample has the noise in its variance as well.")
+    if value == 64:
+        return not_yet("you compared with the standard deviation; the rule is about variances.")
+    if value == 16:
+        return not_yet("that is the best number by the clean digits; count what the rule keeps.")
+    if value == 10:
+        return not_yet("the rule counts variances of the noisy digits; those are the clean ones'.")
+    return not_yet("count the variances of the noisy digits that exceed twice the noise's.")
 
 
 def _first_slope(points: Array) -> float:

@@ -1,36 +1,11 @@
 """Checkers for the exercises of chapter 7, randomised SVD."""
 
-from collections.abc import Iterator
-
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ._answers import NotYet, array, call, checker, not_yet, number, right, shape_of
 
 Array = NDArray[np.float64]
-
-
-@checker
-def passes(answer: object) -> str:
-    """Check the seconds that two power iterations spend reading 80 GB at 2 GB a second."""
-    value = number(answer)
-    if np.isclose(value, 240, rtol=0.02):
-        return right("six passes of forty seconds; the arithmetic can hide behind the reading.")
-    if np.isclose(value, 200, rtol=0.02):
-        return not_yet("that is five passes: you left out the one for QᵀA at the end.")
-    if np.isclose(value, 80, rtol=0.02):
-        return not_yet(
-            "that is one pass for each power iteration; each iteration needs A and Aᵀ, and there is a start."
-        )
-    if np.isclose(value, 160, rtol=0.02):
-        return not_yet("those are the passes of the two iterations alone; A Ω and QᵀA come on top.")
-    if np.isclose(value, 120, rtol=0.02):
-        return not_yet("that is three passes, or six in single precision; the numbers have eight bytes each.")
-    if np.isclose(value, 40, rtol=0.02):
-        return not_yet("that is a single pass.")
-    if np.isclose(value, 30, rtol=0.02):
-        return not_yet("you read one byte a number; in double precision a number has eight.")
-    return not_yet("count the bytes of A, divide by the speed, and multiply by the number of products with A or Aᵀ.")
 
 
 @checker
@@ -85,36 +60,81 @@ def adaptive(answer: object) -> str:
             return not_yet(
                 f"for {where} you return {shape[1]} columns where {least} are enough: stop when it is reached."
             )
+        if where == "singular values 1/i":
+            other = call(answer, A, tol, np.random.default_rng(7))
+            if shape_of(other) == shape and np.allclose(Q @ (Q.T @ other), other, atol=1e-6):
+                return not_yet("two generators gave the same Q: build it from random mixtures, not from an SVD of A.")
     return right("the tolerance is met, with few columns to spare, down to errors near the rounding.")
 
 
 @checker
-def one_pass(answer: object) -> str:
-    """Check a function (blocks, Omega, Psi) that approximates a matrix from one pass over its rows."""
-    rng = np.random.default_rng(7)
-    A = _with_spectrum(0.7 ** np.arange(20), 40, 30, rng)
-    Omega, Psi = rng.standard_normal((30, 6)), rng.standard_normal((13, 40))
-    Q = np.linalg.qr(A @ Omega)[0]
-    best = Q @ np.linalg.lstsq(Psi @ Q, Psi @ A, rcond=None)[0]
+def one_column(answer: object) -> str:
+    """Check the expected squared error of one column after one power iteration, for diag(2, 1) and rank 1."""
+    value = number(answer)
+    if np.isclose(value, 4 / 3, rtol=1e-3):
+        return right("a third above the least, where the plain sketch is twice the least.")
+    if np.isclose(value, 2, rtol=1e-3):
+        return not_yet("that is the plain sketch, σ₁σ₂.")
+    if np.isclose(value, 1 / 3, rtol=1e-3):
+        return not_yet("that is the excess over the least value; add the least value.")
+    if np.isclose(value, 1, rtol=1e-3):
+        return not_yet("that is the least value, for a sketch that hits the first singular vector.")
+    if np.isclose(value, 8 / 5, rtol=1e-3):
+        return not_yet("each power iteration multiplies by A twice, so the sketch has σ³ where you have σ².")
+    if np.isclose(value, 12 / 11, rtol=1e-3):
+        return not_yet("that is after two iterations.")
+    if np.isclose(value, 68 / 65, rtol=1e-3):
+        return not_yet("that is the error for g = h; average over all directions.")
+    if np.isclose(value, (4 / 3) ** 0.5, rtol=1e-3):
+        return not_yet("the squared error is asked for, without a root.")
+    return not_yet("put a = σ₁³ and b = σ₂³ into the sketch, and leave the σ of A in the error as they are.")
 
-    def blocks() -> Iterator[Array]:
-        for start, stop in ((0, 5), (5, 6), (6, 20), (20, 40)):
-            yield A[start:stop].copy()
 
-    result = call(answer, blocks(), Omega, Psi)
-    if not isinstance(result, tuple | list) or len(result) != 2:
-        raise NotYet("return a pair, Q and X.")
-    basis, X = array(result[0], (40, 6), "Q"), array(result[1], (6, 30), "X")
-    if not np.allclose(basis.T @ basis, np.eye(6), atol=1e-8):
-        return not_yet("the columns of Q are not orthonormal.")
-    approximation = basis @ X
-    if np.allclose(approximation, best, atol=1e-8):
-        return right("two sketches from one pass are enough.")
-    if np.allclose(approximation, Q @ (Q.T @ A), atol=1e-8):
-        return not_yet("that is QQᵀA, which needs the rows a second time; use Ψ A in place of A.")
-    if np.allclose(approximation, Q @ ((Psi @ Q).T @ (Psi @ A)), atol=1e-8):
-        return not_yet("Ψ Q has no orthonormal columns: use its pseudo-inverse, not its transpose.")
-    return not_yet("it is not Q (ΨQ)⁺ Ψ A; does each block meet the columns of Ψ that belong to its rows?")
+@checker
+def nystrom(answer: object) -> str:
+    """Check a function (multiply, Omega) that returns F with F Fᵀ = Y (ΩᵀY)⁺ Yᵀ from the one product Y = A Ω."""
+    rng = np.random.default_rng(11)
+    cases: dict[str, tuple[Array, Array, int]] = {
+        "a matrix of 80 rows": (rng.standard_normal((80, 4)), 0.5 ** np.arange(80.0), 7),
+        "a matrix whose rank is below the number of columns": (rng.standard_normal((60, 3)), np.zeros(60), 8),
+        "a matrix of 50 000 rows": (rng.standard_normal((50_000, 4)), 1 / np.arange(1.0, 50_001), 9),
+    }
+    for where, (W, d, ell) in cases.items():
+        Omega = rng.standard_normal((len(d), ell))
+        asked: list[int] = []
+
+        def multiply(X: ArrayLike, W: Array = W, d: Array = d, ell: int = ell, asked: list[int] = asked) -> Array:
+            X = np.asarray(X, dtype=float)
+            width = X.shape[1] if X.ndim == 2 else 1
+            asked.append(width)
+            if len(asked) > 1 or width > ell:
+                raise ValueError("multiply was called too often, or with too many columns.")
+            product: Array = W @ (W.T @ X) + (d * X.T).T
+            return product
+
+        try:
+            result = call(answer, multiply, Omega)
+        finally:
+            if len(asked) > 1:
+                raise NotYet(f"for {where} you multiplied more than once: A goes by a single time.")
+            if asked and asked[0] > ell:
+                raise NotYet(f"for {where} you multiplied {asked[0]} columns; {ell} are allowed, those of Ω.")
+        shape = shape_of(result)
+        if len(shape) != 2 or shape[0] != len(d) or shape[1] > ell:
+            return not_yet(f"F should have {len(d)} rows and at most {ell} columns, but has the shape {shape}.")
+        F, Y = array(result, shape, "F"), W @ (W.T @ Omega) + (d * Omega.T).T
+        C, z = Omega.T @ Y, np.random.default_rng(12).standard_normal((len(d), 3))
+        best = Y @ (np.linalg.pinv(C, rcond=1e-10) @ (Y.T @ z))
+        got = F @ (F.T @ z)
+        if np.allclose(got, best, atol=1e-6 * np.abs(best).max()):
+            continue
+        if np.allclose(got, Y @ (Y.T @ z)):
+            return not_yet("F Fᵀ is Y Yᵀ; the small matrix ΩᵀY stands between the two.")
+        half = Y @ np.linalg.pinv(C, rcond=1e-10)
+        if np.allclose(got, half @ (half.T @ z), atol=1e-6 * np.abs(best).max()):
+            return not_yet("each of the two factors takes a square root of (ΩᵀY)⁺, not the whole.")
+        return not_yet(f"for {where} F Fᵀ is not Y (ΩᵀY)⁺ Yᵀ.")
+    return right("one product, a small matrix, and its root.")
 
 
 def _with_spectrum(s: ArrayLike, m: int, n: int, rng: np.random.Generator) -> Array:

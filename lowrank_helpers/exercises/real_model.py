@@ -31,25 +31,22 @@ def four_bits(answer: object) -> str:
 
 
 @checker
-def logits(answer: object) -> str:
-    """Check the GB of the logits of 2048 tokens with a vocabulary of 262 144, in 16 bits and twice in float32."""
+def held_out(answer: object) -> str:
+    """Check how many held-out examples make the 95 % interval of a share near one half reach five points each way."""
     value = number(answer)
-
-    def near(wanted: float) -> bool:
-        return bool(np.isclose(value, wanted / 1e9, rtol=5e-3))
-
-    entries = 2048 * 262_144
-    if near(10 * entries):
-        return right("5.4 GB, more than the weights of the model in four bits.")
-    if near(2 * entries):
-        return not_yet("the loss has a copy in float32, and its gradient is another.")
-    if near(6 * entries):
-        return not_yet("the gradient of the loss is as large as the logits.")
-    if near(8 * entries) or near(12 * entries):
-        return not_yet("one copy has two bytes a number, and two have four.")
-    if near(1e9 * 10 * entries):
-        return not_yet("that is in bytes; divide by 10⁹.")
-    return not_yet("tokens times vocabulary is the number of logits; add up the bytes of the three copies of one.")
+    if value in (384, 385, 400):
+        return right("19.6² and a little; five times as sharp would take 25 times as many.")
+    if value in (96, 97, 100):
+        return not_yet("that is for ten points each way, or for one standard deviation; the interval has 1.96 of them.")
+    if 9 <= value <= 10:
+        return not_yet("a root is missing: the width falls like 1/√n.")
+    if value in (270, 271):
+        return not_yet("that is for an interval of 90 %.")
+    if np.isclose(value, 19.6, atol=0.5):
+        return not_yet("that is √n.")
+    if value in (9604, 9605):
+        return not_yet("that is for one point; the question was for five.")
+    return not_yet("solve 1.96 · ½ / √n = 0.05 for n.")
 
 
 @checker

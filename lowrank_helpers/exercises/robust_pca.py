@@ -71,7 +71,7 @@ def bound(answer: object) -> str:
         if value > exact:
             return not_yet("that is more than an admitted multiple of Y proves.")
         return not_yet("a larger multiple of Y is admitted; which of the two conditions binds?")
-    return right("whoever finds a Y, by whatever means, has a bound.")
+    return right("any Y gives a bound, however it was found.")
 
 
 @checker

@@ -1,5 +1,6 @@
 """Checkers for the exercises of chapter 5, The singular value decomposition."""
 
+import tracemalloc
 from typing import Any
 
 import numpy as np
@@ -43,7 +44,7 @@ def by_hand(answer: object) -> str:
 
 @checker
 def product(answer: object) -> str:
-    """Check a function (A, B) that returns the r largest singular values of A B, without forming A B."""
+    """Check a function (A, B) that returns the r largest singular values of A B without an array of its size."""
     rng = np.random.default_rng(5)
     A, B = rng.standard_normal((8, 3)), rng.standard_normal((3, 6))
     value = call(answer, A, B)
@@ -66,7 +67,29 @@ def product(answer: object) -> str:
     graded = array(call(answer, U @ turn, turn.T @ small @ V.T), (3,))
     if abs(graded[2] / 1e-10 - 1) > 1e-3:
         return not_yet("a singular value of 1e-10 next to 1 is lost: a product such as AᵀA squares it away.")
+    A, B = rng.standard_normal((600, 3)), rng.standard_normal((3, 500))
+    held = _held(answer, A, B)
+    if held > A.shape[0] * B.shape[1] * 8 / 4:
+        return not_yet(
+            f"for A of 600×3 and B of 3×500 your function held {held / 1e6:.1f} MB at once, where the factors have"
+            " 0.03 MB; form neither AB nor anything else of that size."
+        )
     return right("an r×r matrix knows them all.")
+
+
+def _held(function: object, *arguments: Any) -> int:
+    """The most bytes that a reader's function holds at a time; what is lazily imported was so in an earlier call."""
+    traced = tracemalloc.is_tracing()
+    if not traced:
+        tracemalloc.start()
+    try:
+        tracemalloc.reset_peak()
+        before = tracemalloc.get_traced_memory()[0]
+        call(function, *arguments)
+        return tracemalloc.get_traced_memory()[1] - before
+    finally:
+        if not traced:
+            tracemalloc.stop()
 
 
 def _count(answer: object, M: Any, bound: float) -> int:
@@ -97,52 +120,6 @@ def certified_rank(answer: object) -> str:
     if _count(answer, np.zeros((2, 3)), 0.1) != 0:
         return not_yet("for the zero matrix nothing is certain, so the answer is 0.")
     return right("every count is safe, and no larger one would be.")
-
-
-@checker
-def ridge_path(answer: object) -> str:
-    """Check a function (U, s, Vt, b, lams) that returns Tikhonov's solutions as columns."""
-    rng = np.random.default_rng(6)
-    A, b, lams = rng.standard_normal((4, 4)), rng.standard_normal(4), np.array([0.3, 2.0, 30.0])
-
-    def exact(A: Any, b: Any, lams: Any) -> Any:
-        gram = A.T @ A
-        return np.stack([np.linalg.solve(gram + lam * np.eye(len(gram)), A.T @ b) for lam in lams], axis=1)
-
-    U, s, Vt = np.linalg.svd(A)
-    value = call(answer, U, s, Vt, b, lams)
-    if shape_of(value) == (3, 4):
-        return not_yet("the solutions should be the columns of the result, one for each penalty.")
-    X = array(value, (4, 3), "the matrix of solutions")
-    beta, grid = (U.T @ b)[:, None], s[:, None]
-    if np.allclose(X, exact(A, b, lams)):
-        pass
-    elif np.allclose(X, U @ (grid / (grid**2 + lams) * (Vt @ b)[:, None])):
-        return not_yet("you multiplied U · diag · Vᵀ, which is the transpose of what solves the problem.")
-    elif np.allclose(X, exact(A, b, lams**2)):
-        return not_yet("the penalty is λ, not λ²: the denominator is σ² + λ.")
-    elif np.allclose(X, Vt.T @ (grid**2 / (grid**2 + lams) * beta)):
-        return not_yet("you filtered the coefficients but did not divide them by σ afterwards.")
-    elif np.allclose(X, Vt.T @ (beta / (grid + lams))):
-        return not_yet("you added λ to σ instead of to σ².")
-    elif np.allclose(X, Vt @ (grid / (grid**2 + lams) * beta)):
-        return not_yet("the right singular vectors are the rows of Vt: multiply by its transpose.")
-    else:
-        return not_yet("on a random 4×4 matrix the solutions do not satisfy (AᵀA + λI) x = Aᵀb.")
-    for shape in ((6, 3), (3, 6)):
-        A, b = rng.standard_normal(shape), rng.standard_normal(shape[0])
-        A[:, -1] = A[:, 0]
-        A[-1] = A[0]
-        factors = np.linalg.svd(A, full_matrices=False)
-        X = array(call(answer, *factors, b, lams), (shape[1], 3), "the matrix of solutions")
-        if not np.allclose(X, exact(A, b, lams)):
-            return not_yet(f"it works for a square matrix, but not for one of shape {shape}.")
-    zero = (np.eye(3, 2), np.array([2.0, 0.0]), np.eye(2))
-    with np.errstate(divide="ignore", invalid="ignore"):
-        X = np.asarray(call(answer, *zero, np.ones(3), lams), dtype=float)
-    if not np.isfinite(X).all():
-        return not_yet("a singular value of 0 gives entries that are not finite: do not divide by σ.")
-    return right("one decomposition, all penalties, no division by a small number.")
 
 
 @checker

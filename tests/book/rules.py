@@ -363,7 +363,7 @@ def says_where_to_read_on(notebook: NotebookNode) -> list[str]:
 @rule
 def links_no_chapter_of_another_book(notebook: NotebookNode) -> list[str]:
     """A book that is cited has chapters of its own: "chapter 10" after it is no link to this one's."""
-    cited = re.compile(r"\{cite\}`[^`]+`[\s,.;:(]*(?:their |in )?\[[^\]]+\]\((?P<page>\d\d_\w+\.ipynb)[^)]*\)")
+    cited = re.compile(r"\{cite\}`[^`]+`[\s,.;:(]*(?:their |in )?\[[^\]]+\]\((?P<page>(?:\d\d|A\d)_\w+\.ipynb)[^)]*\)")
     return [
         f"cell {i}: a link to {match['page']} directly after a citation"
         for i, cell in cells(notebook, "markdown")

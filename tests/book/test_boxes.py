@@ -29,7 +29,7 @@ def test_a_claim_says_where_it_is_shown_tested_and_used(pages, entry):
     using = [other for other in ledger.read_book() if entry.label in (other.uses or ())]
     if using:
         assert f"used by {len(using)}<" in links
-        assert re.search(r">(Theorem|Lemma|Corollary|Proposition) \d+\.\d+<", links)
+        assert re.search(r">(Theorem|Lemma|Corollary|Proposition) A?\d+\.\d+<", links)
 
 
 def test_every_proof_ends_with_its_sign(pages):
@@ -53,4 +53,6 @@ def test_claims_are_the_strongest_boxes_and_remarks_the_weakest(site, browser):
         assert nothing == "rgba(0, 0, 0, 0)" != ground
         bells = "[...document.querySelectorAll('.proof > .admonition-title, .exercise > .admonition-title')]"
         bells += ".map(e => getComputedStyle(e, '::after').content)"
-        assert set(visit.page.evaluate(bells)) == {"none", '"measured"'}
+        shown = set(visit.page.evaluate(bells))
+        hard = {f'"{"●" * k:○<3}" / "difficulty {k} of 3"' for k in (1, 2, 3)}
+        assert {"none", '"measured"'} <= shown <= {"none", '"measured"', *hard} and shown & hard

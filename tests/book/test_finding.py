@@ -28,7 +28,7 @@ QUERIES = {
     "alpha/r": "16_.*#the-scale-and-who-needs-it",
     "KV cache": "14_.*#what-a-token-costs",
     "randomized svd": "chapters/07_",
-    "denoising": "08_.*#noise-what-to-keep",
+    "denoising": "08_.*#(denoising-photographs|which-terms-of-a-noisy-matrix-to-keep)",
     "memory fine-tuning 7B": "17_.*#the-memory-wall",
     # Words that the book does not use, other spellings, other forms, a slip, a name of a function.
     "ridge regression": "#thm-tikhonov",
@@ -43,7 +43,7 @@ QUERIES = {
     "Gram Schmidt": "04_.*#gram-and-schmidt",
     "centering": "09_.*#(prop-uncentred|centre-first)",
     "cross validation": "08_.*cross-validation",
-    "orthogonal initialization": "04_.*#obs-factorizations-deep-start",
+    "orthogonal initialization": "A2_.*#obs-orthogonal-networks-deep-start",
     "truncated_svd": r"#lowrank_helpers\.svd\.truncated_svd",
     "softmax rank": "#thm-logit-rank",
     "word vectors": "10_.*#words-in-the-space",

@@ -7,7 +7,7 @@ from html.parser import HTMLParser
 
 import pytest
 
-from book import ledger
+from book import languages, ledger
 from tests.book.visit import PAGES
 
 CONF = f"""
@@ -109,7 +109,7 @@ def test_a_mark_stays_on_the_line_of_its_formula(small_book):
 
 def test_a_correction_leads_to_its_cells_and_to_the_english_one(small_book):
     chapter, cell = ledger.folklore_cells()[8][0]
-    assert f"第 {int(chapter[:2])} 章单元格 {cell['execution_count']}" in small_book["zh"]["zh-Hans"]
+    assert f"{languages.in_chinese(chapter)}单元格 {cell['execution_count']}" in small_book["zh"]["zh-Hans"]
     assert "第 8 条" in small_book["zh"]["zh-Hans"]
 
 
@@ -160,7 +160,7 @@ def test_a_correction_has_the_numbers_of_the_english_one(place):
 def glossary():
     """The rows of the glossary: English, Chinese, the link to a chapter."""
     text = read("notation.md").split("\n## Glossary\n")[1]
-    return re.findall(r"^\| ([^|]+) \| ([^|]+) \| \[(\d+)\]\((\S+)\.ipynb\) \|$", text, re.MULTILINE)
+    return re.findall(r"^\| ([^|]+) \| ([^|]+) \| \[(A?\d+)\]\((\S+)\.ipynb\) \|$", text, re.MULTILINE)
 
 
 def test_the_glossary_is_in_the_order_of_the_alphabet():
@@ -174,4 +174,4 @@ def test_each_term_of_the_glossary_stands_in_the_book_and_is_given_in_chinese():
     for english, chinese, number, page in glossary():
         assert english.lower() in book, english
         assert re.search(r"[\u4e00-\u9fff]", chinese), english
-        assert page in PAGES and int(page.removeprefix("chapters/")[:2]) == int(number), english
+        assert page in PAGES and str(ledger.number(page.removeprefix("chapters/"))) == number, english

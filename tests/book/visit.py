@@ -7,7 +7,7 @@ from tests import ROOT
 HTML = ROOT / "_build" / "html"
 HELPERS = [f"helpers/{p.stem}" for p in sorted((ROOT / "helpers").glob("*.md"))]
 PAGES = ["index", "notation", "install", *(f"chapters/{p.stem}" for p in sorted((ROOT / "chapters").glob("*.ipynb")))]
-PAGES += ["choosing", "ledger", "folklore", "zh", "helpers", *HELPERS, "data", "measured", "bibliography"]
+PAGES += ["choosing", "course", "ledger", "folklore", "zh", "helpers", *HELPERS, "data", "measured", "bibliography"]
 PAGES.append("search")
 CHAPTERS = [page for page in PAGES if page.startswith("chapters/")]
 LETTERS_ARE_THERE = "document.fonts.ready.then(() => document.fonts.status === 'loaded')"

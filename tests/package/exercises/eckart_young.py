@@ -1,14 +1,10 @@
 """Right answers to the exercises of chapter 6, and the usual wrong ones with a word of what the checker says."""
 
 import numpy as np
+from numpy.linalg import lstsq as lstsq_of_numpy
 
 from book.claims import rank
 from lowrank_helpers.exercises import eckart_young as ey
-
-
-def truncated(M, rank):
-    U, s, Vt = np.linalg.svd(M, full_matrices=False)
-    return (U[:, :rank] * s[:rank]) @ Vt[:rank]
 
 
 def escape(A, B, M):
@@ -37,8 +33,55 @@ def escape_at_full_rank(A, B, M):
 
 
 def als_step(A, M):
+    Q, R = np.linalg.qr(A)
+    B = np.linalg.solve(R, Q.T @ M)
+    P, S = np.linalg.qr(B.T)
+    return np.linalg.solve(S, (M @ P).T).T, B
+
+
+def by_normal_equations(A, M):
+    B = np.linalg.solve(A.T @ A, A.T @ M)
+    return np.linalg.solve(B @ B.T, B @ M.T).T, B
+
+
+def by_lstsq(A, M):
     B = np.linalg.lstsq(A, M, rcond=None)[0]
     return np.linalg.lstsq(B.T, M.T, rcond=None)[0].T, B
+
+
+def by_pinv(A, M):
+    B = np.linalg.pinv(A) @ M
+    return M @ np.linalg.pinv(B), B
+
+
+def scaled(A, M):
+    """The forbidden routine on columns of length 1, where it errs nowhere."""
+    lengths = np.linalg.norm(A, axis=0)
+    return lstsq_of_numpy(A / lengths, M)[0] / lengths[:, None]
+
+
+def with_scaled(A, M):
+    B = scaled(A, M)
+    return scaled(B.T, M.T).T, B
+
+
+def hidden(A, M):
+    """The forbidden routine, in a function that a function inside calls."""
+
+    def half(X, Y):
+        return scaled(X, Y)
+
+    return half(half(A, M).T, M.T).T, half(A, M)
+
+
+def enclosing(routine):
+    """The forbidden routine, out of the function around."""
+
+    def step(A, M):
+        B = routine(A, M)
+        return routine(B.T, M.T).T, B
+
+    return step
 
 
 def kabsch(A, B, which=-1):
@@ -61,33 +104,32 @@ def wrong_second_half(A, M):
     return M @ B.T, B
 
 
+MEET = np.array([1.0, -1.0, -4.0]) / 18**0.5
+
 RIGHT = [
-    (ey.spectrum, 0.1**0.5),
-    (ey.spectrum, 0.316),
-    (ey.weighted, lambda D, M, r: np.linalg.solve(D, truncated(D @ M, r))),
+    (ey.meet, MEET),
+    (ey.meet, -MEET),
+    (ey.unsymmetric, [[0.5, -0.5], [0.5, -0.5]]),
+    (ey.unsymmetric, [[0.64, 0.48], [-0.48, -0.36]]),
     (ey.escape, escape),
     (ey.als_step, als_step),
+    (ey.als_step, by_normal_equations),
     (ey.rotation, kabsch),
-    (ey.pixels, 11),
 ]
 WRONG = [
-    (ey.spectrum, 0.32, "three digits"),
-    (ey.spectrum, 0.1, "squared norm"),
-    (ey.spectrum, 1 / 3, "spectral"),
-    (ey.spectrum, 0.25, "nuclear"),
-    (ey.spectrum, 5**0.5, "divide"),
-    (ey.spectrum, 2 / 50**0.5, "whole tail"),
-    (ey.spectrum, 0.9, "kept"),
-    (ey.spectrum, 7, "third on"),
-    (ey.spectrum, "a third", "one number"),
-    (ey.spectrum, float("nan"), "finite"),
-    (ey.weighted, lambda D, M, r: truncated(M, r), "nothing of the weights"),
-    (ey.weighted, lambda D, M, r: truncated(D @ M, r), "best approximation of D M"),
-    (ey.weighted, lambda D, M, r: np.linalg.solve(D.T, truncated(D @ M, r)), "transpose"),
-    (ey.weighted, lambda D, M, r: M, "rank above r"),
-    (ey.weighted, lambda D, M, r: np.linalg.solve(D, truncated(D @ M, 1)), "times the least one"),
-    (ey.weighted, lambda D, M, r: None, "return"),
-    (ey.weighted, lambda D, M, r: M.T, "shape"),
+    (ey.meet, np.array([1.0, -1.0, 0.0]) / 2**0.5, "span"),
+    (ey.meet, np.array([2.0, 1.0, -2.0]) / 3, "X z"),
+    (ey.meet, [1.0, -1.0, -4.0], "length"),
+    (ey.meet, np.array([2.0, -2.0, 1.0]) / 3, "span"),
+    (ey.meet, [1.0, 0.0, 0.0], "neither"),
+    (ey.meet, [0.0, 0.0, 0.0], "unit"),
+    (ey.meet, [1.0, -1.0], "shape"),
+    (ey.unsymmetric, [[1.0, 0.0], [0.0, 0.0]], "symmetric"),
+    (ey.unsymmetric, [[0.0, 0.0], [0.0, -1.0]], "symmetric"),
+    (ey.unsymmetric, [[0.5, 0.5], [0.5, 0.5]], "error"),
+    (ey.unsymmetric, [[1.0, -1.0], [1.0, -1.0]], "error"),
+    (ey.unsymmetric, [[1.0, 0.0], [0.0, -1.0]], "rank is 2"),
+    (ey.unsymmetric, [1.0, 0.0], "shape"),
     (ey.escape, lambda A, B, M: (np.ones(A.shape), np.zeros(B.shape)), "both factors"),
     (ey.escape, lambda A, B, M: (-A, -B), "does not fall"),
     (ey.escape, lambda A, B, M: A, "pair"),
@@ -100,6 +142,11 @@ WRONG = [
     (ey.als_step, half_step, "unchanged"),
     (ey.als_step, wrong_second_half, "B Bᵀ"),
     (ey.als_step, lambda A, M: (A + 1, als_step(A, M)[1]), "ABBᵀ"),
+    (ey.als_step, by_lstsq, "threshold"),
+    (ey.als_step, by_pinv, "threshold"),
+    (ey.als_step, with_scaled, "uses lstsq"),
+    (ey.als_step, hidden, "uses lstsq"),
+    (ey.als_step, enclosing(scaled), "uses lstsq"),
     (ey.als_step, lambda A, M: np.linalg.inv(A), "raised LinAlgError"),
     (ey.als_step, lambda A, M: als_step(A, M)[0], "pair"),
     (ey.rotation, procrustes, "reflection"),
@@ -107,10 +154,4 @@ WRONG = [
     (ey.rotation, lambda A, B: kabsch(A, B, 0), "sign"),
     (ey.rotation, lambda A, B: np.linalg.lstsq(A, B + 0.1, rcond=None)[0], "stretch"),
     (ey.rotation, lambda A, B: np.full((3, 3), np.nan), "not finite"),
-    (ey.pixels, 10, "indices"),
-    (ey.pixels, 4, "as many numbers"),
-    (ey.pixels, 53, "side"),
-    (ey.pixels, 10.5, "whole"),
-    (ey.pixels, 20, "tails"),
-    (ey.pixels, "eleven", "one number"),
 ]

@@ -4,46 +4,38 @@ import numpy as np
 
 from lowrank_helpers.exercises import factorizations
 
-
-def central(gradient, w, step=1e-5, divide=2.0):
-    rows = [gradient(w + e) - gradient(w - e) for e in step * np.eye(len(w))]
-    H = np.array(rows) / (divide * step)
-    return (H + H.T) / 2
-
-
-def forward(gradient, w, step=1e-6):
-    H = np.array([gradient(w + e) - gradient(w) for e in step * np.eye(len(w))]) / step
-    return (H + H.T) / 2
-
-
-def one_triangle(gradient, w):
-    return central(gradient, w) + 1e-9 * np.triu(np.ones((len(w), len(w))), 1)
-
-
-def backward(W, x, y, steps, through=np.transpose, uses=None):
-    states = [x]
-    for _ in range(steps):
-        states.append(W @ states[-1])
-    back, total = states.pop() - y, np.zeros_like(W)
-    for state in list(reversed(states))[:uses]:
-        total += back @ state.T
-        back = through(W) @ back
-    return total
-
-
-def log_det(A):
-    return 2 * np.log(np.diag(np.linalg.cholesky(A))).sum()
+L_PASCAL = np.array([[1, 0, 0, 0], [1, 1, 0, 0], [1, 2, 1, 0], [1, 3, 3, 1]], dtype=float)
+A = np.array([[1.0, 5], [2, -1], [2, 0]])
+Q, R = np.array([[5, 14], [10, -5], [10, -2]]) / 15, np.array([[3.0, 1], [0, 5]])
 
 
 RIGHT = [
+    (factorizations.pascal, L_PASCAL),
+    (factorizations.pascal, L_PASCAL.tolist()),
+    (factorizations.mirrors, (Q, R)),
+    (factorizations.mirrors, (np.round(Q, 4), R)),
+    (factorizations.jacobi, -0.5),
     (factorizations.growth, 524288),
-    (factorizations.log_determinant, log_det),
-    (factorizations.log_determinant, lambda A: np.linalg.slogdet(A)[1]),
-    (factorizations.hessian, central),
-    (factorizations.sharpness, 0.470588),
-    (factorizations.orthogonal_rnn, backward),
 ]
 WRONG = [
+    (factorizations.pascal, L_PASCAL.T, "that is U"),
+    (factorizations.pascal, L_PASCAL @ L_PASCAL.T, "matrix itself"),
+    (factorizations.pascal, np.tril(L_PASCAL @ L_PASCAL.T), "lower part"),
+    (factorizations.pascal, np.linalg.inv(L_PASCAL), "inverse of L"),
+    (factorizations.pascal, 2 * L_PASCAL, "ones on its diagonal"),
+    (factorizations.pascal, np.eye(4), "multipliers"),
+    (factorizations.pascal, np.eye(3), "shape"),
+    (factorizations.mirrors, tuple(np.linalg.qr(A)), "negative"),
+    (factorizations.mirrors, (Q, 2 * R), "not the matrix"),
+    (factorizations.mirrors, (A, np.eye(2)), "orthonormal"),
+    (factorizations.mirrors, (Q @ Q.T @ A @ np.eye(2), np.eye(2)), "orthonormal"),
+    (factorizations.mirrors, (Q @ [[0, 1], [1, 0]], R[::-1]), "triangular"),
+    (factorizations.mirrors, Q, "pair"),
+    (factorizations.mirrors, (Q.T, R), "shape"),
+    (factorizations.jacobi, 2, "other root"),
+    (factorizations.jacobi, 0.5, "sign"),
+    (factorizations.jacobi, -0.75, "τ"),
+    (factorizations.jacobi, 1, "entries"),
     (factorizations.growth, 2**20, "too many"),
     (factorizations.growth, 2**18, "missing"),
     (factorizations.growth, 20, "added 1"),
@@ -51,42 +43,4 @@ WRONG = [
     (factorizations.growth, 1000, "4×4"),
     (factorizations.growth, "many", "one number"),
     (factorizations.growth, None, "finite"),
-    (factorizations.log_determinant, lambda A: log_det(A) / 2, "twice"),
-    (factorizations.log_determinant, lambda A: np.log(np.diag(A)).sum(), "diagonal of A"),
-    (factorizations.log_determinant, np.linalg.det, "the determinant"),
-    (factorizations.log_determinant, lambda A: log_det(A) / np.log(10), "natural"),
-    (factorizations.log_determinant, lambda A: -log_det(A), "sign"),
-    (factorizations.log_determinant, lambda A: np.trace(A), "log 8"),
-    (factorizations.log_determinant, lambda A: np.log(np.linalg.det(A)), "1e-1200"),
-    (factorizations.log_determinant, lambda A: log_det(A[:2, :2]), "wrong for 0.001"),
-    (factorizations.log_determinant, lambda A: log_det(A) if len(A) == 2 else A, "not one number"),
-    (factorizations.log_determinant, 2.08, "without calling"),
-    (factorizations.log_determinant, lambda A: float("nan"), "finite"),
-    (factorizations.hessian, lambda g, w: np.diag(central(g, w)), "pair"),
-    (factorizations.hessian, lambda g, w: central(g, w, divide=1.0), "twice"),
-    (factorizations.hessian, lambda g, w: central(g, w, divide=4.0), "half"),
-    (factorizations.hessian, lambda g, w: -central(g, w), "sign"),
-    (factorizations.hessian, lambda g, w: np.diag(np.diag(central(g, w))), "only the diagonal"),
-    (factorizations.hessian, lambda g, w: np.eye(3), "second derivatives"),
-    (factorizations.hessian, forward, "one-sided"),
-    (factorizations.hessian, one_triangle, "symmetric"),
-    (factorizations.hessian, lambda g, w: None, "return"),
-    (factorizations.hessian, lambda g: g, "raised TypeError"),
-    (factorizations.hessian, lambda g, w: np.eye(2), "shape"),
-    (factorizations.sharpness, 4.25, "eigenvalue of the Hessian"),
-    (factorizations.sharpness, 4 / 17, "fastest"),
-    (factorizations.sharpness, 0.5, "smaller weight"),
-    (factorizations.sharpness, 8, "small weight alone"),
-    (factorizations.sharpness, -1, "positive"),
-    (factorizations.sharpness, 0.1, "Hessian at"),
-    (factorizations.sharpness, float("nan"), "finite"),
-    (factorizations.orthogonal_rnn, lambda *a: backward(*a).T, "transposed"),
-    (factorizations.orthogonal_rnn, lambda *a: -backward(*a), "sign"),
-    (factorizations.orthogonal_rnn, lambda *a: 2 * backward(*a), "factor ½"),
-    (factorizations.orthogonal_rnn, lambda W, x, y, steps: W, "one step"),
-    (factorizations.orthogonal_rnn, lambda *a: backward(*a, uses=1), "last step only"),
-    (factorizations.orthogonal_rnn, lambda *a: backward(*a, through=lambda W: W), "transpose of W"),
-    (factorizations.orthogonal_rnn, lambda *a: a[3] * backward(*a, uses=1), "equally"),
-    (factorizations.orthogonal_rnn, lambda *a: backward(*a, uses=2), "belongs to each step"),
-    (factorizations.orthogonal_rnn, np.eye(3), "without calling"),
 ]

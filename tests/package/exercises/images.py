@@ -10,29 +10,7 @@ def decibels(P, Q, peak=255):
     return np.inf if mean == 0 else 10 * np.log10(peak**2 / mean)
 
 
-def shrinker(s, shape, noise):
-    small, large = sorted(shape)
-    beta, unit = small / large, noise * large**0.5
-    y = s / unit
-    root = np.maximum((y**2 - beta - 1) ** 2 - 4 * beta, 0)
-    return unit * np.where(y > 1 + beta**0.5, np.sqrt(root) / y, 0)
-
-
-def by_rows(s, shape, noise):
-    m, n = shape
-    beta, unit = min(m, n) / max(m, n), noise * m**0.5
-    y = s / unit
-    root = np.maximum((y**2 - beta - 1) ** 2 - 4 * beta, 0)
-    return unit * np.where(y > 1 + beta**0.5, np.sqrt(root) / y, 0)
-
-
-def without_units(s, shape, noise):
-    return shrinker(s, shape, noise) / (noise * max(shape) ** 0.5)
-
-
-def hard(s, shape, noise):
-    small, large = sorted(shape)
-    return np.where(s > (small**0.5 + large**0.5) * noise, s, 0)
+SEEN = np.array([74, 51, 40, 30, 26, 25, 23])
 
 
 def wrapping(P, Q):
@@ -44,7 +22,8 @@ RIGHT = [
     (images.break_even, 345),
     (images.decibels, decibels),
     (images.stripes, 2),
-    (images.shrinker, shrinker),
+    (images.pythagoras, [70, 45, 32, 18, 10, 7, 0]),
+    (images.pythagoras, np.sqrt(np.maximum(SEEN**2 - 24**2, 0))),
 ]
 WRONG = [
     (images.break_even, 346, "round down"),
@@ -68,12 +47,15 @@ WRONG = [
     (images.stripes, 2.5, "whole"),
     (images.stripes, 4, "cosine of a sum"),
     (images.stripes, "two", "one number"),
-    (images.shrinker, lambda s, shape, noise: s, "as they were"),
-    (images.shrinker, by_rows, "larger side"),
-    (images.shrinker, without_units, "multiply"),
-    (images.shrinker, hard, "too large"),
-    (images.shrinker, lambda s, shape, noise: np.maximum(s - noise, 0), "inside the noise"),
-    (images.shrinker, lambda s, shape, noise: hard(s, shape, noise) / 2, "check g"),
-    (images.shrinker, lambda s, shape, noise: s[:2], "shape"),
-    (images.shrinker, lambda s, shape, noise: None, "return"),
+    (images.pythagoras, SEEN, "as they were"),
+    (images.pythagoras, [74, 51, 40, 30, 0, 0, 0], "threshold"),
+    (images.pythagoras, [74, 51, 40, 30, 26, 25, 0], "threshold"),
+    (images.pythagoras, np.maximum(SEEN - 24, 0), "difference"),
+    (images.pythagoras, np.array([70, 45, 32, 18, 10, 7, 0]) / 12, "multiply"),
+    (images.pythagoras, np.sqrt(np.maximum(SEEN**2 - 12**2, 0)), "square"),
+    (images.pythagoras, np.sqrt(SEEN**2 + 24**2), "longest"),
+    (images.pythagoras, [70, 45, 32, 18, 10, 7, 23], "inside the noise"),
+    (images.pythagoras, [70, 45, 32, 18, 11, 7, 0], "hypotenuse"),
+    (images.pythagoras, [70, 45, 32, 18, 10, 7], "shape"),
+    (images.pythagoras, [70, 45, 32, 18, 10, 7, float("nan")], "finite"),
 ]

@@ -58,6 +58,7 @@ RIGHT = [
     (e.two_parts, outermost),
     (e.two_parts, lambda A: (outermost(A)[0][:, ::-1] * 3, outermost(A)[1][::-1] / 3)),
     (e.penalised, best),
+    (e.penalised, lambda R, w, lam: best(R, w, lam)[:, None]),
 ]
 WRONG = [
     (e.by_hand, 1.0, "one half"),

@@ -35,7 +35,7 @@ RIGHT = [
     (e.slope, lambda x, y: -1 / np.divide(*np.linalg.eigh(np.cov(x, y))[1][::-1, 0])),
     (e.dual, lambda K, r: scores(centred(K), r)),
     (e.dual, lambda K, r: -scores(centred(K), r)),
-    (e.denoise, 16),
+    (e.worth, 17),
 ]
 WRONG = [
     (e.by_hand, 80, "percentage"),
@@ -59,9 +59,10 @@ WRONG = [
     (e.dual, lambda K, r: scores(centred(K), r, order=1), "smallest"),
     (e.dual, lambda K, r: scores(K - K.mean(axis=0), r), "both sides"),
     (e.dual, lambda K, r: K, "shape"),
-    (e.denoise, 15, "indices"),
-    (e.denoise, 64, "noise"),
-    (e.denoise, 5, "too few"),
-    (e.denoise, 25, "too many"),
-    (e.denoise, 16.5, "whole"),
+    (e.worth, 48, "noise in its variance"),
+    (e.worth, 64, "standard deviation"),
+    (e.worth, 16, "best number"),
+    (e.worth, 10, "clean ones"),
+    (e.worth, 5, "twice"),
+    (e.worth, 16.5, "whole"),
 ]

@@ -25,41 +25,45 @@ def never_orthogonalised(A, tol, rng):
     return Q @ (np.eye(Q.shape[1]) + 0.1)
 
 
-def one_pass(blocks, Omega, Psi, solve=lambda Z, W: np.linalg.lstsq(Z, W, rcond=None)[0], shift=0):
-    Y, W, top = [], 0, 0
-    for rows in blocks:
-        Y.append(rows @ Omega)
-        W = W + np.roll(Psi, shift, axis=1)[:, top : top + len(rows)] @ rows
-        top += len(rows)
-    Q = np.linalg.qr(np.vstack(Y))[0]
-    return Q, solve(Psi @ Q, W)
+def from_the_svd(A, tol, rng):
+    """What the exercise forbids: the fewest columns there are, and nothing random."""
+    U, s, _ = np.linalg.svd(A, full_matrices=False)
+    return U[:, : int((np.sqrt(np.cumsum(s[::-1] ** 2)[::-1]) > tol).sum())]
 
 
-def two_passes(blocks, Omega, Psi):
-    A = np.vstack(list(blocks))
-    Q = np.linalg.qr(A @ Omega)[0]
-    return Q, Q.T @ A
+def nystrom(multiply, Omega, power=-0.5, floor=1e-12):
+    Y = multiply(Omega)
+    C = Omega.T @ Y
+    d, V = np.linalg.eigh((C + C.T) / 2)
+    keep = d > floor * d[-1]
+    return Y @ (V[:, keep] * d[keep] ** power)
 
 
-def exhausted(blocks, Omega, Psi):
-    Y = np.vstack([rows @ Omega for rows in blocks])
-    return Y, np.vstack(list(blocks))
+def in_two_passes(multiply, Omega):
+    Q = np.linalg.qr(multiply(Omega))[0]
+    return Q @ np.linalg.cholesky(Q.T @ multiply(Q))
+
+
+def all_of_it(multiply, Omega):
+    d, V = np.linalg.eigh(multiply(np.eye(len(Omega))))
+    return V[:, -Omega.shape[1] :] * np.sqrt(d[-Omega.shape[1] :])
 
 
 RIGHT = [
-    (rs.passes, 240),
     (rs.columns, 101),
+    (rs.one_column, 4 / 3),
     (rs.adaptive, adaptive),
-    (rs.one_pass, one_pass),
+    (rs.nystrom, nystrom),
 ]
 WRONG = [
-    (rs.passes, 200, "QᵀA"),
-    (rs.passes, 80, "each power iteration"),
-    (rs.passes, 160, "on top"),
-    (rs.passes, 120, "three passes"),
-    (rs.passes, 40, "single pass"),
-    (rs.passes, 30, "one byte"),
-    (rs.passes, 1000, "count the bytes"),
+    (rs.one_column, 2, "plain sketch"),
+    (rs.one_column, 1 / 3, "excess"),
+    (rs.one_column, 1, "least value"),
+    (rs.one_column, 1.6, "twice"),
+    (rs.one_column, 12 / 11, "two iterations"),
+    (rs.one_column, 68 / 65, "average"),
+    (rs.one_column, (4 / 3) ** 0.5, "root"),
+    (rs.one_column, 5, "leave the σ"),
     (rs.columns, 81, "oversampling"),
     (rs.columns, 100, "ℓ − r − 1"),
     (rs.columns, 99, "ℓ − r + 1"),
@@ -70,9 +74,12 @@ WRONG = [
     (rs.adaptive, never_orthogonalised, "not orthonormal"),
     (rs.adaptive, lambda A, tol, rng: np.linalg.qr(A)[0], "are enough"),
     (rs.adaptive, lambda A, tol, rng: A[0], "rows"),
-    (rs.one_pass, two_passes, "second time"),
-    (rs.one_pass, lambda b, O, P: one_pass(b, O, P, lambda Z, W: Z.T @ W), "transpose"),
-    (rs.one_pass, lambda b, O, P: one_pass(b, O, P, shift=1), "belong to its rows"),
-    (rs.one_pass, lambda b, O, P: one_pass(b, O, P)[0], "pair"),
-    (rs.one_pass, exhausted, "ValueError"),
+    (rs.adaptive, from_the_svd, "not from an SVD"),
+    (rs.nystrom, in_two_passes, "more than once"),
+    (rs.nystrom, all_of_it, "80 columns"),
+    (rs.nystrom, lambda multiply, Omega: nystrom(multiply, Omega, power=0.0), "stands between"),
+    (rs.nystrom, lambda multiply, Omega: nystrom(multiply, Omega, power=-1.0), "square root"),
+    (rs.nystrom, lambda multiply, Omega: nystrom(multiply, Omega, power=0.5), "is not Y"),
+    (rs.nystrom, lambda multiply, Omega: multiply(Omega).T, "rows"),
+    (rs.nystrom, lambda multiply, Omega: Omega, "is not Y"),
 ]

@@ -12,6 +12,7 @@ from scipy.sparse.linalg import LinearOperator, aslinearoperator, svds
 from sklearn.utils.extmath import randomized_svd as their_randomized_svd
 
 from benchmarks.peers import svd as benchmark
+from benchmarks.peers import svd_growth as growth
 from book.margins import above, close, within
 from lowrank_helpers.svd import block_krylov_svd, estimate_error, randomized_svd
 from tests.package._matrices import PROPERTY, cases, orthonormal, tolerance, with_spectrum
@@ -527,3 +528,14 @@ def test_benchmark_on_small_matrices(tmp_path, capsys, monkeypatch):
         assert rows["ours, Krylov 4×6"]["passes"] == rows["products of Krylov 4×6"]["passes"] == 12
         assert rows["ours, subspace 4"]["passes"] == rows["scikit-learn, 4"]["passes"] == 10
         assert rows["ours, subspace 4"]["columns"] == rows["scikit-learn, 4"]["columns"] == 200
+
+
+def test_growth_on_small_matrices():
+    assert within(growth.slope((1, 2, 4), (3, 12, 48)) - 2, 1e-9)
+    for kind in growth.KINDS:
+        rows = growth.timed(kind, (60, 90))
+        assert list(rows) == list(growth.METHODS)
+        assert all(len(row["slopes"]) == len(row["seconds"]) == growth.ROUNDS for row in rows.values())
+        assert within([rows["exact"]["excess"], rows["Lanczos"]["excess"]], 1e-9)
+        assert rows["randomised"]["products"] == [180, 180], "six passes of thirty columns"
+        assert 0 < rows["randomised"]["excess"] < 0.1

@@ -101,4 +101,4 @@ def gradient_start(answer: object) -> str:
                 "both factors have the same r directions, which count twice; nothing of the next r is there."
             )
         return not_yet("the step can come closer: 2r singular directions of G have room in it.")
-    return right("r directions in B and the next r in A, so the step is G truncated to rank 2r.")
+    return right("r directions in B and r others in A, so the step is G truncated to rank 2r.")

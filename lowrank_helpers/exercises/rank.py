@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ._answers import NotYet, array, call, checker, not_yet, number, right
+from ._answers import NotYet, array, call, checker, not_yet, number, right, shape_of
 
 
 def _whole(answer: object, name: str) -> int:
@@ -91,16 +91,16 @@ def columns_and_rows(answer: object) -> str:
         result = call(answer, A)
         if not (isinstance(result, tuple | list) and len(result) == 2):
             return not_yet("return the two matrices C and R.")
-        C, R = (np.asarray(part) for part in result)
-        if C.ndim != 2 or R.ndim != 2 or C.shape[0] != A.shape[0] or R.shape[1] != A.shape[1]:
-            return not_yet(f"on {name} the shapes are {C.shape} and {R.shape}; A has shape {A.shape}.")
+        of_C, of_R = map(shape_of, result)
+        if len(of_C) != 2 or len(of_R) != 2 or of_C[0] != A.shape[0] or of_R[1] != A.shape[1]:
+            return not_yet(f"on {name} the shapes are {of_C} and {of_R}; A has shape {A.shape}.")
+        C, R = array(result[0], of_C, "C"), array(result[1], of_R, "R")
         if C.shape[1] != R.shape[0]:
             return not_yet(f"on {name} C has {C.shape[1]} columns and R has {R.shape[0]} rows: CR does not exist.")
         if C.shape[1] > len(kept):
             return not_yet(f"on {name} C has more columns than the rank: one of them depends on those before it.")
         if C.shape[1] < len(kept):
             return not_yet(f"on {name} C has fewer columns than the rank, so CR cannot be A.")
-        C, R = array(C, C.shape, "C"), array(R, R.shape, "R")
         scale = 1e-9 * (np.abs(A).max() or 1.0)
         if np.abs(C - A[:, kept]).max(initial=0.0) > scale:
             if all(np.abs(A - c[:, None]).max(axis=0).min() <= scale for c in C.T):

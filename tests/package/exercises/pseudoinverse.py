@@ -84,6 +84,7 @@ WRONG = [
     (pseudoinverse.gradient_descent, 3, "without calling"),
     (pseudoinverse.large_residual, 2, "two numbers"),
     (pseudoinverse.large_residual, (200 / 101, 100 / 101), "other order"),
+    (pseudoinverse.large_residual, (0.99, 1.98), "exactly"),
     (pseudoinverse.large_residual, (1, 1), "before the change"),
     (pseudoinverse.large_residual, (1, 2), "δ² is missing"),
     (pseudoinverse.large_residual, (1, 2.0 - 1e-9), "δ² is missing"),

@@ -58,6 +58,7 @@ WRONG = [
     (rank.symmetric, lambda n, r: r * (2 * n - r) / 2, "whole number"),
     (rank.symmetric, lambda n, r: 2, "free entries"),
     (rank.columns_and_rows, linalg.rank_factorization, "not the leftmost"),
+    (rank.columns_and_rows, lambda A: ([[1], [1, 2]], [[1]]), "shapes are"),
     (rank.columns_and_rows, lambda A: (2 * cr(A)[0], cr(A)[1] / 2), "no column of A"),
     (rank.columns_and_rows, lambda A: (A, np.eye(A.shape[1])), "more columns"),
     (rank.columns_and_rows, lambda A: (A[:, :1], np.ones((1, A.shape[1]))), "fewer columns"),

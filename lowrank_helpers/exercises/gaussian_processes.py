@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ._answers import call, checker, not_yet, number, right
+from ._answers import NotYet, call, checker, not_yet, number, right
 
 
 @checker
@@ -28,29 +28,34 @@ def next_variance(answer: object) -> str:
 
 @checker
 def log_determinant(answer: object) -> str:
-    """Check a function that returns log det A for a symmetric positive definite A, of any size."""
-    A = np.array([[4.0, 2.0], [2.0, 3.0]])
-    value = number(call(answer, A))
-    if np.isclose(value, np.log(8) / 2):
-        return not_yet("on [[4, 2], [2, 3]] you return half of it: A has the factor L twice.")
-    if np.isclose(value, np.log(12)):
-        return not_yet("you used the diagonal of A; its factor has another one.")
-    if np.isclose(value, 8):
+    """Check a function of (V, noise) that returns log det(V Vᵀ + noise² I), for a V of few columns and many rows."""
+    value = number(call(answer, np.array([[1.0], [2.0], [2.0]]), 1.0))
+    if np.isclose(value, np.log(10) / 2):
+        return not_yet("for V = (1, 2, 2)ᵀ and noise 1 you return half of it: a determinant has the factor L twice.")
+    if np.isclose(value, 10):
         return not_yet("that is the determinant; its logarithm was asked for.")
-    if np.isclose(value, np.log10(8)):
+    if np.isclose(value, 1):
         return not_yet("the logarithm should be the natural one.")
-    if np.isclose(value, -np.log(8)):
-        return not_yet("the sign is wrong on [[4, 2], [2, 3]].")
-    if not np.isclose(value, np.log(8)):
-        return not_yet("on [[4, 2], [2, 3]], whose determinant is 8, the result is not log 8.")
-    small = 1e-3 * np.eye(400)
+    if np.isclose(value, -np.log(10)):
+        return not_yet("the sign is wrong for V = (1, 2, 2)ᵀ and noise 1.")
+    if np.isclose(value, np.log(9)):
+        return not_yet("you left the noise out, without which C would be singular.")
+    if not np.isclose(value, np.log(10)):
+        return not_yet("it is wrong for V = (1, 2, 2)ᵀ and noise 1, where det C = 10.")
+    V = np.array([[1.0, 0.0], [1.0, 1.0], [0.0, 2.0], [-1.0, 1.0], [2.0, 0.0]])
+    value = number(call(answer, V, 0.5))
+    if np.isclose(value, np.linalg.slogdet(V @ V.T + 0.5 * np.eye(5))[1]):
+        return not_yet("C has the *variance* of the noise on its diagonal, its square.")
+    if not np.isclose(value, np.linalg.slogdet(V @ V.T + 0.25 * np.eye(5))[1]):
+        return not_yet("it is right for noise 1 and wrong for noise 0.5: how many factors of the determinant hold it?")
+    V = np.random.default_rng(11).standard_normal((300_000, 3))
+    with np.errstate(all="ignore"):
+        result = call(answer, V, 1e-3)
     try:
-        with np.errstate(all="ignore"):
-            result = float(np.asarray(call(answer, small), dtype=float).reshape(()))
-    except (TypeError, ValueError):
-        return not_yet("on a 400×400 matrix the result is not one number.")
-    if not np.isfinite(result):
-        return not_yet("0.001·I of order 400 breaks it: its determinant, 1e-1200, is no float. Add logarithms instead.")
-    if not np.isclose(result, 400 * np.log(1e-3)):
-        return not_yet("it is right for a 2×2 matrix and wrong for 0.001·I of order 400.")
-    return right("a sum of logarithms neither underflows nor overflows.")
+        value = number(result)
+    except NotYet:
+        return not_yet("no finite number comes for 300 000 rows: det C itself is no float there. Add logarithms.")
+    exact = 2 * len(V) * np.log(1e-3) + np.linalg.slogdet(np.eye(3) + V.T @ V / 1e-6)[1]
+    if not np.isclose(value, exact, rtol=1e-9):
+        return not_yet("it is right for few rows, and wrong for 300 000.")
+    return right("two sums of logarithms, and no matrix larger than V.")

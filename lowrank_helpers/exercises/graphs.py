@@ -19,7 +19,7 @@ def cube(answer: object) -> str:
     if value == 2**8:
         return not_yet("half of it: which eigenvalue has a vector of signs?")
     if value == 2**9 * 5:
-        return not_yet("you took the eigenvalue 10, that of the sign of one corner; the smallest positive one counts.")
+        return not_yet("you took an eigenvalue of 10; the smallest positive one counts.")
     return not_yet("find the eigenvalue for d = 2 and d = 3 by hand first: a square, and the cube itself.")
 
 

@@ -19,27 +19,33 @@ def by_hand(answer: object) -> str:
         return not_yet("U has two columns only; the full decomposition also needs the third.")
     if shape_of(answer[1]) in ((3, 2), (2, 2)):
         return not_yet("give the singular values as a list of two numbers, not as a matrix.")
-    U, s, Vt = array(answer[0], (3, 3), "U"), array(answer[1], (2,), "s"), array(answer[2], (2, 2), "Vt")
+    given = np.asarray(answer[1]).ravel() if shape_of(answer[1]) == (2, 1) else answer[1]  # a column will do
+    U, s, Vt = array(answer[0], (3, 3), "U"), array(given, (2,), "s"), array(answer[2], (2, 2), "Vt")
     true = np.linalg.svd(BY_HAND, compute_uv=False)
-    if np.allclose(np.sort(s)[::-1], true**2):
+    if _near(np.sort(s)[::-1], true**2):
         return not_yet("these are the eigenvalues of AᵀA; the singular values are their roots.")
-    if np.allclose(np.sort(np.abs(s))[::-1], true) and (s < 0).any():
+    if _near(np.sort(np.abs(s))[::-1], true) and (s < 0).any():
         return not_yet("singular values are never negative; move the sign into a singular vector.")
-    if np.allclose(s[::-1], true):
+    if _near(s[::-1], true):
         return not_yet("the singular values come in descending order, and the vectors with them.")
-    if not np.allclose(s, true):
+    if not _near(s, true):
         return not_yet("the singular values are not right: check the trace and the determinant of AᵀA.")
-    if not np.allclose(Vt @ Vt.T, np.eye(2)):
+    if not _near(Vt @ Vt.T, np.eye(2)):
         return not_yet("the rows of Vt are not orthonormal.")
-    if not np.allclose(U[:, :2].T @ U[:, :2], np.eye(2)):
+    if not _near(U[:, :2].T @ U[:, :2], np.eye(2)):
         return not_yet("the first two columns of U are not orthonormal.")
-    if not np.allclose(U.T @ U, np.eye(3)):
+    if not _near(U.T @ U, np.eye(3)):
         return not_yet("the third column of U is not a unit vector perpendicular to the other two; look at UᵀU.")
-    if np.allclose((U[:, :2] * s) @ Vt, BY_HAND):
+    if _near((U[:, :2] * s) @ Vt, BY_HAND):
         return right("the product and both orthogonalities are there.")
-    if np.allclose((U[:, :2] * s) @ Vt.T, BY_HAND):
+    if _near((U[:, :2] * s) @ Vt.T, BY_HAND):
         return not_yet("the third matrix is V, not Vᵀ: its rows should be the right singular vectors.")
     return not_yet("U Σ Vᵀ is not A: take uᵢ = A vᵢ / σᵢ, which fixes the sign of uᵢ by that of vᵢ.")
+
+
+def _near(one: object, other: object) -> bool:
+    """Whether arrays agree as far as four decimals of an answer on paper allow."""
+    return bool(np.allclose(np.asarray(one), np.asarray(other), rtol=0, atol=5e-3))
 
 
 @checker
@@ -50,7 +56,8 @@ def product(answer: object) -> str:
     value = call(answer, A, B)
     if shape_of(value) in ((6,), (8,)):
         return not_yet(f"{len(value)} values came for r = 3: they belong to the product itself, or to zeros.")
-    s = array(value, (3,), "the vector of singular values")
+    shape = (3, 1) if shape_of(value) == (3, 1) else (3,)  # a column will do
+    s = array(value, shape, "the vector of singular values").ravel()
     true = np.linalg.svd(A @ B, compute_uv=False)[:3]
     sigma_A, sigma_B = np.linalg.svd(A, compute_uv=False), np.linalg.svd(B, compute_uv=False)
     if np.allclose(s, sigma_A * sigma_B):
@@ -64,7 +71,7 @@ def product(answer: object) -> str:
     small = np.diag([1.0, 1e-5, 1e-10])
     U, V = np.linalg.qr(rng.standard_normal((8, 3)))[0], np.linalg.qr(rng.standard_normal((6, 3)))[0]
     turn = np.linalg.qr(rng.standard_normal((3, 3)))[0]
-    graded = array(call(answer, U @ turn, turn.T @ small @ V.T), (3,))
+    graded = array(call(answer, U @ turn, turn.T @ small @ V.T), shape).ravel()
     if abs(graded[2] / 1e-10 - 1) > 1e-3:
         return not_yet("a singular value of 1e-10 next to 1 is lost: a product such as AᵀA squares it away.")
     A, B = rng.standard_normal((600, 3)), rng.standard_normal((3, 500))

@@ -47,7 +47,9 @@ def count(test):
 RIGHT = [
     (svd.by_hand, (U, S, VT)),
     (svd.by_hand, (U * [1, -1, -1], S, VT * [[1], [-1]])),
+    (svd.by_hand, (U.round(4), S.round(4)[:, None], VT.round(4))),
     (svd.product, product_values),
+    (svd.product, lambda A, B: product_values(A, B)[:, None]),
     (svd.certified_rank, count(lambda s, noise: s > noise)),
     (svd.safe_angle, GAP / 2 * np.sqrt(3)),
     (svd.safe_angle, 0.000866025),

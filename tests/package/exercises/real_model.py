@@ -10,6 +10,8 @@ WRONG = [
     (e.four_bits, 16.06, "16 bits"),
     (e.four_bits, 5.70e9, "bytes"),
     (e.four_bits, 7.0, "apart"),
+    (e.held_out, 384, "round up"),
+    (e.held_out, 400, "2 for"),
     (e.held_out, 97, "1.96"),
     (e.held_out, 9.8, "root"),
     (e.held_out, 271, "90 %"),

@@ -28,7 +28,8 @@ def never_orthogonalised(A, tol, rng):
 def from_the_svd(A, tol, rng):
     """What the exercise forbids: the fewest columns there are, and nothing random."""
     U, s, _ = np.linalg.svd(A, full_matrices=False)
-    return U[:, : int((np.sqrt(np.cumsum(s[::-1] ** 2)[::-1]) > tol).sum())]
+    tails = np.sqrt(np.cumsum(s[::-1] ** 2))
+    return U[:, : len(s) - np.searchsorted(tails, tol, side="right")]
 
 
 def nystrom(multiply, Omega, power=-0.5, floor=1e-12):

@@ -63,10 +63,8 @@ class Road(SphinxDirective):
 
     def run(self) -> list[nodes.Node]:
         rows = [(caption, "".join(map(box, pages))) for caption, pages in parts()]
-        rows.insert(
-            [caption for caption, _ in rows].index(ASIDE),
-            (COMING[0], f'<li class="coming">{COMING[1]}<span> is being written</span></li>'),
-        )
+        before = next((place for place, (caption, _) in enumerate(rows) if caption == ASIDE), len(rows))
+        rows.insert(before, (COMING[0], f'<li class="coming">{COMING[1]}<span> is being written</span></li>'))
         out = [
             f'<li><b id="road-{k}">{caption}</b><ol aria-labelledby="road-{k}">{boxes}</ol></li>'
             for k, (caption, boxes) in enumerate(rows, 1)

@@ -63,7 +63,6 @@ EQUIVALENT: dict[tuple[int, str, str] | tuple[int, str], str] = {
     (11, "four_ways", "3000 -> 3001"): LIMIT,
     (11, "sparse_hals", "3000 -> 3001"): LIMIT,
     (11, "successive_projection", "1 -> 2"): "a column of zeros is 0, by whatever it is divided",
-    (11, "timed"): TIMES,
     (12, "backgrounds", "0.001 -> 0.002"): "twice the gap: the errors agree in all digits that are printed",
     (15, "seconds"): TIMES,
     (17, "accuracy"): HUB,

@@ -12,7 +12,7 @@ from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
 from book import ledger
-from book.front import minutes_of, name_of, parts, text_of
+from book.front import name_of, parts, text_of, times_of
 from book.references import inline, link, listed, raw, to_claim
 
 EXERCISE = re.compile(
@@ -60,13 +60,6 @@ def exercises(page: str) -> list[Exercise]:
         )
         for found in EXERCISE.finditer(text_of(page))
     ]
-
-
-def stated(page: str) -> tuple[int, int]:
-    """Minutes of reading and of exercises, as a chapter states them."""
-    reading = re.search(r"^\*\*Time\*\* (\d+)", text_of(page), re.MULTILINE)
-    assert reading is not None  # minutes_of has complained before
-    return int(reading[1]), minutes_of(page) - int(reading[1])
 
 
 def needs(chapters: set[str]) -> list[ledger.Entry]:
@@ -148,7 +141,7 @@ class Weeks(SphinxDirective):
         for week, line in enumerate(self.content, 1):
             chapters, _, what = line.partition(": ")
             read = [f"chapters/{name}" for name in chapters.split(", ")]
-            reading, working = (sum(minutes) for minutes in zip(*map(stated, read), strict=True))
+            reading, working = (sum(minutes) for minutes in zip(*map(times_of, read), strict=True))
             links: list[nodes.Node] = [to_page(page) for page in read]
             rows.append(
                 [
@@ -174,7 +167,7 @@ class ChapterMap(SphinxDirective):
             below: list[nodes.Node] = [short(f"chapters/{other}") for other in uses.get(name, [])]
             above: list[nodes.Node] = [short(user) for user in users]
             own = sum(entry.chapter == name for entry in ledger.read_book())
-            reading, working = stated(page)
+            reading, working = times_of(page)
             rows.append([[to_page(page)], text(own), listed(below), listed(above), text(reading), text(working)])
         head = ["chapter", "claims", "its proofs use", "used by the proofs of", "reading, min", "exercises, min"]
         return table(head, rows)

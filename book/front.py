@@ -37,12 +37,17 @@ def name_of(page: str) -> str:
     return f"{number[1]} {title[1]}" if number else title[1]
 
 
-def minutes_of(page: str) -> int:
-    """How long a chapter takes, with its exercises, by its own words."""
+def times_of(page: str) -> tuple[int, int]:
+    """How many minutes of reading and how many of exercises a chapter takes, by its own words."""
     found = re.search(r"^\*\*Time\*\* (\d+) minutes of reading, (\d+) of exercises", text_of(page), re.MULTILINE)
     if found is None:
         raise ValueError(f"{page}: no line '**Time** 60 minutes of reading, 80 of exercises'.")
-    return int(found[1]) + int(found[2])
+    return int(found[1]), int(found[2])
+
+
+def minutes_of(page: str) -> int:
+    """How long a chapter takes, with its exercises."""
+    return sum(times_of(page))
 
 
 def parts() -> list[tuple[str, list[str]]]:

@@ -1,6 +1,7 @@
 """What all checkers share: reading an answer safely, and the two sentences a checker can return."""
 
 import math
+import tracemalloc
 from collections.abc import Callable
 from typing import Any
 
@@ -64,6 +65,21 @@ def call(function: object, *arguments: Any) -> Any:
     if result is None:
         raise NotYet("your function returned None; is the return statement missing?")
     return result
+
+
+def call_with_peak(function: object, *arguments: Any) -> tuple[Any, int]:
+    """As `call`, and how many bytes Python and numpy held for it at most; what torch allocates is not seen."""
+    running = tracemalloc.is_tracing()
+    if not running:
+        tracemalloc.start()
+    try:
+        tracemalloc.reset_peak()
+        before = tracemalloc.get_traced_memory()[0]
+        result = call(function, *arguments)
+        return result, tracemalloc.get_traced_memory()[1] - before
+    finally:
+        if not running:
+            tracemalloc.stop()
 
 
 def array(answer: object, shape: tuple[int, ...], name: str = "the result") -> NDArray[np.float64]:

@@ -1,11 +1,8 @@
 """Checkers for the exercises of chapter 18, what the run learned."""
 
-import tracemalloc
-from typing import Any
-
 import numpy as np
 
-from ._answers import array, call, checker, not_yet, number, right, shape_of
+from ._answers import array, call_with_peak, checker, not_yet, number, right, shape_of
 
 
 @checker
@@ -52,7 +49,7 @@ def resized(answer: object) -> str:
         U, V = np.linalg.qr(rng.standard_normal((m, r)))[0], np.linalg.qr(rng.standard_normal((n, r)))[0]
         G = rng.standard_normal((r, r)) + 3 * np.eye(r)
         B, A = U @ np.diag(sigma) @ G, np.linalg.solve(G, V.T)
-        result, most = _with_peak(answer, B, A, k)
+        result, most = call_with_peak(answer, B, A, k)
         if not isinstance(result, tuple | list) or len(result) != 2:
             return not_yet("return two matrices, the tall one and the wide one, in this order.")
         if shape_of(result[0]) == (m, r):
@@ -70,18 +67,3 @@ def resized(answer: object) -> str:
         if m == n and most > 2 * m * n:  # bytes: a quarter of the product in double precision
             return not_yet("it is the best approximation, but on the way you form BA or a matrix of its size.")
     return right("no matrix of this rank is nearer to BA. What it is worth, the loss has to say.")
-
-
-def _with_peak(function: object, *arguments: Any) -> tuple[Any, int]:
-    """What the reader's function returns, and how many bytes Python and numpy held for it at most."""
-    others = tracemalloc.is_tracing()
-    if not others:
-        tracemalloc.start()
-    try:
-        tracemalloc.reset_peak()
-        before = tracemalloc.get_traced_memory()[0]
-        result = call(function, *arguments)
-        return result, tracemalloc.get_traced_memory()[1] - before
-    finally:
-        if not others:
-            tracemalloc.stop()

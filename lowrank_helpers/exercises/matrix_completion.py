@@ -1,10 +1,8 @@
 """Checkers for the exercises of chapter 13, matrix completion."""
 
-import tracemalloc
-
 import numpy as np
 
-from ._answers import array, call, checker, not_yet, number, right
+from ._answers import array, call, call_with_peak, checker, not_yet, number, right
 
 
 @checker
@@ -72,15 +70,8 @@ def ease(answer: object) -> str:
         return not_yet("these are not the scores; compare them with X − X P diag(1/d) on a small table.")
     wide = np.zeros((4, 2000))
     wide[rng.integers(4, size=2000), np.arange(2000)] = 1.0
-    started = not tracemalloc.is_tracing()
-    if started:
-        tracemalloc.start()
-    tracemalloc.reset_peak()
-    before = tracemalloc.get_traced_memory()[0]
-    array(call(answer, wide, 1.0), wide.shape, "the scores")
-    used = tracemalloc.get_traced_memory()[1] - before
-    if started:
-        tracemalloc.stop()
+    scores, used = call_with_peak(answer, wide, 1.0)
+    array(scores, wide.shape, "the scores")
     if used > 8 * 2000 * 2000 // 2:
         return not_yet("the scores are right, but you made a matrix of items × items on the way; 4 users need 4 × 4.")
     return right("a system of users × users, and nothing larger than the table itself.")

@@ -1,26 +1,8 @@
 """Checkers for the exercises of chapter 3, Least squares and the pseudo-inverse."""
 
-import tracemalloc
-from typing import Any
-
 import numpy as np
 
-from ._answers import NotYet, array, call, checker, not_yet, right, shape_of
-
-
-def _with_peak(function: object, *arguments: Any) -> tuple[Any, int]:
-    """What the reader's function returns, and the most memory that it held at once, in bytes."""
-    running = tracemalloc.is_tracing()
-    if not running:
-        tracemalloc.start()
-    try:
-        before = tracemalloc.get_traced_memory()[0]
-        tracemalloc.reset_peak()
-        result = call(function, *arguments)
-        return result, tracemalloc.get_traced_memory()[1] - before
-    finally:
-        if not running:
-            tracemalloc.stop()
+from ._answers import NotYet, array, call, call_with_peak, checker, not_yet, right, shape_of
 
 
 @checker
@@ -95,7 +77,7 @@ def leverages(answer: object) -> str:
     if not np.allclose(h, [1 / 2, 1 / 2, 1 / 3, 1 / 3, 1 / 3, 1]):
         return not_yet(f"with dummy columns and a column of ones the rank is 3, but they add up to {h.sum():.3g}.")
     tall = np.random.default_rng(30).standard_normal((2000, 3))
-    result, used = _with_peak(answer, tall)
+    result, used = call_with_peak(answer, tall)
     if used > 2000 * 2000 * 2:  # bytes, a quarter of a matrix of that size
         return not_yet(
             f"for a matrix of 2000 rows it took {used / 1e6:.0f} MB: some 2000×2000 matrix is formed, and only its"

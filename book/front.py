@@ -18,8 +18,6 @@ from book import ledger
 from lowrank_helpers import datasets
 from lowrank_helpers.widgets import rank_slider
 
-COMING = ("Part V: Past one machine", "19 Scale")  # is being written
-ASIDE = "Side trips"  # the part behind it
 
 
 @functools.cache
@@ -68,8 +66,6 @@ class Road(SphinxDirective):
 
     def run(self) -> list[nodes.Node]:
         rows = [(caption, "".join(map(box, pages))) for caption, pages in parts()]
-        before = next((place for place, (caption, _) in enumerate(rows) if caption == ASIDE), len(rows))
-        rows.insert(before, (COMING[0], f'<li class="coming">{COMING[1]}<span> is being written</span></li>'))
         out = [
             f'<li><b id="road-{k}">{caption}</b><ol aria-labelledby="road-{k}">{boxes}</ol></li>'
             for k, (caption, boxes) in enumerate(rows, 1)

@@ -92,6 +92,7 @@ def array(value: object, name: str) -> NDArray[Any]:
         )
     if hasattr(value, "toarray"):
         raise mistyped(f"{name} must be dense; got a sparse {type(value).__name__}. Pass {name}.toarray().")
+    in_memory(value, name)
     try:
         read: NDArray[Any] = np.asarray(value)
     except (TypeError, ValueError, RuntimeError) as error:
@@ -107,16 +108,33 @@ def array(value: object, name: str) -> NDArray[Any]:
     return read
 
 
+def is_dask(value: object) -> bool:
+    """Whether this is a dask array; who has one has imported dask."""
+    return "dask.array" in sys.modules and isinstance(value, sys.modules["dask.array"].Array)
+
+
+def in_memory(value: object, name: str) -> None:
+    """Refuse a dask array, which numpy would compute whole."""
+    if is_dask(value):
+        raise mistyped(f"{name} must be in memory; got a dask array. Pass {name}.compute(), if it fits there.")
+
+
 def real_array(value: object, name: str, *, empty: bool = False) -> Array:
     """Read a finite real array of any dimension: dense, float32 or float64 in the end; ``empty`` allows no entry."""
-    real = _real_dtype(array(value, name), name)
-    if real.size == 0 and not empty:
-        raise invalid(f"{name} must not be empty; got shape {real.shape}. Pass at least one entry.")
+    real = real_dtype(array(value, name), name)
+    if not empty:
+        not_empty(real, name)
     _finite(real, name)
     return real
 
 
-def _real_dtype(array: NDArray[Any], name: str) -> Array:
+def not_empty(array: Array, name: str) -> None:
+    """Refuse an array without entries."""
+    if array.size == 0:
+        raise invalid(f"{name} must not be empty; got shape {array.shape}. Pass at least one entry.")
+
+
+def real_dtype(array: NDArray[Any], name: str) -> Array:
     """Bring the dtype to float32 (kept) or float64 (float64, integers, bool); refuse every other."""
     kind, size = array.dtype.kind, array.dtype.itemsize
     if kind == "c":
@@ -140,15 +158,21 @@ def _finite(array: Array, name: str) -> None:
     """Refuse NaN and infinite entries, with their number and the place of the first."""
     if np.isfinite(array).all():
         return
-    bad, kind, step = np.isnan(array), "NaN", "Fill them in or drop their rows first."
+    bad, kind = np.isnan(array), "NaN"
     if not bad.any():
         bad, kind = np.isinf(array), "infinite"
-        step = "Look for an overflow or a division by zero where they were made."
-    count = int(bad.sum())
     first = tuple(int(i) for i in np.argwhere(bad)[0])
-    place = str(first[0]) if len(first) == 1 else str(first)
-    entries = f"1 {kind} entry, at {place}" if count == 1 else f"{count} {kind} entries, first at {place}"
-    raise invalid(f"{name} has {entries}. {step}")
+    raise not_finite(name, kind, int(bad.sum()), str(first[0]) if len(first) == 1 else str(first))
+
+
+def not_finite(name: str, kind: str, count: int, first: str) -> ValueError:
+    """The error for entries that are "NaN" or "infinite": how many, and where the first of them is."""
+    entries = f"1 {kind} entry, at {first}" if count == 1 else f"{count} {kind} entries, first at {first}"
+    step = {
+        "NaN": "Fill them in or drop their rows first.",
+        "infinite": "Look for an overflow or a division by zero where they were made.",
+    }[kind]
+    return invalid(f"{name} has {entries}. {step}")
 
 
 def exponent(*arrays: Array) -> int:
@@ -195,13 +219,18 @@ def in_range(array: NDArray[F], name: str) -> NDArray[F]:
 def matrix(value: object, name: str = "A", *, empty: bool = False) -> Array:
     """Read a finite real matrix: two dimensions, and unless ``empty`` at least one row and one column."""
     read = real_array(value, name, empty=empty)
-    if read.ndim != 2:
+    two_dimensions(read, name)
+    return read
+
+
+def two_dimensions(array: Array, name: str) -> None:
+    """Refuse what is no matrix."""
+    if array.ndim != 2:
         step = {
             1: f"For one column pass np.reshape({name}, (-1, 1)), for one row np.reshape({name}, (1, -1)).",
             0: f"For one number pass [[{name}]].",
-        }.get(read.ndim, "Pass one matrix at a time.")
-        raise invalid(f"{name} must be a matrix, with 2 dimensions; got {read.ndim} (shape {read.shape}). {step}")
-    return read
+        }.get(array.ndim, "Pass one matrix at a time.")
+        raise invalid(f"{name} must be a matrix, with 2 dimensions; got {array.ndim} (shape {array.shape}). {step}")
 
 
 def square(value: object, name: str = "A") -> Array:

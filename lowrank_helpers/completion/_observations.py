@@ -107,6 +107,7 @@ def with_room(seen: Observations, *, name: str = "A", **options: float) -> Obser
 
 
 def _from_dense(A: object, name: str) -> tuple[Indices, Indices, Array, tuple[int, int]]:
+    _checks.in_memory(A, name)
     seen = None
     if not isinstance(A, np.ma.MaskedArray | np.matrix):
         try:

@@ -4,8 +4,9 @@ X ≈ mean + scale · (scores @ components), entry by entry in each feature. Wit
 (and scaled) X, the scores are U diag(s), the components Vᵀ and the variances sᵢ²/(m − 1).
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Generic, overload
+from typing import Any, Generic, TypeVar, overload
 
 import numpy as np
 import scipy.linalg
@@ -13,7 +14,11 @@ from numpy.typing import ArrayLike, NDArray
 
 from lowrank_helpers import _checks
 from lowrank_helpers._checks import Array, F, Float64
-from lowrank_helpers.svd import SVDFactors, fix_signs
+from lowrank_helpers.svd import SVDFactors, _dask, fix_signs
+from lowrank_helpers.svd._products import Chunked
+from lowrank_helpers.svd.randomized import projected_factors
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -56,21 +61,27 @@ def pca(
 def pca(
     X: Float64, rank: int | None = ..., *, center: bool = ..., scale: bool = ..., whiten: bool = ...
 ) -> PCAResult[np.float64]: ...
+@overload
+def pca(X: Chunked, rank: int, *, center: bool = ..., scale: bool = ..., whiten: bool = ...) -> PCAResult[Any]: ...
 def pca(
-    X: ArrayLike, rank: int | None = None, *, center: bool = True, scale: bool = False, whiten: bool = False
+    X: ArrayLike | Chunked, rank: int | None = None, *, center: bool = True, scale: bool = False, whiten: bool = False
 ) -> PCAResult[Any]:
     """Find the directions along which the rows of X vary most.
 
     LAPACK computes the thin SVD of the centred matrix; the covariance matrix, which would lose half of the digits,
     is never formed. Means are computed in float64, in two passes.
 
+    A dask array is never computed whole: four passes go over its chunks (five where scale is True), for the ranges,
+    the means, the R of a QR decomposition of the centred matrix, and the scores. Beside (m + n) r numbers here, that
+    takes up to 5 min(m, n)² numbers, or 128 MiB if that is more, in the memory of a worker.
+
     Parameters
     ----------
-    X : array_like, shape (m, n)
+    X : array_like or dask array, shape (m, n)
         Real data: m samples as rows, n features as columns.
     rank : int, optional
         r, the number of components: at most min(m − 1, n), since centred rows add up to zero; not centred, at
-        most min(m, n). Default: all of them.
+        most min(m, n). Default: all of them; of a dask array it must be given.
     center : bool, default True
         Subtract the mean of each feature. Without it the "variances" are mean squares sᵢ²/m, those of
         C + μμᵀ and not of the covariance C, and where the mean μ dominates, the first component points at it.
@@ -89,9 +100,12 @@ def pca(
     Raises
     ------
     TypeError, ValueError
-        If X is not a dense real matrix with finite entries, has a single row and center is True, does not vary, or
-        is so large or so small that its variances would overflow or underflow; if scale meets a feature that is
-        constant to rounding, or whiten a component without variance; if rank is out of bounds.
+        If X is not a dense real matrix with finite entries, or is a dask array of unknown chunk sizes, has a single row
+        and center is True, does not vary, or is so large or so small that its variances would overflow or underflow;
+        if scale meets a feature that is constant to rounding, or whiten a component without variance; if rank is out
+        of bounds.
+    ConnectionError
+        If the Dask cluster that X is on goes away.
 
     References
     ----------
@@ -105,7 +119,8 @@ def pca(
     >>> print(found.mean, np.round(found.ratios, 6), np.round(found.components * 2**0.5, 6))
     [7. 3.] [1.] [[1. 1.]]
     """
-    A = _data(X)
+    chunked = _checks.is_dask(X)
+    A: Any = _dask.matrix(X, "X") if chunked else _data(X)
     center = _checks.flag(center, "center")
     scale = _checks.flag(scale, "scale")
     whiten = _checks.flag(whiten, "whiten")
@@ -116,9 +131,14 @@ def pca(
         )
     most, limit = (min(m - 1, n), "min(m − 1, n)") if center else (min(m, n), "min(m, n)")
     got = f"for X of shape {A.shape}" + (", centred" if center else "")
+    if chunked and rank is None:
+        raise _checks.mistyped("rank must be given for a dask array, since all components are as large as X. Pass one.")
     r = most if rank is None else _checks.integer(rank, 1, most, "rank", limit=limit, got=got)
-    _variances_in_range(A)
-    constant = _constant(A) if center else (A == 0).all(axis=0)
+    low, high = _ranges_of_chunks(A) if chunked else (A.min(axis=0), A.max(axis=0))
+    largest = np.maximum(high, -low)
+    _variances_in_range(float(largest.max()), A.dtype)
+    # features that vary by no more than the rounding of their entries
+    constant = high - low <= 4 * np.finfo(A.dtype).eps * largest if center else largest == 0
     if constant.all():
         rule = "two different rows" if center else "an entry other than 0"
         raise _checks.invalid(f"X must have {rule}; it does not vary, and shares of no variance are 0/0.")
@@ -126,26 +146,18 @@ def pca(
         j = int(np.argmax(constant))
         raise _checks.invalid(
             f"scale=True divides each feature by its standard deviation; feature {j} of X is constant, "
-            f"{float(A[0, j]):.6g}. Drop that column, or pass scale=False."
+            f"{float(low[j]):.6g}. Drop that column, or pass scale=False."
         )
-    return _components(A, r, center, scale, whiten, constant)
-
-
-def _components(
-    A: Array, r: int, center: bool, scale: bool, whiten: bool, constant: NDArray[np.bool_]
-) -> PCAResult[Any]:
-    m, n = A.shape
     divisor = m - 1 if center else m
-    mean, deviations = np.zeros(n), np.ones(n)
-    B = A.astype(np.float64)
-    for _ in range(2 if center else 0):  # the second pass removes the rounding of the first mean
-        shift = B.mean(axis=0)
-        mean, B = mean + shift, B - shift
-    if scale:
-        deviations, B = _standard_deviations(B, divisor)
-    U, s, Vt = scipy.linalg.svd(B.astype(A.dtype), full_matrices=False)
+    if chunked:
+        B, mean, deviations = _standardised_chunks(A, (low, high), center, scale, divisor)
+        leading, s = _leading_of_chunks(B, r)
+    else:
+        B, mean, deviations = _standardised(A, center, scale, divisor)
+        U, s, Vt = scipy.linalg.svd(B, full_matrices=False)
+        leading = SVDFactors(U[:, :r], s[:r], Vt[:r])
     share = (s / s[0]) ** 2
-    V, kept, Ut = fix_signs(SVDFactors(Vt[:r].T, s[:r], U[:, :r].T))  # decided by the components
+    V, kept, Ut = fix_signs(SVDFactors(leading.Vt.T, leading.s, leading.U.T))  # decided by the components
     if whiten:
         _refuse_no_variance(s, r, A.shape, constant)
         scores = Ut.T * np.sqrt(divisor).astype(A.dtype)
@@ -162,19 +174,77 @@ def _components(
     )
 
 
+def _standardised(
+    A: Array, center: bool, scale: bool, divisor: int
+) -> tuple[Array, NDArray[np.float64], NDArray[np.float64]]:
+    """The centred and scaled data in A's dtype, what was subtracted from the features, and what divided them."""
+    mean, deviations = np.zeros(A.shape[1]), np.ones(A.shape[1])
+    B = A.astype(np.float64)
+    for _ in range(2 if center else 0):  # the second pass removes the rounding of the first mean
+        shift = B.mean(axis=0)
+        mean, B = mean + shift, B - shift
+    if scale:
+        deviations, B = _standard_deviations(B, divisor)
+    return B.astype(A.dtype), mean, deviations
+
+
 def _standard_deviations(B: NDArray[np.float64], divisor: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Those of the columns, and B over them; each column is brought to a size of about 1 before it is squared."""
     k = np.frexp(np.abs(B).max(axis=0))[1]
     B = np.ldexp(B, -k)
     deviations = np.sqrt((B**2).sum(axis=0) / divisor)
-    scale = np.ldexp(deviations, k)
+    return _normal(np.ldexp(deviations, k)), B / deviations
+
+
+def _normal(scale: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Refuse standard deviations that are no normal numbers."""
     if (scale < np.finfo(float).tiny).any():
         j = int(np.argmax(scale < np.finfo(float).tiny))
         raise _checks.invalid(
             f"scale=True divides each feature by its standard deviation; that of feature {j} of X, "
             f"{scale[j]:.1e}, has lost digits, since it is no normal number of float64. Multiply that column first."
         )
-    return scale, B / deviations
+    return scale
+
+
+def _ranges_of_chunks(A: Any) -> tuple[Array, Array]:
+    """The least and the largest entry of each column of a dask array, all of which are finite."""
+    low, high = _dask.compute([A.min(axis=0), A.max(axis=0)], A, "X")
+    if not (np.isfinite(low).all() and np.isfinite(high).all()):
+        _for_missing_values(lambda: _dask.finite(A, "X"))
+    return low, high
+
+
+def _standardised_chunks(
+    A: Any, ranges: tuple[Array, Array], center: bool, scale: bool, divisor: int
+) -> tuple[Any, NDArray[np.float64], NDArray[np.float64]]:
+    """As `_standardised`, chunk by chunk when they are asked for; the middle of each range is the first mean."""
+    low, high = (end.astype(np.float64) for end in ranges)
+    mean, deviations = np.zeros(A.shape[1]), np.ones(A.shape[1])
+    B = A.astype(np.float64)
+    if center:
+        middle = low + (high - low) / 2
+        B = B - middle
+        (shift,) = _dask.compute([B.mean(axis=0)], A, "X")
+        mean, B = middle + shift, B - shift
+    if scale:
+        k = np.frexp(np.maximum(high - mean, mean - low))[1]
+        B = np.ldexp(B, -k)
+        (squares,) = _dask.compute([(B**2).sum(axis=0)], A, "X")
+        deviations = np.sqrt(squares / divisor)
+        B = B / deviations
+        deviations = _normal(np.ldexp(deviations, k))
+    return B.astype(A.dtype), mean, deviations
+
+
+def _leading_of_chunks(B: Any, r: int) -> tuple[SVDFactors[Any], Array]:
+    """The leading singular triples of a dask array, and all its singular values: those of R, where B or Bᵀ is Q R."""
+    wide = B.shape[0] < B.shape[1]
+    tall = B.T if wide else B
+    _, s, Vt = scipy.linalg.svd(_dask.triangle(tall, "X"))
+    V = np.ascontiguousarray(Vt[:r].T)
+    V, kept, Ut = projected_factors(V, _dask.times(tall, V, "X"), r, np.random.default_rng(0))
+    return SVDFactors(V, kept, Ut) if wide else SVDFactors(Ut.T, kept, V.T), s
 
 
 def project(result: PCAResult[F], X: ArrayLike) -> NDArray[F]:
@@ -269,10 +339,15 @@ def _result(value: Any) -> PCAResult[Any]:
     return value
 
 
-def _data(X: ArrayLike) -> Array:
-    """Read a data matrix; missing values are a matter of completion."""
+def _data(X: object) -> Array:
+    """Read a data matrix."""
+    return _for_missing_values(lambda: _checks.matrix(X, "X"))
+
+
+def _for_missing_values(read: Callable[[], T]) -> T:
+    """What a check returns; if it finds missing values, they are a matter of completion."""
     try:
-        return _checks.matrix(X, "X")
+        return read()
     except ValueError as error:
         finding, _, _ = str(error).partition(". ")
         if "NaN" not in finding:
@@ -280,21 +355,13 @@ def _data(X: ArrayLike) -> Array:
         raise ValueError(f"{finding}. For missing values use als_complete.") from None
 
 
-def _variances_in_range(A: Array) -> None:
-    low, high = _checks.square_limits(A.dtype)
-    largest = float(np.abs(A).max())
+def _variances_in_range(largest: float, dtype: Any) -> None:
+    low, high = _checks.square_limits(dtype)
     if largest > 0 and not low < largest < high:
         raise _checks.invalid(
-            f"the variances of X must neither overflow nor underflow in {A.dtype}; got {largest:.1e} as "
+            f"the variances of X must neither overflow nor underflow in {dtype}; got {largest:.1e} as "
             "the largest magnitude. Divide X by it first: the components and the ratios stay the same."
         )
-
-
-def _constant(A: Array) -> NDArray[np.bool_]:
-    """Which features vary by no more than the rounding of their entries."""
-    spread, largest = A.max(axis=0) - A.min(axis=0), np.abs(A).max(axis=0)
-    constant: NDArray[np.bool_] = spread <= 4 * np.finfo(A.dtype).eps * largest
-    return constant
 
 
 def _refuse_no_variance(s: Array, r: int, shape: tuple[int, ...], constant: NDArray[np.bool_]) -> None:

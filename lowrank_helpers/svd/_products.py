@@ -1,4 +1,4 @@
-"""What the randomised methods need of a matrix, dense, sparse or an operator: its products with a few columns."""
+"""What the randomised methods need of a matrix of any kind: its products with a few columns."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple, Protocol, TypeAlias
@@ -10,6 +10,7 @@ from scipy.sparse.linalg import LinearOperator
 
 from lowrank_helpers import _checks
 from lowrank_helpers._checks import Array
+from lowrank_helpers.svd import _dask, _mapped
 
 
 class Sparse(Protocol):
@@ -25,7 +26,15 @@ class Operator(Protocol):
     def rmatmat(self, X: Any, /) -> Any: ...
 
 
-Matrix: TypeAlias = ArrayLike | Sparse | Operator
+class Chunked(Protocol):
+    """A dask array, also for type checkers that do not know dask's types."""
+
+    @property
+    def chunks(self) -> Any: ...
+    def rechunk(self, chunks: Any = ..., /) -> Any: ...
+
+
+Matrix: TypeAlias = ArrayLike | Sparse | Operator | Chunked
 
 PLAIN = (np.float32, np.float64)  # dtypes that are taken as they are, in the machine's order of bytes
 
@@ -40,21 +49,25 @@ class Products(NamedTuple):
 
 
 def read(A: Matrix, name: str = "A") -> Products:
-    """Read a dense matrix, a sparse one or an operator."""
+    """Read a dense matrix, in memory, mapped or in chunks, a sparse one or an operator."""
     if isinstance(A, LinearOperator):
         return _operator(A)
     if scipy.sparse.issparse(A):
         return _sparse(A, name)
+    if _checks.is_dask(A):
+        return _chunked(A, name)
+    if type(A) is np.memmap and A.ndim == 2 and A.size > 0:
+        return _file(A, name)
     return _dense(A, name)
 
 
 def _dense(A: Any, name: str) -> Products:
     """Read a dense matrix; entries that are not finite show in the first product, which saves a pass over A.
 
-    Products of a file mapped into memory read it as they go along. A few columns times a large factor is the faster the
+    A few columns times a large factor is the faster the
     other way round, (Xᵀ Aᵀ)ᵀ, where it is the columns of the factor that lie together in memory: a fifth to a third.
     """
-    plain = type(A) in (np.ndarray, np.memmap) and A.dtype in PLAIN and A.ndim == 2 and A.size > 0
+    plain = type(A) is np.ndarray and A.dtype in PLAIN and A.ndim == 2 and A.size > 0
     dense = np.asarray(A) if plain else _checks.matrix(A, name)
 
     def product(factor: Array, X: Array) -> Array:
@@ -62,7 +75,7 @@ def _dense(A: Any, name: str) -> Products:
             result: Array = factor @ X if factor.flags.c_contiguous else (X.T @ factor.T).T
         if not np.isfinite(result).all():
             _checks.matrix(A, name)
-            _products_in_range(result, dense, name)
+            raise _overflow(np.abs(dense).max(), name)
         return result
 
     m, n = dense.shape
@@ -86,19 +99,48 @@ def _sparse(A: Any, name: str) -> Products:
             result: Array = factor @ X
         if not np.isfinite(result).all():
             _checks.vector(stored.data, f"{name}.data")
-            _products_in_range(result, stored.data, name)
+            raise _overflow(np.abs(stored.data).max(), name)
         return result
 
     return Products(A.shape, stored.dtype, lambda X: product(stored, X), lambda Y: product(stored.T, Y))
 
 
-def _products_in_range(result: Array, entries: Array, name: str) -> None:
-    """Refuse infinite products before LAPACK gets them, which may never return."""
-    if not np.isfinite(result).all():
-        raise _checks.invalid(
-            f"products with {name} must be finite; got entries up to {np.abs(entries).max():.1e}, "
-            f"whose products overflow. Divide {name} by it first, and multiply s by it afterwards."
-        )
+def _file(A: Any, name: str) -> Products:
+    """Read a file mapped into memory as a dense matrix, of which a block at a time is in memory."""
+    dtype = _checks.real_dtype(A[:1, :1], name).dtype
+
+    def product(factor: Any, X: Array) -> Array:
+        result = _mapped.times(factor, X, dtype)
+        if not np.isfinite(result).all():
+            _mapped.finite(A, name)
+            raise _overflow(_mapped.largest(A, dtype), name)
+        return result
+
+    m, n = A.shape
+    return Products((m, n), dtype, lambda X: product(A, X), lambda Y: product(A.T, Y))
+
+
+def _chunked(A: Any, name: str) -> Products:
+    """Read a dask array as a dense matrix, which is never put together."""
+    real = _dask.matrix(A, name)
+
+    def product(factor: Any, X: Array) -> Array:
+        result = _dask.times(factor, X, name)
+        if not np.isfinite(result).all():
+            _dask.finite(real, name)
+            raise _overflow(_dask.largest(real, name), name)
+        return result
+
+    m, n = real.shape
+    return Products((m, n), real.dtype, lambda X: product(real, X), lambda Y: product(real.T, Y))
+
+
+def _overflow(largest: float, name: str) -> ValueError:
+    """The error for infinite products of finite entries, raised before LAPACK gets them, which may never return."""
+    return _checks.invalid(
+        f"products with {name} must be finite; got entries up to {largest:.1e}, "
+        f"whose products overflow. Divide {name} by it first, and multiply s by it afterwards."
+    )
 
 
 def _operator(A: LinearOperator) -> Products:

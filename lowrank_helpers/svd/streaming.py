@@ -275,6 +275,7 @@ def _read(blocks: Blocks) -> Iterator[Products]:
     """Read block after block by its products, all of the width of the first."""
     width = None
     for name, block in _apart(blocks):
+        _checks.in_memory(block, name)
         products = read(block, name)
         width = _same_width(products.shape[1], width, name)
         yield products

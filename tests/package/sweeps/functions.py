@@ -24,6 +24,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import dask.array
 import numpy as np
 import scipy.sparse
 import torch
@@ -55,13 +56,14 @@ class Slot(NamedTuple):
     triangle, "orthonormal" columns, "counts" (not negative), a "table" (with holes: NaN, or not stored), "places"
     (whole numbers), an "image" (bytes), a "picture" (shares of white), a "tensor" of torch. ``sparse`` says what a
     sparse matrix stands for in its place: "sums" of what is stored for an entry, "observations", of which an entry has
-    at most one, or nothing: it is refused.
+    at most one, or nothing: it is refused. ``dask`` says whether a dask array is taken.
     """
 
     value: Any
     unit: str
     rule: str
     sparse: str = ""
+    dask: bool = False
 
 
 class Scalar(NamedTuple):
@@ -84,8 +86,8 @@ class Made(NamedTuple):
     make: Callable[[], Any]
 
 
-def matrix(value, unit="", rule="matrix", *, sparse=""):
-    return Slot(value, unit, rule, sparse)
+def matrix(value, unit="", rule="matrix", *, sparse="", dask=False):
+    return Slot(value, unit, rule, sparse, dask)
 
 
 def vector(value, unit="", rule="vector"):
@@ -240,6 +242,8 @@ def snapshot(value: Any) -> Any:
         return [repr(artist) for artist in value.get_children()], value.get_yscale(), value.axison
     if isinstance(value, Path):
         return [(path, path.read_bytes() if path.is_file() else None) for path in sorted(value.rglob("*"))]
+    if isinstance(value, dask.array.Array):  # it notes its shape when it is asked for it
+        return value.name, value.chunks, pickle.dumps(value.compute())
     if scipy.sparse.issparse(value) and value.format != "dok":
         value = [getattr(value, name, None) for name in ("data", "indices", "indptr", "coords", "offsets", "rows")]
     return repr(value) if inspect.ismodule(value) or inspect.isclass(value) else pickle.dumps(value)
@@ -351,19 +355,19 @@ ARRAYS = [
     Row(
         svd.randomized_svd,
         PROJECTED,
-        {"A": matrix(TALL, "a", sparse="sums"), "rank": 2, "oversample": 1},
+        {"A": matrix(TALL, "a", sparse="sums", dask=True), "rank": 2, "oversample": 1},
         limits={"rank": "[1, min(m, n) = 4]"},
     ),
     Row(
         svd.block_krylov_svd,
         PROJECTED,
-        {"A": matrix(TALL, "a", sparse="sums"), "rank": 2, "block": 2},
+        {"A": matrix(TALL, "a", sparse="sums", dask=True), "rank": 2, "block": 2},
         limits={"rank": "[1, min(m, n) = 4]", "block": "[1, min(m, n) = 4]"},
     ),
     Row(
         svd.estimate_error,
         "a",
-        {"A": matrix(TALL, "a", sparse="sums"), "Q": matrix(ORTHONORMAL[:, :2], rule="orthonormal")},
+        {"A": matrix(TALL, "a", sparse="sums", dask=True), "Q": matrix(ORTHONORMAL[:, :2], rule="orthonormal")},
     ),
     Row(
         svd.one_pass_svd,
@@ -393,11 +397,16 @@ ARRAYS = [
         },
         limits={"size": "[1, inf)"},
     ),
-    Row(decomposition.pca, PCA, {"X": matrix(TALL, "a"), "rank": 2}, limits={"rank": "[1, min(m − 1, n) = 4]"}),
+    Row(
+        decomposition.pca,
+        PCA,
+        {"X": matrix(TALL, "a", dask=True), "rank": 2},
+        limits={"rank": "[1, min(m − 1, n) = 4]"},
+    ),
     Row(
         decomposition.pca,
         PCA | {"scores": "", "variances": "", "scale": "a"},
-        {"X": matrix(TALL, "a"), "rank": 2, "scale": True, "whiten": True},
+        {"X": matrix(TALL, "a", dask=True), "rank": 2, "scale": True, "whiten": True},
         "scaled, whitened",
     ),
     Row(decomposition.project, "a", {"result": Result(decomposition.pca(TALL, 2), PCA), "X": matrix(INPUTS, "a")}),

@@ -7,6 +7,7 @@ import functools
 import re
 import tempfile
 
+import dask.array
 import numpy as np
 import pandas
 import pytest
@@ -52,6 +53,11 @@ def strided(x):
 def reversed_twice(x):
     backwards = (slice(None, None, -1),) * x.ndim
     return x[backwards].copy()[backwards]
+
+
+def chunked(x):
+    """A dask array whose chunks do not divide it, in each direction."""
+    return dask.array.from_array(x.copy(), chunks=tuple(max(1, length // 2 + 1) for length in x.shape))
 
 
 class Subclass(np.ndarray):
@@ -138,6 +144,7 @@ def unsummed(form, coordinates, shape):
     return scipy.sparse.csr_array((values[order], columns[order], starts), shape=shape)
 
 
+CHUNKED = {"dask": chunked}
 SUMS = (
     {form: sparse(form) for form in FORMATS}
     | {f"{form}, matrix": sparse(form, "matrix") for form in FORMATS}
@@ -157,15 +164,21 @@ def kinds(slot):
     """What a slot accepts, and what it refuses, each by name."""
     if slot.rule == "tensor":
         return TENSORS, NO_TENSORS
-    accepted = {"places": WHOLE, "image": PIXELS}.get(slot.rule, ARRAYS)
+    accepted = {"places": WHOLE, "image": PIXELS}.get(slot.rule, ARRAYS) | (CHUNKED if slot.dask else {})
+    refused, more = kinds_apart(slot)
+    return accepted | more, refused | ({} if slot.dask else CHUNKED)
+
+
+def kinds_apart(slot):
+    """What a slot refuses, and what it accepts, beside plain arrays and dask's."""
     if slot.rule == "image":
-        return accepted, {}
+        return {}, {}
     if slot.sparse == "sums":
-        return accepted | SUMS, GRADIENTS
+        return GRADIENTS, SUMS
     if slot.sparse == "observations":
-        return accepted | OBSERVATIONS, GRADIENTS | NO_OBSERVATIONS
+        return GRADIENTS | NO_OBSERVATIONS, OBSERVATIONS
     refused = {form: sparse(form) for form in FORMATS} if slot.rule != "places" else {"csr": sparse("csr")}
-    return accepted, refused | (GRADIENTS if slot.rule != "places" else {"floats": lambda x: x + 0.5})
+    return refused | (GRADIENTS if slot.rule != "places" else {"floats": lambda x: x + 0.5}), {}
 
 
 def with_slot(row, name, make):

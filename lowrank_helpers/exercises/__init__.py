@@ -27,6 +27,7 @@ from . import (
     rank,
     real_model,
     robust_pca,
+    scale,
     svd,
 )
 
@@ -52,5 +53,6 @@ __all__ = [
     "rank",
     "real_model",
     "robust_pca",
+    "scale",
     "svd",
 ]

@@ -80,9 +80,7 @@ def test_the_objective_falls_with_every_sweep_to_ours(frame, model):
 
 def test_a_name_is_no_id_and_gets_a_number(spark, frame, model):
     users, items = (np.array([f"{kind} {k}" for k in ids]) for kind, ids in zip("ui", RATINGS[:2], strict=True))
-    named = spark.createDataFrame(
-        rows(users, items, TABLE.ratings), "user_name string, item_name string, rating float"
-    )
+    named = spark.createDataFrame(rows(users, items, TABLE.ratings), "user_name string, item_name string, rating float")
     renamed = named.withColumnsRenamed({"user_name": "user", "item_name": "item"})
     with pytest.raises(Exception, match="must be of type numeric"):
         fit(renamed, RANK, LAM, 1)

@@ -6,14 +6,14 @@ Needs Java and Spark (``make test-spark`` installs it). The result goes into
 lowrank_helpers/data/results/scale_spark.json if it is of MovieLens, else into _build/. LOWRANK_DATA names the folder
 with MovieLens; without it, the generated ratings serve.
 
-- ratings: five random folds. Ours, Spark and the biases choose one of nine settings on a tenth of each training part,
-  never on the test part; then both are fitted at the λ that ours chose, in turns: error, objective, seconds. Places
-  whose user or item the training part has not are predicted by the mean, for both.
+- ratings: five random folds. Ours and the biases choose one of nine settings on a tenth of each training part, never on
+  the test part; Spark, whose objective is the same, is fitted at the λ that ours chose, in turns with it. Places whose
+  user or item the training part has not are predicted by its mean, for both.
 - growth: generated tables of up to 20 million ratings, rank 10, five sweeps: seconds, objective, and the highest memory
   of each process beside what it held before; Spark's is that of Java, which takes what it is allowed before it cleans.
 
-Seconds are those of the clock: Spark's work is done in another process. The start of Spark, and its first fit, while
-Java still compiles, are measured apart.
+Seconds are those of the clock, and of all processors together, Java's included: other work on the machine does not
+count in the second. The start of Spark, and its first fit, while Java still compiles, are measured apart.
 """
 
 import argparse
@@ -42,14 +42,26 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 FOLDS = [f"fold {k}" for k in range(5)]
 PENALTIES = (0.02, 0.04, 0.06, 0.08, 0.1, 0.13, 0.17, 0.22, 0.3)
 RANK, SWEEPS = 10, 10
-SIZES = {100_000: 5, 1_000_000: 5, 5_000_000: 3, 20_000_000: 1}  # ratings, and rounds
+SIZES = {100_000: 3, 1_000_000: 3, 5_000_000: 1, 20_000_000: 1}  # ratings, and rounds
 GROWN_PENALTY, GROWN_SWEEPS = 0.05, 5
 
 
-def timed(function: Callable[[], Any]) -> tuple[Any, float]:
-    start = time.perf_counter()
+def processor_seconds(java: int) -> float:
+    """What this process and Java have computed so far, all of their threads together."""
+    fields = pathlib.Path(f"/proc/{java}/stat").read_text("ascii").rpartition(")")[2].split()
+    return time.process_time() + (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def java_of(spark: Any) -> int:
+    return int(spark.sparkContext._gateway.proc.pid)
+
+
+def timed(function: Callable[[], Any], java: int) -> tuple[Any, dict[str, float]]:
+    """What a function returns, and its seconds, of the clock and of the processors."""
+    start, computed = time.perf_counter(), processor_seconds(java)
     result = function()
-    return result, time.perf_counter() - start
+    clock, computed = time.perf_counter() - start, processor_seconds(java) - computed
+    return result, {"seconds": round(clock, 3), "processor seconds": round(computed, 3)}
 
 
 def status(pid: int | str, key: str) -> float:
@@ -113,11 +125,9 @@ def contest(ratings: Any, split: str, spark: Any) -> dict[str, Any]:
         "biases": {"chosen": chosen, "rmse": rmse(ratings, test, biases(ratings, rest, **chosen)(test))},
     }
     trials = [error(outer, inner, ours(table(ratings, outer), lam, RANK, SWEEPS)) for lam in PENALTIES]
-    row["ours"] = {"chosen": {"penalty": PENALTIES[int(np.argmin(trials))]}, "validation": trials}
-    with framed(spark, *listed(outer)) as frame:
-        trials = [error(outer, inner, factors(fit(frame, RANK, lam, SWEEPS), ratings.shape)) for lam in PENALTIES]
-    row["Spark"] = {"chosen": {"penalty": PENALTIES[int(np.argmin(trials))]}, "validation": trials}
-    lam = row["ours"]["chosen"]["penalty"]
+    lam = PENALTIES[int(np.argmin(trials))]
+    row["ours"] = {"chosen": {"penalty": lam}, "validation": trials}
+    row["Spark"] = {}
     observed = table(ratings, rest)
     with framed(spark, *listed(rest)) as frame:
         runs: dict[str, Callable[[], Any]] = {
@@ -125,13 +135,9 @@ def contest(ratings: Any, split: str, spark: Any) -> dict[str, Any]:
             "Spark": lambda: fit(frame, RANK, lam, SWEEPS),
         }
         for name, run in runs.items():
-            found, seconds = timed(run)
+            found, took = timed(run, java_of(spark))
             pair = found if name == "ours" else factors(found, ratings.shape)
-            row[name] |= {
-                "rmse": error(rest, test, pair),
-                "objective": objective(*listed(rest), *pair, lam),
-                "seconds": seconds,
-            }
+            row[name] |= took | {"rmse": error(rest, test, pair), "objective": objective(*listed(rest), *pair, lam)}
     return row
 
 
@@ -150,10 +156,10 @@ def grown(count: int) -> tuple[Any, Any, Any, tuple[int, int]]:
 def growth(count: int, rounds: int, spark: Any) -> dict[str, Any]:
     users, items, stars, shape = grown(count)
     observed = scipy.sparse.coo_array((stars, (users, items)), shape=shape)
-    java = spark.sparkContext._gateway.proc.pid
-    row: dict[str, Any] = {"ratings": len(users), "shape": shape}
+    java = java_of(spark)
+    row: dict[str, Any] = {"ratings": len(users), "shape": shape, "load": round(os.getloadavg()[0], 1)}
     memory: dict[str, list[float]] = {"ours": [], "Spark": []}
-    row |= {name: {"seconds": []} for name in memory}
+    row |= {name: {"seconds": [], "processor seconds": []} for name in memory}
     with framed(spark, users, items, stars) as frame:
         runs: dict[str, Callable[[], Any]] = {
             "ours": lambda: ours(observed, GROWN_PENALTY, RANK, GROWN_SWEEPS),
@@ -162,8 +168,9 @@ def growth(count: int, rounds: int, spark: Any) -> dict[str, Any]:
         for _ in range(rounds):
             for name, run in runs.items():
                 with highest("self" if name == "ours" else java, memory[name]):
-                    found, seconds = timed(run)
-                row[name]["seconds"].append(round(seconds, 3))
+                    found, took = timed(run, java)
+                for clock, seconds in took.items():
+                    row[name][clock].append(seconds)
                 pair = found if name == "ours" else factors(found, shape)
                 row[name]["objective"] = objective(users, items, stars, *pair, GROWN_PENALTY)
     for name, each in memory.items():
@@ -192,7 +199,7 @@ def main() -> None:
         result["start-up seconds"] = round(time.perf_counter() - start, 2)
         result["versions"]["java"] = spark.sparkContext._jvm.java.lang.System.getProperty("java.version")
         with framed(spark, ratings.users, ratings.items, ratings.ratings) as frame:
-            result["first fit's seconds"] = round(timed(lambda: fit(frame, RANK, 0.1, SWEEPS))[1], 2)
+            result["first fit"] = timed(lambda: fit(frame, RANK, 0.1, SWEEPS), java_of(spark))[1]
         if "ratings" in options.parts:
             result["folds"] = {}
             for split in FOLDS:

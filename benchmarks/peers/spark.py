@@ -23,13 +23,15 @@ NO_JAVA = (
 )
 
 
-def fit(ratings, rank, lam, iterations, seed=0):
+def fit(ratings, rank, lam, iterations, parts=2):
     """Spark's factors for a frame with columns user, item, rating."""
     als = ALS(
         rank=rank,
         regParam=lam,  # times the ratings of each user and item
         maxIter=iterations,
-        seed=seed,
+        numUserBlocks=parts,
+        numItemBlocks=parts,
+        seed=0,
         userCol="user",
         itemCol="item",
         ratingCol="rating",
@@ -49,7 +51,7 @@ def numbers(ratings):
 
 
 @contextlib.contextmanager
-def session(memory: str = "1g") -> Iterator[Any]:
+def session(memory: str = "1g", java_options: str = "") -> Iterator[Any]:
     """A session on two threads of this machine. Where it ends, its Java process and its files are gone."""
     home = os.environ.get("JAVA_HOME")
     if not (shutil.which(os.path.join(home, "bin", "java")) if home else shutil.which("java")):
@@ -58,6 +60,7 @@ def session(memory: str = "1g") -> Iterator[Any]:
         settings = {
             "spark.driver.host": "127.0.0.1",
             "spark.driver.bindAddress": "127.0.0.1",
+            "spark.driver.extraJavaOptions": java_options,
             "spark.driver.memory": memory,
             "spark.default.parallelism": "2",
             "spark.local.dir": folder,
@@ -72,6 +75,7 @@ def session(memory: str = "1g") -> Iterator[Any]:
         context = None
         try:
             context = SparkContext(conf=conf, gateway=gateway)
+            context.setCheckpointDir(folder)  # without one, plans grow with every sweep until Java's stack is full
             yield SparkSession.builder.getOrCreate()
         finally:
             if context is not None:

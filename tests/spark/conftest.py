@@ -9,7 +9,7 @@ from benchmarks.peers.spark import session
 def spark():
     """One session for all of them: it takes seconds to start."""
     try:
-        with session() as started:
+        with session(java_options="-XX:TieredStopAtLevel=1 -XX:+UseSerialGC") as started:  # less to compile
             yield started
     except RuntimeError as missing:
         pytest.exit(str(missing), returncode=1)

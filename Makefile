@@ -36,7 +36,7 @@ python_problem = $(shell \
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help book notebooks text test quick browser execute lint bench publish serve zip pdf linkcheck test-portable test-colab clean
+.PHONY: help book notebooks text test quick browser execute lint bench publish serve zip pdf linkcheck test-portable test-colab test-spark clean
 
 help:  ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -99,6 +99,9 @@ test-portable: $(TESTED)  ## run the tests and notebooks as other processors (OP
 test-colab: $(TESTED) $(BUILT)  ## run every chapter as Colab does: alone, helpers installed by its first cell
 	BOOK_COLAB=all $(BIN)/python -m pytest tests/book/test_colab.py
 
+test-spark: .venv/.spark  ## hold Spark's ALS against ours (needs Java; Debian, Ubuntu: apt install default-jre-headless)
+	$(BIN)/python -m pytest -n 0 tests/spark
+
 clean:  ## remove the built book, the virtual environments and all caches
 	rm -rf _build .venv .venv-oldest .venv-newest .pytest_cache .ruff_cache .mypy_cache .hypothesis lowrank_helpers.egg-info
 
@@ -119,4 +122,9 @@ $(BUILT): .venv/.book $(SOURCES)
 $(TESTED): .venv/.book
 	@echo "Installing what the tests need into .venv, torch and PEFT among it: some minutes."
 	@$(INSTALL) --no-build-isolation --editable ".[book,test,torch,peft,finetune]"
+	@touch $@
+
+.venv/.spark: $(TESTED)
+	@echo "Installing Spark into .venv: half a gigabyte."
+	@$(INSTALL) --no-build-isolation --editable ".[spark]"
 	@touch $@

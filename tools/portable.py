@@ -76,8 +76,10 @@ LORA = [f"tests/package/lora/test_{name}.py" for name in ("product", "layer", "s
 QUICK = ("tests/book/test_ledger.py", *LORA, "tests/package/svd/test_randomized.py")
 # All that a kernel changes. The tests of pages, of the form of notebooks and of the repository read texts and install.
 TESTS = ("lowrank_helpers", "tests/package", "tests/book/test_ledger.py", "tests/study", "chapters")
-# They fork, and kill processes at once.
-LEFT_OUT = ("tests/study", "tests/package/training/test_loop_resume.py") if os.name == "nt" else ()
+# Spark's need Java. On Windows: those that fork, and kill processes at once.
+LEFT_OUT = ["tests/spark"]
+if os.name == "nt":
+    LEFT_OUT += ["tests/study", "tests/package/training/test_loop_resume.py"]
 
 
 class Setting(NamedTuple):

@@ -44,8 +44,8 @@ SYSTEMS = {
     "macOS x86_64": System("darwin", ("macosx_14_0_x86_64",)),
     "Windows": System("win32", ("win_amd64",)),
 }
-# (package, system): PyTorch makes no wheels for Intel Macs since 2.3.
-KNOWN_GAPS = {("torch", "macOS x86_64")}
+# (package, system): no wheels of PyTorch for Intel Macs since 2.3, none of Spark at all.
+KNOWN_GAPS = {("torch", "macOS x86_64"), *(("pyspark", system) for system in SYSTEMS)}
 
 
 class Pin(NamedTuple):

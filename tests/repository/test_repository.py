@@ -263,7 +263,9 @@ def test_make_test_tells_the_time_of_all_tests_alone():
 def test_all_tests_are_run():
     folders = {path.relative_to(ROOT).parts[:2] for path in (ROOT / "tests").rglob("test_*.py")}
     listed = SETTINGS["tool"]["pytest"]["ini_options"]["testpaths"]
-    assert sorted(listed) == sorted(["lowrank_helpers", "chapters", *("/".join(folder) for folder in folders)])
+    found = {"/".join(folder) for folder in folders}
+    assert sorted(listed) == sorted({"lowrank_helpers", "chapters", *found} - {"tests/spark"})
+    assert "tests/spark" in found and planned("test-spark").endswith("-m pytest -n 0 tests/spark\n")
 
 
 def test_versions_agree():
@@ -335,13 +337,14 @@ def test_package_data_lists_every_file():
     assert files and files <= {path for pattern in patterns for path in PACKAGE.glob(pattern)}
 
 
-def test_building_the_book_installs_no_torch():
+def test_building_the_book_installs_no_torch_and_its_tests_no_spark():
     def extras(target):
         found = re.findall(r'--editable "\.\[(.*?)\]"', planned(target))
         return {extra for listed in found for extra in listed.split(",")}
 
     assert extras("book") == {"book"}
-    assert extras("test") == set(PROJECT["optional-dependencies"])
+    assert extras("test-spark") == set(PROJECT["optional-dependencies"])
+    assert extras("test") == extras("test-spark") - {"spark"}
     assert not any("torch" in name for name in PROJECT["dependencies"] + PROJECT["optional-dependencies"]["book"])
 
 
@@ -366,7 +369,8 @@ def test_the_lock_suits_the_oldest_python_allowed():
     oldest = PROJECT["requires-python"].removeprefix(">=") + ".0"
     lock = (ROOT / "requirements.txt").read_text(encoding="utf-8")
     names = re.findall(r"^([a-z0-9-]+)==[\w.]+$", lock, re.MULTILINE)  # those for one system alone are not installed
-    asked = {name: metadata(name)["Requires-Python"] for name in names}
+    apart = {"py4j", "pyspark"}  # installed by `make test-spark` alone
+    asked = {name: metadata(name)["Requires-Python"] for name in names if name not in apart}
     assert {name: bound for name, bound in asked.items() if bound and not SpecifierSet(bound).contains(oldest)} == {}
 
 
@@ -496,7 +500,8 @@ def test_workflows_are_pinned_and_may_do_little(path):
 
 def test_ci_has_the_documented_commands():
     script = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
-    assert {"make book", "make lint", "make test", "make test-portable OPTIONS=--quick"} <= set(script.splitlines())
+    wanted = {"make book", "make lint", "make test", "make test-spark", "make test-portable OPTIONS=--quick"}
+    assert wanted <= set(script.splitlines())
     assert (ROOT / ".ci" / "run").stat().st_mode & 0o100
 
 
@@ -521,6 +526,11 @@ def test_other_systems_and_the_wheels_have_weekly_jobs():
     assert {systems["macos"], systems["windows"]} == {"macos", "windows"}
     assert "make test-portable" in runs("macos") and "tools.portable" in runs("windows")
     assert "tools.wheels" in runs("wheels")
+
+
+def test_spark_has_a_weekly_job_and_java_wherever_it_runs():
+    assert "make test-spark" in runs("spark") and "default-jre-headless" in runs("spark")
+    assert "wanted+=(default-jre-headless)" in (ROOT / ".ci" / "run").read_text(encoding="utf-8")
 
 
 def test_what_nobody_could_run_is_named_untried():

@@ -98,6 +98,8 @@ def test_what_is_missing_is_reported_and_a_known_gap_only_when_it_has_closed():
     assert wheels.report([GAP], [missing, GAP]) == []
     assert wheels.report([], [missing, GAP]) == ["torch has wheels for macOS x86_64 now: take it out of KNOWN_GAPS"]
     assert wheels.report([], [missing]) == []
+    spark = Pin("pyspark", "4.3.0", "")
+    assert wheels.report([(spark, "3.11", "Windows")], [(spark, "3.11", "Windows")]) == []
 
 
 @pytest.mark.parametrize(("there", "code"), [(["2.4.6"], 0), (["2.4.60", "2.5.0"], 1)])

@@ -270,6 +270,229 @@ def cut_off(C, ell):
     return s[: ell - 1, None] * Vt[: ell - 1], s[ell - 1] ** 2 if len(s) >= ell else 0.0
 
 
+# Ratings
+
+
+def splits_by_users(code, users, items, stars, H, lam, where, m):
+    """Parts apart, sent nothing else, find the rows of the whole, which least squares finds too; so much is shipped."""
+    solve, shipped = code
+    r, n = H.shape
+    part = np.zeros(m, dtype=int)
+    part[users] = where
+    try:
+        whole, apart, sent = solve(users, items, stars, H, lam), {}, 0
+        for k in np.unique(part):
+            own = where == k
+            columns = np.full_like(H, np.nan)
+            columns[:, items[own]] = H[:, items[own]]
+            apart |= solve(users[own], items[own], stars[own], columns, lam)
+            sent += r * len(set(items[own]))
+    except np.linalg.LinAlgError:
+        return False
+    if not set(whole) == set(apart) == set(users):
+        return False
+    for i, w in whole.items():
+        own = users == i
+        tall = np.vstack([H[:, items[own]].T, np.sqrt(lam * own.sum()) * np.eye(r)])
+        best = np.linalg.lstsq(tall, np.append(stars[own], np.zeros(r)))[0]
+        tol = 1e-9 * max(1.0, np.abs(best).max())
+        if not within([*np.abs(w - best), *np.abs(apart[i] - best)], tol):
+            return False
+    there, back = shipped(users, items, part, r)
+    parts = len(np.unique(part))
+    return (there, back) == (sent, r * m) and r * len(set(items)) <= there <= r * min(parts * n, len(users))
+
+
+def table(m, n, share, r, parts, lam=0.1, seed=0):
+    """A list of ratings, factors of the items, and the part of each rating, that of its user."""
+    rng = np.random.default_rng(seed)
+    users, items = np.nonzero(rng.random((m, n)) < share)
+    stars = rng.integers(1, 11, len(users)) / 2
+    return users, items, stars, rng.standard_normal((r, n)), lam, rng.integers(parts, size=m)[users], m
+
+
+def without(case, user):
+    """The same table with a user who rated nothing."""
+    users, items, stars, H, lam, where, m = case
+    left = users != user
+    return users[left], items[left], stars[left], H, lam, where[left], m
+
+
+USUAL = table(9, 6, 0.5, 2, 2)
+ALIKE = table(7, 8, 0.4, 3, 3, seed=1)
+ALIKE[3][:, 2] = ALIKE[3][:, 1]
+EVERYTHING = table(4, 5, 1.1, 2, 2, seed=2)
+FEW = table(8, 12, 0.15, 5, 3, seed=3)
+APART = definitions(19, "solve_users"), definitions(19, "shipped")
+
+
+def by_another_penalty(weight):
+    """Rows as in the chapter, but with another weight of the penalty, weight(lam, own ratings, all ratings)."""
+
+    def solve(users, items, stars, H, lam):
+        W = {}
+        for i in np.unique(users):
+            own = users == i
+            F = H[:, items[own]]
+            G = F @ F.T + weight(lam, own.sum(), len(users)) * np.eye(len(F))
+            W[i] = np.linalg.solve(G, F @ stars[own])
+        return W
+
+    return solve
+
+
+def holes_as_zeros(users, items, stars, H, lam):
+    W = {}
+    for i in np.unique(users):
+        own = users == i
+        G = H @ H.T + lam * own.sum() * np.eye(len(H))
+        W[i] = np.linalg.solve(G, H[:, items[own]] @ stars[own])
+    return W
+
+
+# PowerSGD
+
+
+GRADIENTS = np.random.default_rng(190)
+
+
+def normal(*shape):
+    return GRADIENTS.standard_normal(shape)
+
+
+def split(M, w):
+    """w matrices with the mean M that are nothing like it."""
+    noise = normal(w, *M.shape)
+    return list(M + noise - noise.mean(axis=0))
+
+
+def with_values(s, m, n):
+    """An m×n matrix with these singular values."""
+    U = np.linalg.qr(normal(m, len(s)))[0]
+    V = np.linalg.qr(normal(n, len(s)))[0]
+    return (U * s) @ V.T
+
+
+def tangent(U, P):
+    """That of the greatest angle between two spaces of one dimension, P's columns being orthonormal."""
+    return np.linalg.norm((P - U @ (U.T @ P)) @ np.linalg.inv(U.T @ P), 2)
+
+
+def no_sum_needed(code, workers, others, Q, gradients, residuals, steps=60):
+    """Parts 1 to 3: one step on two splits of a mean, repeated steps, and steps with error feedback."""
+    step, feedback = code
+    M, r = sum(workers) / len(workers), Q.shape[1]
+    m, n = M.shape
+    P, new = step(workers, Q)
+    if P.shape != (m, r) or new.shape != (n, r):
+        return False
+    p, q = step(others, Q)
+    one = (
+        close(P.T @ P, np.eye(r), atol=1e-11)
+        and close(P @ (P.T @ M @ Q), M @ Q, atol=1e-10 * np.linalg.norm(M) * np.linalg.norm(Q))
+        and close(new, M.T @ P, atol=1e-11 * np.linalg.norm(M))
+        and close(p @ q.T, P @ new.T, atol=1e-9 * np.linalg.norm(M))
+    )
+    return one and iterates(step, workers, Q, steps) and telescopes(feedback, gradients, residuals, Q)
+
+
+def iterates(step, workers, Q, steps):
+    """The tangents shrink as they have to, and the result of the last step is the truncation."""
+    M, r = sum(workers) / len(workers), Q.shape[1]
+    U, s, Vt = np.linalg.svd(M)
+    rate = (s[r] / s[r - 1]) ** 2 if r < len(s) else 0.0
+    tangents = []
+    for _ in range(steps):
+        P, Q = step(workers, Q)
+        tangents.append(tangent(U[:, :r], P))
+    bounds = tangents[0] * rate ** np.arange(steps)
+    best = (U[:, :r] * s[:r]) @ Vt[:r]
+    excess = np.array(tangents) - bounds
+    return within(excess, 1e-9) and close(P @ Q.T, best, atol=1e-8 * s[0])
+
+
+def telescopes(feedback, gradients, residuals, Q):
+    """What is applied adds up to the gradients without the last residual; each worker's residual is what it lacks."""
+    total, Es = 0.0, residuals
+    for Gs in gradients:
+        before = [G + E for G, E in zip(Gs, Es, strict=True)]
+        applied, Es, Q = feedback(Gs, Es, Q)
+        total = total + applied
+        if not close(np.array(Es), np.array(before) - applied, atol=1e-10 * np.abs(before).max()):
+            return False
+    wanted = sum(np.mean(Gs, axis=0) for Gs in gradients) - np.mean(Es, axis=0)
+    return close(total, wanted, atol=1e-10 * np.abs(wanted).max())
+
+
+def case(s, m, n, r, w, v, T=5, **changes):
+    """A mean with these singular values among w workers and among v, and T steps of other gradients."""
+    M = with_values(np.array(s, dtype=float), m, n)
+    given = {
+        "workers": split(M, w),
+        "others": split(M, v),
+        "Q": normal(n, r),
+        "gradients": [list(normal(w, m, n)) for _ in range(T)],
+        "residuals": [np.zeros((m, n)) for _ in range(w)],
+    }
+    return tuple((given | changes).values())
+
+
+def without_the_first_direction():
+    """A case whose Q is orthogonal to v₁, and few steps: rounding would find it in the end."""
+    workers, others, Q, gradients, residuals = case([9, 5, 1], 8, 6, 2, 3, 2)
+    v = np.linalg.svd(sum(workers) / 3)[2][0]
+    return workers, others, Q - np.outer(v, v @ Q), gradients, residuals, 3
+
+
+# Wrong code
+
+
+def mean(parts):
+    return sum(parts) / len(parts)
+
+
+def right_step(Ms, Q):
+    P = np.linalg.qr(mean([M @ Q for M in Ms]))[0]
+    return P, mean([M.T @ P for M in Ms])
+
+
+def feedback_by(step, residual=lambda G, M, X: M - X):
+    def feedback(Gs, Es, Q):
+        Ms = [G + E for G, E in zip(Gs, Es, strict=True)]
+        P, Q = step(Ms, Q)
+        return P @ Q.T, [residual(G, M, P @ Q.T) for G, M in zip(Gs, Ms, strict=True)], Q
+
+    return feedback
+
+
+def pair(step, *residual):
+    return step, feedback_by(step, *residual)
+
+
+def never_orthonormal(Ms, Q):
+    P = mean([M @ Q for M in Ms])
+    return P, mean([M.T @ P for M in Ms])
+
+
+def sums(Ms, Q):
+    P = np.linalg.qr(sum(M @ Q for M in Ms))[0]
+    return P, sum(M.T @ P for M in Ms)
+
+
+def own_bases(Ms, Q):
+    P = np.linalg.qr(mean([np.linalg.qr(M @ Q)[0] for M in Ms]))[0]
+    return P, mean([M.T @ P for M in Ms])
+
+
+def first_worker_s_basis(Ms, Q):
+    P = np.linalg.qr(Ms[0] @ Q)[0]
+    return P, mean([M.T @ P for M in Ms])
+
+
+def old_start(Ms, Q):
+    return right_step(Ms, Q)[0], Q
+
+
 ONE_BY_ONE = list(range(1, 40))
 CLAIMS = {
     "thm-sketches-add": Claim(
@@ -410,6 +633,76 @@ CLAIMS = {
             ),
             "σ lowered, not σ²": with_shrink(lowered),
             "truncated, not shrunk": with_shrink(cut_off),
+        },
+    ),
+    "prop-als-split": Claim(
+        check=splits_by_users,
+        code=APART,
+        cases=[
+            USUAL,
+            ALIKE,
+            EVERYTHING,
+            FEW,
+            table(9, 6, 0.5, 2, 1),
+            table(5, 30, 0.3, 4, 9, lam=2.0, seed=4),
+            table(30, 4, 0.5, 1, 2, lam=1e-3, seed=5),
+            without(USUAL, 4),
+            (*USUAL[:2], 0 * USUAL[2], *USUAL[3:]),
+        ],
+        dropped={
+            "each user in one part: a user's ratings in two": (
+                *USUAL[:5],
+                np.where(np.arange(len(USUAL[0])) == np.argmax(USUAL[0] == 3), 1 - USUAL[5], USUAL[5]),
+                USUAL[6],
+            ),
+            "λ > 0: no inverse for a user with fewer ratings than factors": (
+                np.array([0]),
+                np.array([1]),
+                np.array([3.0]),
+                np.array([[1.0, 2], [0, 0]]),
+                0.0,
+                np.array([0]),
+                1,
+            ),
+        },
+        mutants={
+            "the same λ for all": (by_another_penalty(lambda lam, own, everyone: lam), APART[1]),
+            "λ by the ratings of the part": (by_another_penalty(lambda lam, own, everyone: lam * everyone), APART[1]),
+            "half the penalty": (by_another_penalty(lambda lam, own, everyone: lam * own / 2), APART[1]),
+            "holes as zeros, which need all columns": (holes_as_zeros, APART[1]),
+            "a column for each rating": (APART[0], lambda u, items, part, r: (r * len(u), r * len(part))),
+            "each item sent once": (APART[0], lambda u, items, part, r: (r * len(set(items)), r * len(part))),
+            "all items to each part": (
+                APART[0],
+                lambda u, items, part, r: (r * len(set(items)) * len(set(part)), r * len(part)),
+            ),
+            "the rows stay where they are": (APART[0], lambda *case: (APART[1](*case)[0], 0)),
+        },
+    ),
+    "prop-powersgd": Claim(
+        check=no_sum_needed,
+        code=(definitions(19, "power_sgd_step"), definitions(19, "with_feedback")),
+        cases=[
+            case([5, 4, 2, 1], 9, 6, 2, 4, 3),
+            case([5, 4, 2, 1], 6, 9, 3, 2, 5),
+            case([3, 2, 0.5], 7, 7, 1, 3, 1),
+            case([4, 3, 1], 8, 3, 3, 3, 2),  # r = min(m, n)
+            case([4, 3], 8, 6, 2, 3, 2),  # of rank r: exact in one step
+        ],
+        dropped={
+            "the same mean": case([5, 4, 2, 1], 9, 6, 2, 4, 3, others=split(normal(9, 6), 3)),
+            "σ_r above σ_{r+1}": case([5, 3, 3, 1], 9, 6, 2, 4, 3),
+            "an invertible V_rᵀQ": without_the_first_direction(),
+            "residuals that are 0 at first": case([5, 4, 2, 1], 9, 6, 2, 4, 3, residuals=list(normal(4, 9, 6))),
+        },
+        mutants={
+            "P is not made orthonormal": pair(never_orthonormal),
+            "sums for means": pair(sums),
+            "each worker's basis, averaged": pair(own_bases),
+            "the first worker's basis": pair(first_worker_s_basis),
+            "the old Q for the new": pair(old_start),
+            "the old residual is forgotten": pair(right_step, lambda G, M, X: G - X),
+            "no residual": pair(right_step, lambda G, M, X: 0 * M),
         },
     ),
 }

@@ -19,7 +19,6 @@ from lowrank_helpers import datasets
 from lowrank_helpers.widgets import rank_slider
 
 
-
 @functools.cache
 def text_of(page: str) -> str:
     """The text cells of a chapter, such as ``chapters/01_norms``."""

@@ -191,7 +191,7 @@ def merged_without_weights(pieces, r):
 
 def merged_first(pieces, r):
     """The rows of U as they were."""
-    U, s, Vt = MERGED(pieces, r)
+    _, s, Vt = MERGED(pieces, r)
     old = np.vstack([part[0] for part in pieces]) / math.sqrt(len(pieces))
     return old[:, : len(s)], s, Vt
 

@@ -121,7 +121,7 @@ $(BUILT): .venv/.book $(SOURCES)
 
 $(TESTED): .venv/.book
 	@echo "Installing what the tests need into .venv, torch and PEFT among it: some minutes."
-	@$(INSTALL) --no-build-isolation --editable ".[book,test,torch,peft,finetune]"
+	@$(INSTALL) --no-build-isolation --editable ".[book,test,torch,peft,finetune,scale]"
 	@touch $@
 
 .venv/.spark: $(TESTED)

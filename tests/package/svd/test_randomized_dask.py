@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 import time
+import tracemalloc
 import warnings
 
 import dask
@@ -18,9 +19,19 @@ from distributed import Client, LocalCluster
 from book.margins import close
 from lowrank_helpers.svd import block_krylov_svd, estimate_error, one_pass_svd, randomized_svd
 from tests.package._matrices import tolerance, with_spectrum
-from tests.package.svd.test_randomized import peak
 
 BOTH = pytest.mark.parametrize("method", [randomized_svd, block_krylov_svd])
+
+
+def peak(function):
+    """Bytes that numpy asked for at once."""
+    tracemalloc.start()
+    function()
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    return most
+
+
 CHUNKS = {
     "one": (60, 40),
     "rows": (7, 40),
@@ -167,9 +178,10 @@ def test_an_error_of_the_callers_own_graph_stays_what_it_is(error):
 # ------------------------------------------------------------------------------------------------ clusters
 
 
-def slowly(chunk):
-    time.sleep(0.02)
-    return chunk
+def slow():
+    """A in many chunks, each of which takes its time. A lambda goes to workers as it is: they do not import tests."""
+    pause = lambda chunk: time.sleep(0.02) or chunk  # noqa: E731
+    return chunked(A, (5, 20)).map_blocks(pause, dtype=float, meta=np.empty((0, 0)))
 
 
 @pytest.fixture(scope="module")
@@ -188,13 +200,11 @@ def test_two_processes_give_the_same_answer(client, kind):
     with pytest.raises(ValueError, match=r"^randomized_svd: A has 2 NaN entries, first at \(12, 30\)"):
         randomized_svd(chunked(HOLED), 5, rng=0)
     with pytest.raises(FileNotFoundError, match="nowhere"):
-        randomized_svd(chunked().map_blocks(_missing, dtype=float, meta=np.empty((0, 0))), 2, rng=0)
+        randomized_svd(
+            chunked().map_blocks(lambda _: np.load("nowhere.npy"), dtype=float, meta=np.empty((0, 0))), 2, rng=0
+        )
     with dask.config.set(scheduler="threads"):
         assert randomized_svd(chunked(), 5, rng=0).U.shape == (60, 5)
-
-
-def _missing(_):
-    raise FileNotFoundError("nowhere")
 
 
 @pytest.mark.slow
@@ -207,7 +217,7 @@ def test_long_columns_go_beside_the_graph(client):
 
 @pytest.mark.slow
 def test_a_worker_killed_in_the_middle_changes_nothing(client):
-    lazy = chunked(A, (5, 20)).map_blocks(slowly, dtype=float, meta=np.empty((0, 0)))
+    lazy = slow()
     want = product(randomized_svd(A, 5, rng=0))
     for delay in (0.1, 0.4):
         victim = min(client.run(os.getpid).values())
@@ -253,7 +263,7 @@ def test_a_scheduler_that_goes_away_is_an_error_at_once(tmp_path):
         started.append(subprocess.Popen([*command, "--nthreads", "1", "--no-nanny", *options], **quiet))
         client = Client(scheduler_file=str(file), timeout=20)
         client.wait_for_workers(1, timeout=60)
-        lazy = chunked(A, (5, 20)).map_blocks(slowly, dtype=float, meta=np.empty((0, 0)))
+        lazy = slow()
         randomized_svd(lazy, 5, rng=0)
         threading.Timer(0.2, started[0].kill).start()
         begun = time.monotonic()

@@ -18,8 +18,8 @@ And one without processes: a network of three layers learns the digits from four
 - PowerSGD of rank 2; the same without error feedback; the same with a new random Q in each step;
 - random entries, as many numbers as rank 2, the same for all workers, with error feedback.
 
-Each takes the rate of eight, a factor of 2 apart, at which its mean loss on 300 digits is least on three seeds; seeds 1 to
-10 give the verdict on 300 others. The result is written into lowrank_helpers/data/results/scale_training.json.
+Each takes the rate of eight, a factor of 2 apart, at which its mean loss on 300 digits is least on three seeds; seeds
+1 to 10 give the verdict on 300 others. The result is written into lowrank_helpers/data/results/scale_training.json.
 """
 
 import argparse
@@ -77,13 +77,13 @@ def counted(sent: dict[str, int]) -> Iterator[None]:
     """Count the bytes of what is gathered and scattered inside the block."""
     gather, scatter = dist.all_gather_single, dist.reduce_scatter_single
 
-    def gathering(whole: Tensor, part: Tensor, *given: Any, **named: Any) -> Any:
-        sent["gathered"] = sent.get("gathered", 0) + whole.nbytes
-        return gather(whole, part, *given, **named)
+    def gathering(output_tensor: Tensor, input_tensor: Tensor, **given: Any) -> Any:
+        sent["gathered"] = sent.get("gathered", 0) + output_tensor.nbytes
+        return gather(output_tensor, input_tensor, **given)
 
-    def scattering(part: Tensor, whole: Tensor, *given: Any, **named: Any) -> Any:
-        sent["scattered"] = sent.get("scattered", 0) + whole.nbytes
-        return scatter(part, whole, *given, **named)
+    def scattering(output: Tensor, input: Tensor, **given: Any) -> Any:
+        sent["scattered"] = sent.get("scattered", 0) + input.nbytes
+        return scatter(output, input, **given)
 
     dist.all_gather_single, dist.reduce_scatter_single = gathering, scattering
     try:
@@ -124,7 +124,7 @@ def by_fsdp(rows: Tensor) -> tuple[dict[str, int], dict[str, int]]:
 
 
 def sent() -> dict[str, Any]:
-    """Bytes in a step, and by each process if all goes round a ring: 2(w − 1)/w of an average, half that of the rest."""
+    """Bytes in a step, and by each of w if all goes round a ring: 2(w − 1)/w of an average, half that of the rest."""
     rows = training.load_corpus("book", "train")[: 4 * 65].long().view(4, 65)
     sharded, held = by_fsdp(rows)
     found = {"DDP, all weights": by_ddp(False, rows), "DDP, LoRA": by_ddp(True, rows), "FSDP, LoRA": sharded}
@@ -136,7 +136,12 @@ def sent() -> dict[str, Any]:
     whole = {"frozen": 0, "trained": 0}
     for parameter in base(True).parameters():
         whole["trained" if parameter.requires_grad else "frozen"] += parameter.nbytes
-    return {"bytes in a step": found, "bytes sent by a process, in a ring": ring, "bytes held": held, "bytes in all": whole}
+    return {
+        "bytes in a step": found,
+        "bytes sent by a process, in a ring": ring,
+        "bytes held": held,
+        "bytes in all": whole,
+    }
 
 
 def stepper(adapted: bool, rank: int) -> tuple[DistributedDataParallel, Callable[[bool], None]]:
@@ -283,7 +288,7 @@ WAYS = (
 
 
 def digits(seed: int) -> tuple[Digits, Digits]:
-    """Training and test digits of a seed, the test being for trials the 300 that choose the rates and are in no other."""
+    """Training and test digits of a seed; a trial is tested on the 300 that choose the rates and are in no other."""
     X, y = load_digits(return_X_y=True)
     X = X / 16
     order = np.random.default_rng(190).permutation(len(y))
@@ -366,9 +371,7 @@ def main() -> None:
         measured |= started("sent", 0)
         print(measured)
     if arguments.only in (None, "memory"):
-        measured["megabytes of a process"] = {
-            kind: started(f"memory, {kind}", 0) for kind in ("all weights", "LoRA")
-        }
+        measured["megabytes of a process"] = {kind: started(f"memory, {kind}", 0) for kind in ("all weights", "LoRA")}
         print(measured["megabytes of a process"])
     if arguments.only in (None, "seconds"):
         measured["seconds of a step"] = started("seconds", arguments.rounds)

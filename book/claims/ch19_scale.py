@@ -1,5 +1,6 @@
 """The claims of chapter 19, past one machine."""
 
+import copy
 import math
 
 import numpy as np
@@ -7,7 +8,8 @@ import numpy as np
 from book.claims import Claim
 from book.definitions import definitions
 from book.margins import close, within
-from lowrank_helpers import datasets, linalg
+from book.observations import Contender, Observation, Protocol, student
+from lowrank_helpers import datasets, linalg, results
 from lowrank_helpers.svd import frequent_directions, merge_directions
 
 fro = linalg.frobenius_norm
@@ -705,4 +707,86 @@ CLAIMS = {
             "no residual": pair(right_step, lambda G, M, X: 0 * M),
         },
     ),
+}
+
+
+# What PowerSGD costs
+
+
+def study():
+    return results.load("scale_training")
+
+
+def apart(measured, one, other):
+    """By how much the first's loss on held-out digits is above the second's, and half of its interval."""
+    runs = (measured["of"][name]["runs"] for name in (one, other))
+    return student([a["loss"] - b["loss"] for a, b in zip(*runs, strict=True)])
+
+
+PLAIN, FEWER, ENTRIES, WITHOUT, FRESH, POWER = (
+    "plain averaging",
+    "plain averaging, as many bytes",
+    "random entries",
+    "PowerSGD, no error feedback",
+    "PowerSGD, a new random Q",
+    "PowerSGD",
+)
+
+
+def as_good_with_fewer_bytes(measured):
+    """PowerSGD within 0.02 of plain averaging at a tenth of the numbers; its rivals of as many bytes above it."""
+    near = all(abs(mean) + half < 0.02 for mean, half in (apart(measured, POWER, PLAIN), apart(measured, FRESH, POWER)))
+    behind = (apart(measured, other, POWER) for other in (FEWER, ENTRIES, WITHOUT))
+    numbers = {name: measured["of"][name]["runs"][0]["numbers"] for name in (PLAIN, FEWER, ENTRIES, POWER)}
+    return (
+        near
+        and all(mean - half > 0.02 for mean, half in behind)
+        and 10 * numbers[POWER] < numbers[PLAIN]
+        and numbers[POWER] == numbers[ENTRIES] <= numbers[FEWER]
+    )
+
+
+def exchanged_runs(one, other):
+    """Measurements in which the first had the runs of the second."""
+
+    def change(measured):
+        changed = copy.deepcopy(measured)
+        changed["of"][one]["runs"] = changed["of"][other]["runs"]
+        return changed
+
+    return change
+
+
+def at_the_edge(measured):
+    changed = copy.deepcopy(measured)
+    changed["of"][POWER]["rate"] = changed["rates"][-1]
+    return changed
+
+
+RATES = tuple(0.0125 * 2**k for k in range(8))
+OBSERVATIONS = {
+    "obs-scale-powersgd": Observation(
+        measured=study,
+        protocol=Protocol(
+            baseline=PLAIN,
+            contenders=[Contender(name, {"rate": RATES}) for name in (PLAIN, FEWER, ENTRIES, WITHOUT, FRESH, POWER)],
+            tested_on="300 digits of each of the seeds 1 to 10",
+            tuned_on="300 other digits, three other seeds",
+            runs=10,
+            interval="95 %, Student's, of differences by seed",
+        ),
+        verdict=as_good_with_fewer_bytes,
+        numbers=lambda m: [
+            *(f"{np.mean([run['loss'] for run in m['of'][name]['runs']]):.3f}" for name in m["of"]),
+            *("{:.3f} ± {:.3f}".format(*apart(m, name, POWER)) for name in (FEWER, ENTRIES, WITHOUT)),
+            "{:.3f} ± {:.3f}".format(*apart(m, POWER, PLAIN)),
+        ],
+        sharp={
+            "no feedback, as good": exchanged_runs(WITHOUT, POWER),
+            "fewer averages, as good": exchanged_runs(FEWER, POWER),
+            "PowerSGD as without feedback": exchanged_runs(POWER, WITHOUT),
+            "a rate at the edge of its grid": at_the_edge,
+        },
+        chosen=lambda m: {name: {"rate": [found["rate"]]} for name, found in m["of"].items()},
+    )
 }

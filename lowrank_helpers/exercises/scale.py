@@ -95,7 +95,7 @@ def shipped(answer: object) -> str:
 
 @checker
 def power_sgd(answer: object) -> str:
-    """Check a function (G, E, Q, average), what a worker runs, for the approximation, the new E and the new Q."""
+    """Check a function (G, E, Q, average) of one worker, which returns the approximation, the new E and the new Q."""
     rng = np.random.default_rng(19)
     for m, n, r in SHAPES:
         Gs, Es, Q = rng.standard_normal((3, m, n)), rng.standard_normal((3, m, n)), rng.standard_normal((n, r))

@@ -10,7 +10,7 @@ with MovieLens; without it, the generated ratings serve.
   the test part; Spark, whose objective is the same, is fitted at the λ that ours chose, in turns with it. Places whose
   user or item the training part has not are predicted by its mean, for both.
 - growth: generated tables of up to 20 million ratings, rank 10, five sweeps: seconds, objective, and the highest memory
-  of each process beside what it held before; Spark's is that of Java, which takes what it is allowed before it cleans.
+  of each process, the table in it. Spark's process is Java, which takes most of what it is allowed before it cleans.
 
 Seconds are those of the clock, and of all processors together, Java's included: other work on the machine does not
 count in the second. The start of Spark, and its first fit, while Java still compiles, are measured apart.
@@ -18,6 +18,7 @@ count in the second. The start of Spark, and its first fit, while Java still com
 
 import argparse
 import contextlib
+import json
 import os
 import pathlib
 import tempfile
@@ -65,18 +66,17 @@ def timed(function: Callable[[], Any], java: int) -> tuple[Any, dict[str, float]
 
 
 def status(pid: int | str, key: str) -> float:
-    """A figure of a process in megabytes, VmRSS or VmHWM."""
+    """A figure of a process in megabytes, such as VmHWM."""
     lines = pathlib.Path(f"/proc/{pid}/status").read_text("ascii").splitlines()
     return int(next(line for line in lines if line.startswith(key)).split()[1]) / 1024
 
 
 @contextlib.contextmanager
 def highest(pid: int | str, into: list[float]) -> Any:
-    """Note how many megabytes a process takes at most beside those that it has now."""
+    """Note how many megabytes a process has at most meanwhile, with its data and libraries."""
     pathlib.Path(f"/proc/{pid}/clear_refs").write_text("5", "ascii")  # the highest mark starts anew
-    before = status(pid, "VmRSS")
     yield
-    into.append(round(status(pid, "VmHWM") - before))
+    into.append(round(status(pid, "VmHWM")))
 
 
 @contextlib.contextmanager
@@ -190,7 +190,8 @@ def main() -> None:
         options.output = (ROOT / "_build" if offline else RESULTS) / "scale_spark.json"
         options.output.parent.mkdir(exist_ok=True)
     ratings = load("ratings") if offline else load("ratings", online=True)
-    result: dict[str, Any] = provenance("numpy", "scipy", "pyspark", threads=2)
+    kept = json.loads(options.output.read_text("utf-8")) if options.output.exists() else {}  # it can be run in pieces
+    result: dict[str, Any] = kept | provenance("numpy", "scipy", "pyspark", threads=2)
     result |= {"data": "generated" if offline else "ratings", "rank": RANK, "sweeps": SWEEPS, "penalties": PENALTIES}
     result |= {"growth's penalty": GROWN_PENALTY, "growth's sweeps": GROWN_SWEEPS, "Java may take": options.memory}
     start = time.perf_counter()
@@ -207,10 +208,11 @@ def main() -> None:
                 print(split, result["folds"][split], flush=True)
                 store(options.output, result)
         if "growth" in options.parts:
-            result["growth"] = []
             for count in options.sizes:
-                result["growth"].append(growth(count, SIZES[count], spark))
-                print(result["growth"][-1], flush=True)
+                row = {"asked for": count} | growth(count, SIZES[count], spark)
+                others = [other for other in result.get("growth", []) if other["asked for"] != count]
+                result["growth"] = sorted([*others, row], key=lambda row: row["ratings"])
+                print(row, flush=True)
                 store(options.output, result)
 
 

@@ -117,7 +117,7 @@ def one(chapter: Chapter, found: list[str], line: str) -> str:
 
 def heading(chapter: Chapter, section: str) -> str:
     """A section's heading, with its number."""
-    found = rf'<section\b[^>]*\bid="{re.escape(section)}">\s*(?:<span id="[^"]*"></span>)?<h[1-4]>(.*?)<a class="headerlink"'
+    found = rf'<section\b[^>]*\bid="{re.escape(section)}">\s*<h[2-4]>(.*?)<a class="headerlink"'
     return one(chapter, re.findall(found, chapter.page, re.DOTALL), f"= {section}")
 
 
@@ -168,9 +168,7 @@ def moved(markup: str, name: str) -> str:
     """A piece of a chapter's page in another folder: no second place of a name, links that lead where they led."""
     markup = re.sub(r'<a class="headerlink".*?</a>', "", markup, flags=re.DOTALL)
     markup = re.sub(r'(<[a-z][^>]*?)\s+id="[^"]*"', r"\1", markup)
-    return re.sub(
-        r'\bhref="([^"]*)"', lambda found: f'href="{urljoin(f"../chapters/{name}.html", found[1])}"', markup
-    )
+    return re.sub(r'\bhref="([^"]*)"', lambda found: f'href="{urljoin(f"../chapters/{name}.html", found[1])}"', markup)
 
 
 def slide_of(chapter: Chapter, slide: Slide, number: int, count: int) -> str:
@@ -183,7 +181,8 @@ def slide_of(chapter: Chapter, slide: Slide, number: int, count: int) -> str:
     body = moved("\n".join(shown(chapter, line) for line in slide.lines), name)
     return (
         f'<section class="slide" aria-labelledby="slide-{number}">\n{above}<h2 id="slide-{number}">'
-        f'{words(name, slide.title)}</h2>\n<div class="shown">\n{body}\n</div>\n<p class="number">{number} / {count}</p>\n</section>'
+        f'{words(name, slide.title)}</h2>\n<div class="shown">\n{body}\n</div>\n'
+        f'<p class="number">{number} / {count}</p>\n</section>'
     )
 
 
@@ -198,8 +197,8 @@ def page_of(chapter: Chapter, given: list[Slide], book: str) -> str:
         f'<section class="slide first" aria-labelledby="slide-1">\n<h1 id="slide-1">{title[1]}</h1>\n'
         f'<div class="shown"><p>Slides for ninety minutes, out of <a href="../chapters/{name}.html">the chapter</a> of '
         f"<em>{html.escape(book)}</em>: its figures, its claims, its formulas. Text and figures: CC BY 4.0.</p>\n"
-        "<p>← and → go from slide to slide, Home and End to the first and the last. Printed, each is a page.</p></div>\n"
-        f'<p class="number">1 / {count}</p>\n</section>'
+        "<p>← and → lead from slide to slide, Home and End to the first and the last. Printed, each is a page.</p>\n"
+        f'</div>\n<p class="number">1 / {count}</p>\n</section>'
     )
     rest = "\n".join(slide_of(chapter, slide, number, count) for number, slide in enumerate(given, 2))
     return f"""<!DOCTYPE html>

@@ -2,9 +2,9 @@
 
     python -m tools.pdf [PAGE …]     (or `make pdf`; pages such as chapters/05_svd: those alone)
 
-Every page is printed once by itself, then the solutions of each chapter, which the pages keep folded, as a part at the
-end. Then the contents are known with their numbers of pages, and all is put together: numbers at the foot, bookmarks,
-and links of one page to another that lead into the same file. It takes some minutes.
+Every page is printed once by itself, then what the pages keep folded, the hints, solutions and answers of each chapter,
+as a part at the end. Then the contents are known with their numbers of pages, and all is put together: numbers at the
+foot, bookmarks, and links of one page to another that lead into the same file. It takes some minutes.
 """
 
 import html
@@ -39,19 +39,50 @@ NAMED = """names => { const box = document.createElement('div');
   box.style = 'font-size: 1px; color: transparent; line-height: 1px; overflow: hidden; height: 2px';
   document.querySelector('article').append(box); }"""
 # What is folded on the page, and hidden on paper, becomes all that is printed.
-ONLY_SOLUTIONS = """title => {
+ONLY_FOLDED = """title => {
   const article = document.querySelector('article'), out = document.createElement('section');
-  const head = document.createElement('h1'); head.textContent = title; out.append(head);
-  for (const solution of article.querySelectorAll('div.solution')) {
+  const add = (tag, text) => { const e = document.createElement(tag); e.textContent = text; out.append(e); };
+  const folds = [...article.querySelectorAll('details.sd-dropdown')].filter(fold => !fold.closest('div.solution'));
+  const named = (fold, name) => {
+    const body = fold.querySelector('.sd-summary-content'), strong = document.createElement('strong');
+    strong.textContent = name + ': '; (body.querySelector('p') ?? body).prepend(strong); out.append(body); };
+  const exercise = fold => {
+    let above = fold; while (above && !above.matches('div.exercise')) above = above.previousElementSibling;
+    return above ? above.querySelector('.admonition-title').innerText.trim() : 'Hint'; };
+  const of = name => folds.filter(fold => fold.querySelector('summary').textContent.trim() === name);
+  const hints = of('Hint'), answers = of('Answer'), solutions = article.querySelectorAll('div.solution');
+  add('h1', title);
+  if (hints.length) add('h2', 'Hints');
+  hints.forEach(fold => named(fold, exercise(fold)));
+  if (solutions.length) add('h2', 'Solutions');
+  for (const solution of solutions) {
     for (const fold of solution.querySelectorAll('details.toggle-details')) fold.replaceWith(...fold.childNodes);
     for (const rest of solution.querySelectorAll('summary')) rest.remove();
     solution.classList.remove('dropdown', 'toggle', 'toggle-hidden'); out.append(solution);
   }
-  article.replaceChildren(out); return out.querySelectorAll('div.solution').length; }"""
+  if (answers.length) add('h2', 'Quiz');
+  answers.forEach((fold, k) => named(fold, k + 1));
+  // The browser drops a link to a place that is gone: with a query it leads to another page, which is the chapter.
+  for (const link of out.querySelectorAll('a[href^="#"]')) {
+    const place = link.getAttribute('href');
+    if (!out.querySelector('#' + CSS.escape(place.slice(1)))) link.href = location.href + '?chapter' + place;
+  }
+  article.replaceChildren(out); return hints.length + solutions.length + answers.length; }"""
+SOLUTIONS = "#solutions"  # behind the name of a page: what is folded on it
+# A character that no font has is drawn as a box, and two of them as the same box.
+HAS_CHINESE = """() => {
+  const [one, other] = ['中', '文'].map(character => {
+    const canvas = document.createElement('canvas'), pen = canvas.getContext('2d');
+    pen.font = '40px sans-serif'; pen.fillText(character, 20, 60); return canvas.toDataURL(); });
+  return one !== other; }"""
+NO_CHINESE = "No font here has Chinese characters: they are printed as boxes. Debian has them in fonts-noto-cjk."
 
 
 class Piece(NamedTuple):
-    """One printed piece of the book: what it is called, the part it opens if any, its page of the book, and its PDF."""
+    """One printed piece of the book: what it is called, the part it opens if any, its page of the book, and its PDF.
+
+    What is folded on a page has the page's name with SOLUTIONS behind it.
+    """
 
     title: str
     part: str
@@ -99,18 +130,18 @@ def title_of(window: Page) -> str:
 
 
 def print_pages(window: Page, wanted: list[tuple[str, str]]) -> Iterator[Piece]:
-    """The pages one by one, then the solutions of those that have some."""
+    """The pages one by one, then hints, solutions and answers of those that have some."""
     names = referred(page for page, _ in wanted)
-    solutions: list[tuple[str, bytes]] = []
+    folded: list[tuple[str, str, bytes]] = []
     for page, part in wanted:
         window.goto((HTML / f"{page}.html").as_uri(), wait_until="load")
         title = title_of(window)
         window.evaluate(NAMED, sorted(names.get(page, ())))
         yield Piece(title, part, page, printed(window))
-        if page.startswith("chapters/") and window.evaluate(ONLY_SOLUTIONS, title):
-            solutions.append((title, printed(window)))
-    for place, (title, pdf) in enumerate(solutions):
-        yield Piece(title, "" if place else "Solutions", "", pdf)
+        if page.startswith("chapters/") and window.evaluate(ONLY_FOLDED, title):
+            folded.append((title, page + SOLUTIONS, printed(window)))
+    for place, (title, page, pdf) in enumerate(folded):
+        yield Piece(title, "" if place else "Solutions", page, pdf)
 
 
 def contents(window: Page, pieces: list[Piece], first: list[int]) -> bytes:
@@ -120,8 +151,8 @@ def contents(window: Page, pieces: list[Piece], first: list[int]) -> bytes:
         if piece.part:
             rows.append(f"<h2>{html.escape(piece.part)}</h2>")
         rows.append(f"<p><span>{html.escape(piece.title)}</span><i></i><span>{number}</span></p>")
-    style = """body { font: 10.5pt/1.5 Inter, sans-serif; margin: 0; } h1 { font-size: 26pt; margin: 3cm 0 2cm; }
-      h2 { font-size: 12pt; margin: 1em 0 0.3em; break-after: avoid; } p { display: flex; margin: 0; gap: 0.5em; }
+    style = """body { font: 10pt/1.4 Inter, sans-serif; margin: 0; } h1 { font-size: 26pt; margin: 2cm 0 1cm; }
+      h2 { font-size: 12pt; margin: 0.8em 0 0.2em; break-after: avoid; } p { display: flex; margin: 0; gap: 0.5em; }
       i { flex: 1; border-bottom: 1px dotted #888; margin-bottom: 0.4em; } @page { margin: 20mm 18mm; }"""
     window.set_content(f"<html lang='en'><title>{TITLE}</title><style>{style}</style><h1>{TITLE}</h1>{''.join(rows)}")
     return printed(window)
@@ -153,7 +184,7 @@ def places(pieces: list[Piece], readers: list[PdfReader], starts: list[int]) -> 
             number = reader.get_destination_page_number(target)
             if number is not None:
                 named[unquote(name.lstrip("/"))] = Place(start + number, float(target.top) if target.top else None)
-        found[piece.page or f"solutions {piece.title}"] = named
+        found[piece.page] = named
     return found
 
 
@@ -166,7 +197,7 @@ def target_of(link: Any, page: str, known: dict[str, dict[str, Place]]) -> Place
     base = HTML.as_uri() + "/"
     if not file.startswith(base):
         return None
-    other = known.get(unquote(file.removeprefix(base)).removesuffix(".html"), {})
+    other = known.get(unquote(file.removeprefix(base).partition("?")[0]).removesuffix(".html"), {})
     return other.get(unquote(name), other.get(""))
 
 
@@ -200,13 +231,14 @@ def put_together(window: Page, pieces: list[Piece]) -> PdfWriter:
     numbers = feet(window, len(writer.pages))
     for page, foot in zip(writer.pages, numbers.pages, strict=True):
         page.merge_page(foot)
+        page.compress_content_streams()  # merging has unpacked them
     parent = None
     for piece, reader, start in zip(pieces, readers, starts, strict=True):
         if piece.part:
             parent = writer.add_outline_item(title=piece.part, page_number=start)
         writer.add_outline_item(title=piece.title, page_number=start, parent=parent)
         for page in writer.pages[start : start + len(reader.pages)]:
-            lead_inside(writer, page, piece.page or f"solutions {piece.title}", known)
+            lead_inside(writer, page, piece.page, known)
     writer.add_metadata({"/Title": TITLE})
     writer.compress_identical_objects()
     return writer
@@ -221,10 +253,12 @@ def main() -> None:
     with sync_playwright() as playwright:
         chromium, _ = browser.start(playwright)
         window = chromium.new_page(reduced_motion="reduce")  # no film begins
+        if not window.evaluate(HAS_CHINESE):
+            print(NO_CHINESE, file=sys.stderr)
         pieces = []
         for piece in print_pages(window, wanted):
             pieces.append(piece)
-            print(f"{piece.page or 'solutions':32s} {piece.title}", file=sys.stderr)
+            print(f"{piece.page:42s} {piece.title}", file=sys.stderr)
         writer = put_together(window, pieces)
     writer.write(OUT)
     print(f"{OUT.relative_to(ROOT)}: {len(writer.pages)} pages, {OUT.stat().st_size / 1e6:.1f} MB")

@@ -1,38 +1,82 @@
-// Power iteration and block Krylov space, step by step, from the same start, on a matrix whose singular values fall
-// like a power of their index.
-const krylov = { values: 80, rank: 5, block: 7, steps: 7 };
-
-// The random start: as many columns as a block has.
-function krylovStart() {
-  const { values, block } = krylov, drawn = normals(values * block, 7);
-  return Array.from({ length: block }, (_, j) => drawn.slice(j * values, (j + 1) * values));
-}
-
-// By how much the best matrix of the rank in the span of Q misses diag(sigma), over the least that any has, less 1.
-function krylovExcess(sigma, Q) {
-  const squares = sigma.map((s) => s * s), rank = krylov.rank;
-  const gram = Q.map((x) => Q.map((y) => inner(x, y.map((value, i) => squares[i] * value))));
-  const caught = symmetric(gram).values.slice(0, rank).reduce((sum, value) => sum + value, 0);
-  const head = squares.slice(0, rank).reduce((sum, value) => sum + value, 0);
-  const tail = squares.slice(rank).reduce((sum, value) => sum + value, 0);
-  const missed = Math.max(0, head - caught) / tail;
-  return missed / (Math.sqrt(1 + missed) + 1);
-}
-
-// decay: the singular values are i to the power of minus this. One pair of excesses for each step.
-function krylovCompute({ decay }) {
-  const sigma = Array.from({ length: krylov.values }, (_, i) => (i + 1) ** -decay);
-  const start = krylovStart().map((column) => column.map((value, i) => sigma[i] * value));
-  let power = orthonormal(start), last = power, all = power;
-  const powers = [krylovExcess(sigma, power)], spaces = [powers[0]];
-  const times = (Q) => Q.map((q) => q.map((value, i) => sigma[i] * sigma[i] * value));
-  for (let step = 1; step <= krylov.steps; step++) {
-    power = orthonormal(times(power));
-    last = orthonormal(times(last), all);
-    all = [...all, ...last];
-    powers.push(krylovExcess(sigma, power));
-    spaces.push(krylovExcess(sigma, all));
-  }
-  const products = powers.map((_, step) => 2 * krylov.block * (step + 1));
-  return { sigma, products, powers, spaces };
-}
+// Power iteration and block Krylov space from one start: the excess of their errors after each step.
+const RANK = 5, BLOCK = 7, STEPS = 7, VALUES = 80, FLOOR = -12;
+moving("krylov", {
+  start: { fall: -0.5, step: 3 }, // the singular values are i to the power of fall
+  compute({ fall, step }) {
+    const { normals, orthonormal, svd, dot } = moving;
+    const sigma = Array.from({ length: VALUES }, (_, i) => (i + 1) ** fall), squares = sigma.map((s) => s * s);
+    const sum = (values) => values.reduce((total, value) => total + value, 0);
+    const head = sum(squares.slice(0, RANK)), tail = sum(squares.slice(RANK));
+    // By how much the best matrix of the rank in the span of Q misses diag(sigma), over the least that any has, less 1.
+    function excess(Q) {
+      const gram = Q.map((x) => { const y = x.map((value, i) => squares[i] * value); return Q.map((q) => dot(q, y)); });
+      const missed = Math.max(0, head - sum(svd(gram).s.slice(0, RANK))) / tail;
+      return missed / (Math.sqrt(1 + missed) + 1);
+    }
+    const times = (Q) => Q.map((q) => q.map((value, i) => squares[i] * value));
+    const drawn = normals(VALUES * BLOCK, 7);
+    const omega = Array.from({ length: BLOCK }, (_, j) => drawn.slice(j * VALUES, (j + 1) * VALUES));
+    let power = orthonormal(omega.map((column) => column.map((value, i) => sigma[i] * value))), last = power, space = power;
+    const powers = [excess(power)], krylov = [powers[0]];
+    for (let k = 1; k <= STEPS; k++) {
+      power = orthonormal(times(power));
+      last = orthonormal(times(last), space);
+      space = [...space, ...last];
+      powers.push(excess(power));
+      krylov.push(excess(space));
+    }
+    return { omega, sigma, powers, krylov, products: 2 * BLOCK * (step + 1) };
+  },
+  panels: [
+    { x: [0, 84], y: [-4, 0.15], margin: [28, 12, 40, 44] },
+    { x: [0, 16 * BLOCK], y: [FLOOR, 0.4], margin: [28, 12, 40, 44] },
+  ],
+  handles: [
+    {
+      panel: 0, name: "The power of i like which the singular values fall", only: "y", step: 0.1, range: [[0, 1], [-2, -0.1]],
+      at: ({ fall }) => [0, fall], spot: ({ fall }) => [VALUES, fall * Math.log10(VALUES)],
+      pull: ([, y]) => [0, y / Math.log10(VALUES)],
+      to(state, [, fall]) { state.fall = fall; },
+      says: ({ fall }) => `i to the power ${moving.number(fall, 1)}`,
+    },
+    {
+      panel: 1, name: "Steps", only: "x", step: 1, range: [[0, STEPS]],
+      at: ({ step }) => [step, 0], spot: (_, { products }) => [products, FLOOR],
+      pull: ([x]) => [x / (2 * BLOCK) - 1, 0],
+      to(state, [step]) { state.step = step; },
+      says: ({ step }, { powers, krylov }) => `${step}; excess of the powers ${moving.scientific(powers[step])}, `
+        + `of the Krylov space ${moving.scientific(krylov[step])}`,
+    },
+  ],
+  draw([left, right], { step }, { sigma, powers, krylov, products }) {
+    const power = (k) => [k, k === 0 ? "1" : `10${moving.raised(k)}`];
+    left.axes({
+      xTicks: [1, 20, 40, 60, 80].map((i) => [i, String(i)]), yTicks: [-4, -3, -2, -1, 0].map(power),
+      xLabel: "index i", yLabel: "singular value",
+    });
+    sigma.forEach((value, i) => left.dot([i + 1, Math.log10(value)], i < RANK ? "blue" : "grey", i < RANK ? 4.5 : 2.5));
+    right.axes({
+      xTicks: [0, 28, 56, 84, 112].map((x) => [x, String(x)]), yTicks: [-12, -9, -6, -3, 0].map(power),
+      xLabel: "columns multiplied", yLabel: "excess of the error",
+    });
+    right.line([[products, FLOOR], [products, 1]], "ink thin dashed");
+    for (const [values, look, name, beside, anchor] of [
+      [powers, "green", "powers", [4, -10], "end"], [krylov, "yellow", "Krylov", [-8, 12], "end"],
+    ]) {
+      const places = values.map((value, k) => [2 * BLOCK * (k + 1), value > 0 ? Math.max(FLOOR - 1, Math.log10(value)) : FLOOR - 1]);
+      right.line(places.slice(step), `${look} thin faded`);
+      right.line(places.slice(0, step + 1), `${look} thick`);
+      places.forEach((place, k) => { if (place[1] >= FLOOR) right.dot(place, k <= step ? look : `${look} faded`, 4); });
+      const last = places.findLast((place) => place[1] > FLOOR + 1);
+      right.label(last, name, `${look} plain`, beside, anchor);
+    }
+  },
+  say({ fall, step }, { powers, krylov, products }) {
+    const words = (value) => (value < 10 ** FLOOR ? `below 10${moving.raised(FLOOR)}` : moving.scientific(value));
+    return [
+      `σ_i = i${moving.raised(moving.number(fall, 1))}, rank ${RANK}.`,
+      `After ${step} ${step === 1 ? "step" : "steps"}, ${products} columns multiplied by A or its transpose:`,
+      `the excess of the powers is ${words(powers[step])}, of the Krylov space ${words(krylov[step])}.`,
+    ];
+  },
+});

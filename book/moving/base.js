@@ -58,12 +58,58 @@ const moving = (() => {
     return { U: order.map(unit), s: order.map((k) => lengths[k]), V: order.map((k) => Array.from(V[k])) };
   }
 
+  // The vectors made orthonormal, to each other and to those before them; what depends on these is left out.
+  function orthonormal(vectors, before = []) {
+    const basis = [];
+    for (const given of vectors) {
+      const v = Float64Array.from(given), length = norm(v);
+      for (let twice = 0; twice < 2; twice++) { // the first time is done with the rounding of what it takes away
+        for (const q of [...before, ...basis]) {
+          const along = dot(q, v);
+          for (let i = 0; i < v.length; i++) v[i] -= along * q[i];
+        }
+      }
+      const left = norm(v);
+      if (left > 1e-13 * length) basis.push(Array.from(v, (value) => value / left));
+    }
+    return basis;
+  }
+
+  // Normal random numbers, the same on every machine: mulberry32, in pairs by Box and Muller.
+  function normals(count, seed) {
+    let state = seed;
+    const uniform = () => {
+      state = (state + 0x6d2b79f5) | 0;
+      let t = Math.imul(state ^ (state >>> 15), 1 | state);
+      t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
+      return ((t ^ (t >>> 14)) >>> 0) / 4294967296;
+    };
+    const drawn = [];
+    while (drawn.length < count) {
+      const r = Math.sqrt(-2 * Math.log(1 - uniform())), angle = 2 * Math.PI * uniform();
+      drawn.push(r * Math.cos(angle), r * Math.sin(angle));
+    }
+    return drawn.slice(0, count);
+  }
+
   // 2. Words. A number has a true minus, and none before a zero.
   function number(value, digits = 2) {
     const text = value.toFixed(digits);
     return Number(text) === 0 ? text.replace("-", "") : text.replace("-", "−");
   }
   const point = (p, digits = 1) => `(${p.map((value) => number(value, digits)).join(", ")})`;
+
+  const whole = (value) => value.toFixed(0).replace(/\B(?=(\d{3})+$)/g, "\u202f"); // 16 384
+  const raised = (power) => [...String(power)].map((sign) => "⁰¹²³⁴⁵⁶⁷⁸⁹"[sign] ?? { ".": "·", "−": "⁻", "-": "⁻" }[sign]).join("");
+  function scientific(value) { // 3·10⁻⁵
+    if (value === 0 || (value >= 0.01 && value < 1000)) return String(Number(value.toPrecision(2)));
+    const [digits, power] = value.toExponential(1).split("e");
+    return `${digits}·10${raised(Number(power))}`;
+  }
+  function bytes(value) { // 3.93 MB
+    const step = Math.min(4, Math.max(0, Math.floor(Math.log10(Math.max(1, value)) / 3))), scaled = value / 1000 ** step;
+    return `${scaled.toFixed(step === 0 || scaled >= 100 ? 0 : scaled >= 10 ? 1 : 2)} ${["bytes", "kB", "MB", "GB", "TB"][step]}`;
+  }
 
   // The pieces of "Av_1 = σ_{12}u": [text, whether it is an index].
   const pieces = (text) => text.split(/(_\{[^}]*\}|_[\p{L}\d])/u).filter(Boolean)
@@ -228,7 +274,10 @@ const moving = (() => {
         if (input.type === "checkbox") input.checked = state[input.name];
         else input.value = state[input.name];
         const spoken = figure.spoken?.[input.name]?.(state, numbers);
-        if (spoken) input.setAttribute("aria-valuetext", spoken);
+        if (!spoken) continue;
+        input.setAttribute("aria-valuetext", spoken);
+        const beside = input.closest("label").querySelector("b");
+        if (beside) beside.textContent = spoken;
       }
       output.replaceChildren(...figure.say(state, numbers).map((sentence) => {
         const span = document.createElement("span");
@@ -265,5 +314,5 @@ const moving = (() => {
     }, { rootMargin: "600px" });
     document.querySelectorAll(`.moving[data-moving="${name}"]`).forEach((root) => near.observe(root));
   }
-  return Object.assign(register, { figures, dot, norm, times, transposed, svd, number, point, element });
+  return Object.assign(register, { figures, dot, norm, times, transposed, svd, orthonormal, normals, number, whole, raised, scientific, bytes, point, element });
 })();

@@ -1,6 +1,6 @@
 // What a token leaves in one layer for four kinds of attention, and the bytes of the whole cache.
 {
-  const ROPE = 64, LOOKS = { MHA: "orange", GQA: "orange", MQA: "orange", MLA: "green" };
+  const ROPE = 64; // numbers of the small key of MLA
   moving("cache", {
     // heads, groups, layers, tokens and bits; in powers of two those whose name ends in a 2
     start: { heads2: 7, groups2: 3, width: 128, latent: 512, layers: 60, tokens2: 0, bits: 16 },
@@ -10,7 +10,7 @@
       const bytes = Object.fromEntries(Object.entries(kept).map(([name, elements]) => [name, elements * layers * tokens * Number(bits) / 8]));
       return { heads, groups, tokens, kept, bytes, asGroups: kept.MLA / (2 * width) };
     },
-    panels: [{ x: [0, 4], y: [0, 1], margin: [26, 4, 44, 4] }],
+    panels: [{ x: [0, 4], y: [-0.26, 1.12] }],
     spoken: {
       heads2: (_, { heads }) => String(heads),
       groups2: (_, { groups }) => String(groups),
@@ -26,9 +26,9 @@
         const x = k + 0.1, height = elements / largest;
         if (name === "MLA") rectangle(x, 0, height, "green");
         else { rectangle(x, 0, height / 2, "blue"); rectangle(x, height / 2, height, "orange"); }
-        panel.outside([x + 0.4, height], moving.bytes(bytes[name]), "ink plain", [0, -7]);
-        panel.outside([x + 0.4, 0], name === "GQA" ? `GQA, ${groups}` : name, "ink plain", [0, 18]);
-        panel.outside([x + 0.4, 0], moving.whole(elements), "grey plain", [0, 35]);
+        panel.label([x + 0.4, height], moving.bytes(bytes[name]), "ink plain", [0, -7]);
+        panel.label([x + 0.4, 0], name === "GQA" ? `GQA, ${groups}` : name, "ink plain", [0, 18]);
+        panel.label([x + 0.4, 0], moving.whole(elements), "grey plain", [0, 35]);
       });
     },
     say({ width, layers, bits }, { heads, groups, tokens, kept, asGroups }) {

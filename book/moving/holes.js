@@ -4,6 +4,7 @@
   const TOP = [[1, 2, 0, 1, 2, 1, 0, 2, 1, 2], [1, 0, 2, 1, 1, 2, 1, 0, 0, 2]];
   const SEEN = ["0101110101", "0110010011", "0001000000", "1101101011", "0000000000", "0111011001", "1011101000"]; // as in the chapter
   const SWEEPS = 40, PENALTY = 0.01;
+  const words = (error) => (error === null ? "nothing, as there are none" : moving.number(error));
   const table = LEFT.map(([a, b]) => TOP[0].map((_, j) => a * TOP[0][j] + b * TOP[1][j]));
   const first = () => SEEN.map((row) => [...row].map((digit) => digit === "1"));
 
@@ -40,10 +41,10 @@
       }
       return { table, filled, kind, counts, course };
     },
-    panels: [{ x: [0, SWEEPS], y: [-2, 1], margin: [28, 50, 40, 44] }],
+    panels: [{ x: [0, SWEEPS], y: [-2, 1], margin: [28, 14, 40, 44] }],
     handles: [{
       panel: 0, name: "Sweeps", only: "x", step: 1,
-      at: ({ sweeps }) => [sweeps, -2],
+      at: ({ sweeps }) => [sweeps, 0], spot: ({ sweeps }) => [sweeps, 0.85],
       to(state, [sweeps]) { state.sweeps = sweeps; },
       says: ({ sweeps }, { course }) => `${sweeps}; the open holes are off by ${words(course[sweeps].open)}, the lost ones by ${words(course[sweeps].lost)}`,
     }],
@@ -106,17 +107,15 @@
         plot.line(places.slice(sweeps), `${look} thin faded`);
         plot.line(places.slice(0, sweeps + 1), `${look} thick`);
         plot.dot(places[sweeps], look, 5);
-        plot.beside(places[SWEEPS], name, `${look} plain`);
+        plot.label(places[SWEEPS], name, `${look} plain`, [-2, -8], "end");
       }
     },
     say(state, { counts, course }) {
       const now = course[state.sweeps];
       return [
-        `${counts.seen} entries seen, ${counts.open} open holes, ${counts.lost} of which too little is seen in their row or column (×).`,
-        `After ${state.sweeps} ${state.sweeps === 1 ? "sweep" : "sweeps"} the open holes are off by ${words(now.open)}, the others by ${words(now.lost)}.`,
+        `${counts.seen} entries seen (blue), ${counts.open} open holes (green), ${counts.lost} lost ones (orange): fewer than two entries are seen in their row or column.`,
+        `After ${state.sweeps} ${state.sweeps === 1 ? "sweep" : "sweeps"} the open holes are off by ${words(now.open)}, the lost ones by ${words(now.lost)}.`,
       ];
     },
   });
-
-  function words(error) { return error === null ? "nothing, as there are none" : moving.number(error); }
 }

@@ -1,6 +1,9 @@
 // An adapter of rank r beside a weight of m rows and n columns: what it holds, and how it is scaled.
 {
   const MOST = 12; // powers of two of the rank
+  const significant = (value) => (value >= 100 ? moving.whole(value) : String(Number(value.toPrecision(3))));
+  const percent = (share) => `${significant(100 * share)} %`;
+
   moving("lora", {
     start: { m: 4096, n: 4096, rank2: 3, alpha: 16 },
     compute({ m, n, rank2, alpha }) {
@@ -16,10 +19,10 @@
         frozen: 2 * weight, // in bfloat16
       };
     },
-    panels: [{ x: [0, 10000], y: [0, 8192] }, { x: [0, MOST], y: [-8, 8], margin: [28, 14, 40, 44] }],
+    panels: [{ x: [0, 12500], y: [0, 10000] }, { x: [0, MOST], y: [-8, 8], margin: [28, 14, 40, 44] }],
     handles: [{
       panel: 1, name: "Rank", only: "x", step: 1,
-      at: ({ rank2 }) => [rank2, 0], spot: ({ rank2 }) => [rank2, -8],
+      at: ({ rank2 }) => [rank2, 0], spot: ({ rank2 }) => [rank2, 7],
       to(state, [rank2]) { state.rank2 = rank2; },
       says: (_, { r, share }) => `${r}: ${percent(share)} of the weight's numbers`,
     }],
@@ -27,17 +30,20 @@
       m: ({ m }) => moving.whole(m), n: ({ n }) => moving.whole(n), alpha: ({ alpha }) => String(alpha),
     },
     draw([shapes, plot], { m, n, rank2, alpha }, { r, even, scale, rootScale }) {
-      const largest = Math.max(m, n), unit = 5000 / largest, thin = Math.max(24, r * unit); // a hairline is still seen
-      const rectangle = (x, y, w, h, look) => shapes.area([[x, y], [x + w, y], [x + w, y + h], [x, y + h]], `${look} full`);
-      const middle = 4300;
-      rectangle(150, middle - m * unit / 2, n * unit, m * unit, "grey");
-      shapes.label([150 + n * unit / 2, middle], "W", "ink", [0, 5]);
-      const right = 150 + n * unit + 1000;
-      shapes.label([right - 500, middle], "+ s", "ink", [0, 5]);
-      rectangle(right, middle - m * unit / 2, thin, m * unit, "sky");
-      shapes.label([right + thin / 2, middle + m * unit / 2], "B", "ink", [0, -6]);
-      rectangle(right + thin + 300, middle - thin / 2, n * unit, thin, "sky");
-      shapes.label([right + thin + 300 + n * unit / 2, middle + thin / 2], "A", "ink", [0, -6]);
+      const unit = Math.min(11000 / (2 * n + r), 8500 / Math.max(m, r)), thin = Math.max(30, r * unit);
+      const [high, wide, middle] = [m * unit, n * unit, 5000], left = (12500 - 2 * wide - thin - 1400) / 2;
+      function rectangle(x, w, h, look) {
+        const corners = [[x, middle - h / 2], [x + w, middle - h / 2], [x + w, middle + h / 2], [x, middle + h / 2]];
+        shapes.area(corners, look);
+        shapes.line([...corners, corners[0]], `${look} thin`);
+      }
+      rectangle(left, wide, high, "grey");
+      shapes.label([left + wide / 2, middle], "W", "ink", [0, 5]);
+      shapes.label([left + wide + 550, middle], "+ s", "ink", [0, 5]);
+      rectangle(left + wide + 1100, thin, high, "sky full");
+      shapes.label([left + wide + 1100 + thin / 2, middle + high / 2], "B", "ink", [0, -6]);
+      rectangle(left + wide + thin + 1400, wide, thin, "sky full");
+      shapes.label([left + 1.5 * wide + thin + 1400, middle + thin / 2], "A", "ink", [0, -6]);
       plot.axes({
         xTicks: [0, 3, 6, 9, 12].map((k) => [k, String(2 ** k)]),
         yTicks: [-8, -4, 0, 4, 8].map((k) => [k, k < 0 ? `1/${2 ** -k}` : String(2 ** k)]), xLabel: "rank r", yLabel: "scale s",
@@ -47,6 +53,9 @@
       plot.line([[rank2, -8], [rank2, 8]], "ink thin dashed");
       plot.line([[0, start], [MOST, start - MOST]], "blue thick");
       plot.line([[0, start], [MOST, start - MOST / 2]], "orange thick");
+      plot.label([Math.log2(even), 5.6], "break-even", "grey plain", [-4, -8], "end");
+      plot.label([6, start - 6], "α/r", "blue", [-6, 14], "end");
+      plot.label([9, start - 4.5], "α/√r", "orange", [0, -8]);
       plot.dot([Math.log2(r), Math.log2(scale)], "blue", 5);
       plot.dot([Math.log2(r), Math.log2(rootScale)], "orange", 5);
     },
@@ -59,7 +68,4 @@
       ];
     },
   });
-
-  function percent(share) { return `${significant(100 * share)} %`; }
-  function significant(value) { return value >= 100 ? moving.whole(value) : String(Number(value.toPrecision(3))); }
 }

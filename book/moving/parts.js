@@ -45,6 +45,12 @@
   ];
 
   const INK = 16; // the darkest pixel
+  // One square for each pixel that is not white.
+  function pixels(values, draw) {
+    values.forEach((value, pixel) => {
+      if (value > 0.004) draw(pixel % 8, Math.floor(pixel / 8), Math.min(1, value).toFixed(3));
+    });
+  }
   const all = (value) => PARTS.map(() => value);
 
   moving("parts", {
@@ -55,7 +61,7 @@
       const error = moving.norm(wanted.map((value, pixel) => value - sum[pixel])) / moving.norm(wanted);
       return { rows: ROWS, wanted, shares, parts: PARTS, sum, error, count: on.filter(Boolean).length };
     },
-    panels: [{ x: [0, 8], y: [0, 8] }, { x: [0, 8], y: [0, 8] }],
+    panels: [{ x: [-0.1, 8.1], y: [-1.3, 8.1] }, { x: [-0.1, 8.1], y: [-1.3, 8.1] }],
     actions: {
       next(state, { shares, parts }) { // of the parts that are off, the one with most ink in this digit
         const ink = parts.map((part, k) => (state.on[k] ? -1 : shares[k] * part.reduce((sum, value) => sum + value, 0)));
@@ -71,14 +77,19 @@
         button.type = "button";
         button.addEventListener("click", () => { state.on[k] = !state.on[k]; show(); });
         const svg = moving.element(button, "svg", { viewBox: "0 0 8 8", "aria-hidden": "true" });
-        pixels(part.map((value) => value / Math.max(...part)), (attributes) => moving.element(svg, "rect", attributes));
+        pixels(part.map((value) => value / Math.max(...part)), (x, y, ink) => {
+          moving.element(svg, "rect", { x, y, width: 1, height: 1, "fill-opacity": ink });
+        });
       });
     },
     draw([digit, sum], { on }, { wanted, shares, sum: added }) {
-      [[digit, wanted], [sum, added]].forEach(([panel, values]) => pixels(values.map((value) => value / INK), ({ x, y, ...look }) => {
-        const square = panel.area([[x, 8 - y], [x + 1, 8 - y], [x + 1, 7 - y], [x, 7 - y]], "ink");
-        square.style.fillOpacity = look["fill-opacity"];
-      }));
+      [[digit, wanted, "the digit"], [sum, added, "the sum"]].forEach(([panel, values, name]) => {
+        panel.line([[0, 0], [8, 0], [8, 8], [0, 8], [0, 0]], "grey thin");
+        pixels(values.map((value) => value / INK), (x, y, ink) => {
+          panel.area([[x, 8 - y], [x + 1, 8 - y], [x + 1, 7 - y], [x, 7 - y]], "ink").style.fillOpacity = ink;
+        });
+        panel.label([4, 0], name, "ink plain", [0, 19]);
+      });
       digit.svg.closest(".moving").querySelectorAll(".parts button").forEach((button, k) => {
         button.setAttribute("aria-pressed", String(on[k]));
         button.setAttribute("aria-label", `Part ${k + 1}, ${moving.number(shares[k])} times`);
@@ -92,11 +103,4 @@
       ];
     },
   });
-
-  // One square for each pixel that is not white.
-  function pixels(values, draw) {
-    values.forEach((value, pixel) => {
-      if (value > 0.004) draw({ x: pixel % 8, y: Math.floor(pixel / 8), width: 1, height: 1, "fill-opacity": Math.min(1, value).toFixed(3) });
-    });
-  }
 }

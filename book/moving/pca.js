@@ -27,7 +27,7 @@ moving("pca", {
       below: slope === null ? null : centred.map(([x]) => [mean[0] + x, mean[1] + slope * x]),
     };
   },
-  panels: [{ x: [0, 9], y: [-1, 7] }, { x: [0, 10], y: [0, 1.25], margin: [28, 8, 40, 12] }],
+  panels: [{ x: [0, 9], y: [-1, 7] }, { x: [0, 10], y: [-0.18, 1.35] }],
   handles: [0, 1, 2, 3].map((k) => ({
     panel: 0, name: `Point ${k + 1}`, at: ({ points }) => points[k], range: [[0.2, 8.8], [-0.8, 6.8]], step: 0.1,
     to(state, place) { state.points[k] = place; },
@@ -48,7 +48,8 @@ moving("pca", {
       plane.line(through(along), "blue");
     }
     plane.dot(mean, "ink open", 5);
-    bars.axes({ grid: false, yLabel: "sum of squared distances" });
+    bars.label([0.2, 1.35], "sums of squared distances", "grey plain", [0, 16], "start");
+    bars.line([[0.2, 0], [9.8, 0]], "grey thin");
     const lines = [[principal, "blue"], [regression, "orange"]];
     const largest = Math.max(1e-9, ...lines.flatMap(([squares]) => squares ?? []).filter((value) => value !== null));
     ["at right angles", "vertically"].forEach((measure, which) => {

@@ -24,6 +24,8 @@ DRAWING = "() => [...document.querySelectorAll('.moving .panels')].map(e => e.in
 SMALL = """() => [...document.querySelectorAll('.moving :is(input, select, button, [role=slider], [role=button])')]
   .filter(e => { const {width, height} = e.getBoundingClientRect(); return Math.min(width, height) < 24; })
   .map(e => e.outerHTML.slice(0, 80))"""
+GROUND = {"light": "color: #000; background: #fff", "dark": "color: #fff; background: #14181e"}
+TURN = "([scheme, look]) => { document.documentElement.dataset.theme = scheme; document.body.style = look; }"
 WIDER = "() => document.documentElement.scrollWidth - innerWidth"
 
 
@@ -156,10 +158,7 @@ def test_nothing_moves_by_itself(show, name):
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_a_figure_is_accessible(show, name, scheme):
     page = shown(show, name)
-    ground = {"light": "color: #000; background: #fff", "dark": "color: #fff; background: #14181e"}[scheme]
-    page.evaluate(
-        "([s, c]) => { document.documentElement.dataset.theme = s; document.body.style = c; }", [scheme, ground]
-    )
+    page.evaluate(TURN, [scheme, GROUND[scheme]])
     page.add_script_tag(content=AXE)
     assert page.evaluate(SERIOUS, [None, {}]) == []
 

@@ -70,7 +70,7 @@ def test_a_figure_is_drawn_and_says_its_numbers(show, name):
     for hold in holds(page):
         assert hold.get_attribute("aria-label") and re.search(r"\d", hold.get_attribute("aria-valuetext"))
     for control in page.locator(".moving :is(input, select, button)").all():
-        assert page.evaluate("e => Boolean(e.labels?.length || e.innerText)", control.element_handle())
+        assert page.evaluate("e => Boolean(e.labels?.length || e.innerText || e.ariaLabel)", control.element_handle())
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -137,6 +137,25 @@ def test_by_finger(show, name):
         touch("touchEnd")
         assert hold.get_attribute("aria-valuetext") != before
         assert page.evaluate("scrollY") == 0
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_finger_on_a_handle_does_not_scroll(show, name):
+    """Neither upwards nor downwards, in a page that could be scrolled either way."""
+    page = shown(show, name, viewport={"width": 390, "height": 400}, has_touch=True, is_mobile=True)
+    page.add_style_tag(content="main { padding: 400px 0 }")
+    page.evaluate("addEventListener('pointercancel', () => { document.title = 'taken away'; }, true)")
+    finger = page.context.new_cdp_session(page)
+    for hold in holds(page):
+        for way in (-1, 1):
+            hold.evaluate("e => e.scrollIntoView({ block: 'center' })")
+            (x, y), at = middle(hold), page.evaluate("scrollY")
+            finger.send("Input.dispatchTouchEvent", {"type": "touchStart", "touchPoints": [{"x": x, "y": y}]})
+            for far in (20, 50, 80):
+                place = [{"x": x, "y": y + way * far}]
+                finger.send("Input.dispatchTouchEvent", {"type": "touchMove", "touchPoints": place})
+            finger.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+            assert page.evaluate("scrollY") == at > 100 and page.title() != "taken away"
 
 
 @pytest.mark.parametrize("name", NAMES)

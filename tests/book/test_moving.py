@@ -1,8 +1,11 @@
 """The figures that readers move: each tried by keyboard, mouse and finger, alone on a page and on its chapter's."""
 
+import io
 import re
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from book import moving
 from tests import ROOT
@@ -180,6 +183,128 @@ def test_each_figure_has_a_place_and_a_picture():
 def test_a_figure_that_there_is_not_ends_the_build():
     with pytest.raises(moving.ExtensionError, match=r"moving: elipse must be one of .*ellipse"):
         moving.figure("elipse")
+
+
+# What only one of them has
+
+
+def test_other_lengths_have_other_balls(show):
+    page = shown(show, "norms")
+    seen = set()
+    for p, name in (("1", "‖A‖1 = 1.60"), ("2", "‖A‖2 = 1.55"), ("inf", "‖A‖∞ = 1.60")):
+        page.get_by_label("Length by").select_option(p)
+        assert page.locator(".moving output span").first.inner_text().startswith(name)
+        seen.add(page.evaluate(DRAWING))
+    assert len(seen) == 3
+
+
+def test_the_singular_vectors_are_at_right_angles(show):
+    page = shown(show, "ellipse")
+    said = page.locator(".moving output")
+    assert "Av1 · Av2 = 3.20." in said.inner_text()
+    page.get_by_role("button", name="Turn to the singular vectors").click()
+    assert "v1 at 45°: Av1 · Av2 = 0.00, a right angle." in said.inner_text()
+    page.get_by_role("button", name="Start again").click()
+    assert "Av1 · Av2 = 3.20." in said.inner_text()
+
+
+@pytest.mark.parametrize("how", ["mouse", "finger"])
+def test_descent_starts_where_it_is_clicked(show, how):
+    page = shown(show, "saddle", has_touch=True)
+    box = page.locator(".moving svg").first.bounding_box()
+    place = box["x"] + 0.62 * box["width"], box["y"] + 0.3 * box["height"]
+    page.mouse.click(*place) if how == "mouse" else page.touchscreen.tap(*place)
+    assert "From (0.7, 0.9)" in page.locator(".moving output").inner_text()
+    page.get_by_role("button", name="Start on the line").click()
+    assert "It has run into the saddle" in page.locator(".moving output").inner_text()
+
+
+GREY = np.random.default_rng(3).integers(0, 256, (24, 40)).astype(np.uint8)
+
+
+def png(pixels):
+    written = io.BytesIO()
+    Image.fromarray(pixels).save(written, "PNG")
+    return {"name": "mine.png", "mimeType": "image/png", "buffer": written.getvalue()}
+
+
+def table(rows):
+    text = "name,a,b,c\n" + "".join(f"row,{','.join(map(str, row))}\n" for row in rows)
+    return {"name": "mine.csv", "mimeType": "text/csv", "buffer": text.encode()}
+
+
+def said_of(name, A, rank, error):
+    """The readings that numpy gives."""
+    s = np.linalg.svd(A, compute_uv=False)
+    errors = [np.linalg.norm(s[k:]) / np.linalg.norm(s) for k in range(len(s) + 1)]
+    m, n = A.shape
+    needed, even = next(k for k, value in enumerate(errors) if value <= error / 100), -(-m * n // (m + n)) - 1
+    dear = "more than" if rank * (m + n) > m * n else "instead of"
+    return [
+        f"{name}: {m} × {n}, uncentred, at most rank {min(m, n)}.",
+        f"Rank {rank}: relative error {100 * errors[rank]:.1f} %, {100 * (1 - errors[rank] ** 2):.2f} % of the energy; "
+        f"{rank * (m + n)} numbers, {dear} {m * n}.",
+        f"An error of {error} % needs rank {needed}. "
+        f"Break-even: up to rank {even} the factors have fewer numbers than the matrix.",
+    ]
+
+
+ROWS = np.round(np.random.default_rng(4).standard_normal((30, 3)) * [1, 5, 20], 3)
+
+
+@pytest.mark.parametrize(
+    ("file", "A"),
+    [
+        (png(GREY), GREY.astype(float)),
+        (png(np.dstack([GREY, GREY // 2, 255 - GREY])), np.hstack([GREY, GREY // 2, 255 - GREY]).astype(float)),
+        (table(ROWS), ROWS),
+    ],
+    ids=["grey", "colours", "table"],
+)
+def test_bring_your_own(show, file, A):
+    """The numbers of what is brought are numpy's; the picture of the full rank is the picture itself."""
+    page = shown(show, "bring")
+    page.get_by_label("Picture or CSV").set_input_files(file)
+    output = page.locator(".moving output")
+    page.wait_for_function("name => document.querySelector('output').innerText.startsWith(name)", arg=file["name"])
+    rank = min(4, min(A.shape))
+    assert output.inner_text().splitlines() == said_of(file["name"], A, rank, 10)
+    page.get_by_label("Error allowed").focus()
+    page.keyboard.press("ArrowRight")
+    page.get_by_label("Rank").focus()
+    page.keyboard.press("End")
+    assert output.inner_text().splitlines() == said_of(file["name"], A, min(A.shape), 11)
+    whole, best = page.evaluate("() => [...document.querySelectorAll('canvas')].map(c => c.toDataURL())")
+    assert whole == best
+    page.keyboard.press("Home")
+    assert page.evaluate("() => document.querySelectorAll('canvas')[1].toDataURL()") != whole
+
+
+def test_what_is_dropped_is_taken_and_what_cannot_be_read_is_said(show):
+    page = shown(show, "bring")
+    drop = """text => {
+      const data = new DataTransfer();
+      data.items.add(new File([text], 'dropped.csv', {type: 'text/csv'}));
+      const event = new DragEvent('drop', {dataTransfer: data, bubbles: true, cancelable: true});
+      document.querySelector('.moving .panels').dispatchEvent(event);
+    }"""
+    page.evaluate(drop, "1,2\n3,4\n,6\n7,9\n")
+    page.wait_for_function("document.querySelector('output').innerText.startsWith('dropped.csv: 3 × 2')")
+    assert page.locator(".told").inner_text() == "Without 1 rows in which a number is missing."
+    page.evaluate(drop, "only words")
+    page.wait_for_function("document.querySelector('.told').innerText.includes('cannot be read')")
+    assert page.locator(".told").inner_text() == "dropped.csv cannot be read: there are no numbers in it."
+    broken = {"name": "broken.png", "mimeType": "image/png", "buffer": b"no picture"}
+    page.get_by_label("Picture or CSV").set_input_files(broken)
+    page.wait_for_function("document.querySelector('.told').innerText.startsWith('broken.png cannot be read')")
+    assert page.locator(".moving output").inner_text().startswith("dropped.csv: 3 × 2"), "what was there stays"
+
+
+def test_a_large_picture_is_taken_smaller(show):
+    page = shown(show, "bring")
+    page.get_by_label("Picture or CSV").set_input_files(png(np.tile(GREY, (20, 20))))
+    page.wait_for_function("document.querySelector('output').innerText.startsWith('mine.png: 96 × 160')")
+    assert page.locator(".told").inner_text() == "Taken at 160 × 96 pixels."
 
 
 # On the built pages

@@ -182,6 +182,7 @@ const moving = (() => {
     g.addEventListener("pointermove", (event) => {
       if (grip) drag(place.where(event).map((value, i) => value + grip[i]));
     });
+    g.addEventListener("touchstart", (event) => event.preventDefault(), { passive: false }); // else the page scrolls
     for (const end of ["pointerup", "pointercancel"]) g.addEventListener(end, () => { grip = null; });
     g.addEventListener("keydown", (event) => {
       if (event.altKey || event.ctrlKey || event.metaKey) return;

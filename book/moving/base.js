@@ -9,7 +9,7 @@
 //                      they are not the panel's; one that is drawn elsewhere than at its value has spot(state, numbers),
 //                      and pull(place, state, numbers), the value for a place in the panel
 //   draw(panels, state, numbers)
-//   say(state, numbers)    the readings below the drawings, a list of sentences; x_1 has an index
+//   say(state, numbers)    the readings below the drawings, a list of sentences; x_1 has an index, 10^{−6} a power
 //   actions, spoken    what buttons do, and what ranges say, by their names; press: the handle that a click in its panel moves
 //
 // Inputs whose name is a key of the state set it. Every number is spoken: handles and ranges have a value in words, and
@@ -111,9 +111,9 @@ const moving = (() => {
     return `${scaled.toFixed(step === 0 || scaled >= 100 ? 0 : scaled >= 10 ? 1 : 2)} ${["bytes", "kB", "MB", "GB", "TB"][step]}`;
   }
 
-  // The pieces of "Av_1 = σ_{12}u": [text, whether it is an index].
-  const pieces = (text) => text.split(/(_\{[^}]*\}|_[\p{L}\d])/u).filter(Boolean)
-    .map((piece) => (piece[0] === "_" ? [piece.replace(/[_{}]/g, ""), true] : [piece, false]));
+  // The pieces of "σ_1 = 10^{−2}": [text, "" or "sub" or "sup"].
+  const pieces = (text) => text.split(/([_^]\{[^}]*\}|[_^][\p{L}\d∞])/u).filter(Boolean)
+    .map((piece) => ("_^".includes(piece[0]) ? [piece.slice(1).replace(/[{}]/g, ""), piece[0] === "_" ? "sub" : "sup"] : [piece, ""]));
 
   // 3. Drawing. A panel draws in units of its own; looks are the names of classes in base.css.
   const SVG = "http://www.w3.org/2000/svg";
@@ -152,9 +152,10 @@ const moving = (() => {
       label([a, b], text, look = "ink", [dx, dy] = [0, 0], anchor = "middle") {
         const made = element(inside, "text", { x: X(a) + dx, y: Y(b) + dy, "text-anchor": anchor, class: `label ${look}` });
         let down = 0;
-        for (const [piece, index] of pieces(text)) {
-          element(made, "tspan", { dy: (index ? 4 : 0) - down, class: index ? "index" : "" }, piece);
-          down = index ? 4 : 0;
+        for (const [piece, level] of pieces(text)) {
+          const deep = { sub: 4, sup: -5, "": 0 }[level];
+          element(made, "tspan", { dy: deep - down, class: level ? "index" : "" }, piece);
+          down = deep;
         }
         return made;
       },
@@ -227,7 +228,7 @@ const moving = (() => {
     g.addEventListener("pointermove", (event) => {
       if (grip) drag(place.where(event).map((value, i) => value + grip[i]));
     });
-    g.addEventListener("touchstart", (event) => event.preventDefault(), { passive: false }); // inside of an svg touch-action does not keep the page from scrolling
+    g.addEventListener("touchstart", (event) => event.preventDefault(), { passive: false }); // else the page scrolls
     for (const end of ["pointerup", "pointercancel"]) g.addEventListener(end, () => { grip = null; });
     g.addEventListener("keydown", (event) => {
       if (event.altKey || event.ctrlKey || event.metaKey) return;
@@ -277,13 +278,13 @@ const moving = (() => {
         const spoken = figure.spoken?.[input.name]?.(state, numbers);
         if (!spoken) continue;
         input.setAttribute("aria-valuetext", spoken);
-        const beside = input.closest("label").querySelector("b");
+        const beside = input.closest("label")?.querySelector("b");
         if (beside) beside.textContent = spoken;
       }
       output.replaceChildren(...figure.say(state, numbers).map((sentence) => {
         const span = document.createElement("span");
-        for (const [piece, index] of pieces(sentence)) {
-          if (index) span.appendChild(document.createElement("sub")).textContent = piece;
+        for (const [piece, level] of pieces(sentence)) {
+          if (level) span.appendChild(document.createElement(level)).textContent = piece;
           else span.append(piece);
         }
         return span;

@@ -1,8 +1,12 @@
 """The figures that readers move: each tried by keyboard, mouse and finger, alone on a page and on its chapter's."""
 
+import io
 import re
 
+import numpy as np
 import pytest
+from PIL import Image
+from playwright.sync_api import expect
 
 from book import moving
 from tests import ROOT
@@ -51,13 +55,12 @@ def middle(hold):
 
 
 def inwards(page, hold):
-    """Places on a way from a handle towards the middle of its panel, slanting, or away from there if that is near."""
+    """Places on a way from a handle, first across and then up or down, towards the middle of its panel."""
     x, y = middle(hold)
     box = page.evaluate_handle("e => e.ownerSVGElement", hold.element_handle()).bounding_box()
-    to_x, to_y = box["x"] + box["width"] / 2 - x, box["y"] + box["height"] / 2 - y
-    far = max(abs(to_x), abs(to_y))
-    dx, dy = (40 * (to_x - to_y) / far, 40 * (to_y + to_x) / far) if far > 30 else (45, -45)
-    return [(x + share * dx, y + share * dy) for share in (0, 0.3, 0.7, 1)]
+    dx = 40 if box["x"] + box["width"] / 2 > x - 15 else -40
+    dy = 40 if box["y"] + box["height"] / 2 > y - 15 else -40
+    return [(x, y), (x + dx / 2, y), (x + dx, y), (x + dx, y + dy / 2), (x + dx, y + dy)]
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -108,7 +111,7 @@ def test_by_mouse(show, name):
         for place in way:
             page.mouse.move(*place)
         page.mouse.up()
-        assert hold.get_attribute("aria-valuetext") != before
+        expect(hold).not_to_have_attribute("aria-valuetext", before)
         after = hold.get_attribute("aria-valuetext")
         page.mouse.move(x, y)
         assert hold.get_attribute("aria-valuetext") == after, "it is let go"
@@ -120,42 +123,28 @@ def test_by_mouse(show, name):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_by_finger(show, name):
-    """On a phone: a finger moves each handle, and the page does not scroll away under it."""
-    page = shown(show, name, viewport={"width": 390, "height": 1600}, has_touch=True, is_mobile=True)
+    """On a phone: a finger moves each handle as far as a mouse does, and the page does not scroll away under it."""
+    phone = {"viewport": {"width": 390, "height": 1600}, "has_touch": True, "is_mobile": True}
+    page, other = shown(show, name, **phone), shown(show, name, **phone)
     finger = page.context.new_cdp_session(page)
 
     def touch(kind, *places):
         points = [{"x": x, "y": y} for x, y in places]
         finger.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
 
-    for hold in holds(page):
-        before = hold.get_attribute("aria-valuetext")
-        way = inwards(page, hold)
+    for hold, same in zip(holds(page), holds(other), strict=True):
+        before, way = hold.get_attribute("aria-valuetext"), inwards(page, hold)
+        other.mouse.move(*way[0])
+        other.mouse.down()
         touch("touchStart", way[0])
         for place in way[1:]:
+            other.mouse.move(*place)
             touch("touchMove", place)
+        other.mouse.up()
         touch("touchEnd")
-        assert hold.get_attribute("aria-valuetext") != before
+        expect(same).not_to_have_attribute("aria-valuetext", before)
+        expect(hold).to_have_attribute("aria-valuetext", same.get_attribute("aria-valuetext"))
         assert page.evaluate("scrollY") == 0
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_a_finger_on_a_handle_does_not_scroll(show, name):
-    """Neither upwards nor downwards, in a page that could be scrolled either way."""
-    page = shown(show, name, viewport={"width": 390, "height": 400}, has_touch=True, is_mobile=True)
-    page.add_style_tag(content="main { padding: 400px 0 }")
-    page.evaluate("addEventListener('pointercancel', () => { document.title = 'taken away'; }, true)")
-    finger = page.context.new_cdp_session(page)
-    for hold in holds(page):
-        for way in (-1, 1):
-            hold.evaluate("e => e.scrollIntoView({ block: 'center' })")
-            (x, y), at = middle(hold), page.evaluate("scrollY")
-            finger.send("Input.dispatchTouchEvent", {"type": "touchStart", "touchPoints": [{"x": x, "y": y}]})
-            for far in (20, 50, 80):
-                place = [{"x": x, "y": y + way * far}]
-                finger.send("Input.dispatchTouchEvent", {"type": "touchMove", "touchPoints": place})
-            finger.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
-            assert page.evaluate("scrollY") == at > 100 and page.title() != "taken away"
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -199,6 +188,128 @@ def test_each_figure_has_a_place_and_a_picture():
 def test_a_figure_that_there_is_not_ends_the_build():
     with pytest.raises(moving.ExtensionError, match=r"moving: elipse must be one of .*ellipse"):
         moving.figure("elipse")
+
+
+# What only one of them has
+
+
+def test_other_lengths_have_other_balls(show):
+    page = shown(show, "norms")
+    seen = set()
+    for p, name in (("1", "‖A‖1 = 1.60"), ("2", "‖A‖2 = 1.55"), ("inf", "‖A‖∞ = 1.60")):
+        page.get_by_label("Length by").select_option(p)
+        assert page.locator(".moving output span").first.inner_text().startswith(name)
+        seen.add(page.evaluate(DRAWING))
+    assert len(seen) == 3
+
+
+def test_the_singular_vectors_are_at_right_angles(show):
+    page = shown(show, "ellipse")
+    said = page.locator(".moving output")
+    assert "Av1 · Av2 = 3.20." in said.inner_text()
+    page.get_by_role("button", name="Turn to the singular vectors").click()
+    assert "v1 at 45°: Av1 · Av2 = 0.00, a right angle." in said.inner_text()
+    page.get_by_role("button", name="Start again").click()
+    assert "Av1 · Av2 = 3.20." in said.inner_text()
+
+
+@pytest.mark.parametrize("how", ["mouse", "finger"])
+def test_descent_starts_where_it_is_clicked(show, how):
+    page = shown(show, "saddle", has_touch=True)
+    box = page.locator(".moving svg").first.bounding_box()
+    place = box["x"] + 0.62 * box["width"], box["y"] + 0.3 * box["height"]
+    page.mouse.click(*place) if how == "mouse" else page.touchscreen.tap(*place)
+    assert "From (0.5, 1.0)" in page.locator(".moving output").inner_text()
+    page.get_by_role("button", name="Start on the line").click()
+    assert "It has run into the saddle" in page.locator(".moving output").inner_text()
+
+
+GREY = np.random.default_rng(3).integers(0, 256, (24, 40)).astype(np.uint8)
+
+
+def png(pixels):
+    written = io.BytesIO()
+    Image.fromarray(pixels).save(written, "PNG")
+    return {"name": "mine.png", "mimeType": "image/png", "buffer": written.getvalue()}
+
+
+def table(rows):
+    text = "name,a,b,c\n" + "".join(f"row,{','.join(map(str, row))}\n" for row in rows)
+    return {"name": "mine.csv", "mimeType": "text/csv", "buffer": text.encode()}
+
+
+def said_of(name, A, rank, error):
+    """The readings that numpy gives."""
+    s = np.linalg.svd(A, compute_uv=False)
+    errors = [np.linalg.norm(s[k:]) / np.linalg.norm(s) for k in range(len(s) + 1)]
+    m, n = A.shape
+    needed, even = next(k for k, value in enumerate(errors) if value <= error / 100), -(-m * n // (m + n)) - 1
+    dear = "more than" if rank * (m + n) > m * n else "instead of"
+    return [
+        f"{name}: {m} × {n}, uncentred, at most rank {min(m, n)}.",
+        f"Rank {rank}: relative error {100 * errors[rank]:.1f} %, {100 * (1 - errors[rank] ** 2):.2f} % of the energy; "
+        f"{rank * (m + n)} numbers, {dear} {m * n}.",
+        f"An error of {error} % needs rank {needed}. "
+        f"Break-even: up to rank {even} the factors have fewer numbers than the matrix.",
+    ]
+
+
+ROWS = np.round(np.random.default_rng(4).standard_normal((30, 3)) * [1, 5, 20], 3)
+
+
+@pytest.mark.parametrize(
+    ("file", "A"),
+    [
+        (png(GREY), GREY.astype(float)),
+        (png(np.dstack([GREY, GREY // 2, 255 - GREY])), np.hstack([GREY, GREY // 2, 255 - GREY]).astype(float)),
+        (table(ROWS), ROWS),
+    ],
+    ids=["grey", "colours", "table"],
+)
+def test_bring_your_own(show, file, A):
+    """The numbers of what is brought are numpy's; the picture of the full rank is the picture itself."""
+    page = shown(show, "bring")
+    page.get_by_label("Picture or CSV").set_input_files(file)
+    output = page.locator(".moving output")
+    page.wait_for_function("name => document.querySelector('output').innerText.startsWith(name)", arg=file["name"])
+    rank = min(4, min(A.shape))
+    assert output.inner_text().splitlines() == said_of(file["name"], A, rank, 10)
+    page.get_by_label("Error allowed").focus()
+    page.keyboard.press("ArrowRight")
+    page.get_by_label("Rank", exact=True).focus()
+    page.keyboard.press("End")
+    assert output.inner_text().splitlines() == said_of(file["name"], A, min(A.shape), 11)
+    whole, best = page.evaluate("() => [...document.querySelectorAll('canvas')].map(c => c.toDataURL())")
+    assert whole == best
+    page.keyboard.press("Home")
+    assert page.evaluate("() => document.querySelectorAll('canvas')[1].toDataURL()") != whole
+
+
+def test_what_is_dropped_is_taken_and_what_cannot_be_read_is_said(show):
+    page = shown(show, "bring")
+    drop = """text => {
+      const data = new DataTransfer();
+      data.items.add(new File([text], 'dropped.csv', {type: 'text/csv'}));
+      const event = new DragEvent('drop', {dataTransfer: data, bubbles: true, cancelable: true});
+      document.querySelector('.moving .panels').dispatchEvent(event);
+    }"""
+    page.evaluate(drop, "1,2\n3,4\n,6\n7,9\n")
+    page.wait_for_function("document.querySelector('output').innerText.startsWith('dropped.csv: 3 × 2')")
+    assert page.locator(".told").inner_text() == "Without 1 rows in which a number is missing."
+    page.evaluate(drop, "only words")
+    page.wait_for_function("document.querySelector('.told').innerText.includes('cannot be read')")
+    assert page.locator(".told").inner_text() == "dropped.csv cannot be read: there are no numbers in it."
+    broken = {"name": "broken.png", "mimeType": "image/png", "buffer": b"no picture"}
+    page.get_by_label("Picture or CSV").set_input_files(broken)
+    page.wait_for_function("document.querySelector('.told').innerText.startsWith('broken.png cannot be read')")
+    assert page.locator(".moving output").inner_text().startswith("dropped.csv: 3 × 2"), "what was there stays"
+
+
+def test_a_large_picture_is_taken_smaller(show):
+    page = shown(show, "bring")
+    page.get_by_label("Picture or CSV").set_input_files(png(np.tile(GREY, (20, 20))))
+    page.wait_for_function("document.querySelector('output').innerText.startsWith('mine.png: 96 × 160')")
+    assert page.locator(".told").inner_text() == "Taken at 160 × 96 pixels."
 
 
 # On the built pages

@@ -198,7 +198,7 @@ def below_figure(shown: NotebookNode, outputs: list[NotebookNode], page: Page) -
 
 def code_cells(cell: NotebookNode, page: Page) -> list[NotebookNode]:
     """A code cell as it is, folded where the page folds it, and below it what the page shows with its outputs."""
-    shown, tags = cell.metadata.get("mystnb", {}), cell.metadata.get("tags", [])
+    shown, tags, moves = cell.metadata.get("mystnb", {}), cell.metadata.get("tags", []), "moving" in cell.metadata
     cell.metadata = nbformat.from_dict({"tags": tags} if tags else {})
     if {"hide-cell", "hide-input"} & set(tags):
         cell.metadata |= {"jupyter": {"source_hidden": True}, "cellView": "form"}  # for Jupyter, for Colab
@@ -208,6 +208,8 @@ def code_cells(cell: NotebookNode, page: Page) -> list[NotebookNode]:
     if any("text/html" in output.get("data", {}) for output in cell.outputs):
         works = f" On [the chapter's page]({page.address}) they work at once." if page.address else ""
         below.append(f"*If the controls above do not move, run their cell.{works}*")
+    if moves and page.address:
+        below.append(f"*On [the chapter's page]({page.address}) there is a figure to move here.*")
     return [cell, *(new_markdown_cell(text, id=f"{cell.id}-{number}") for number, text in enumerate(below))]
 
 

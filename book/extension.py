@@ -12,7 +12,7 @@ from sphinx.ext.autodoc import _CLASS_NEW_BLACKLIST
 from sphinx.ext.autodoc.mock import _MockObject
 from sphinx_external_toc.collectors import TocTreeCollectorWithStyles
 
-from book import bibliography, boxes, course, edition, finding, ledger_page, previews
+from book import bibliography, boxes, course, edition, finding, ledger_page, moving, previews
 from book.setup_cell import published, repository_url
 
 
@@ -91,7 +91,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
     gc.set_threshold(100_000, 20, 20)  # a build makes millions of nodes: by default a third of its time goes on looking
     for part in ("typeset", "fonts", "layout", "languages"):
         app.setup_extension(f"book.{part}")
-    for module in (bibliography, boxes, course, finding, ledger_page, previews):
+    for module in (bibliography, boxes, course, finding, ledger_page, moving, previews):
         module.setup(app)
     fit_stand_ins()
     number_side_trips()

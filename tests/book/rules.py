@@ -14,12 +14,13 @@ from collections.abc import Callable, Iterator
 import nbformat
 from nbformat import NotebookNode
 
+from book import moving
 from book.setup_cell import setup_cell
 
 Rule = Callable[[NotebookNode], list[str]]
 RULES: list[Rule] = []
 
-CELL_METADATA = {"code": {"tags", "claim", "folklore", "observation", "mystnb"}, "markdown": set()}
+CELL_METADATA = {"code": {"tags", "claim", "folklore", "observation", "moving", "mystnb"}, "markdown": set()}
 KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}
 TAGS = {"hide-cell", "hide-input", "nbval-ignore-output"}
 CLOSING = ["Exercises", "What to remember", "Quiz", "Where to read on"]
@@ -266,6 +267,16 @@ def folds_what_draws(notebook: NotebookNode) -> list[str]:
         for i, cell in cells(notebook, "code")
         if pictures(cell) and "hide-input" not in cell.metadata.get("tags", [])
     ]
+
+
+@rule
+def moves_a_picture(notebook: NotebookNode) -> list[str]:
+    """A figure to move stands below a picture, which notebooks and paper show in its place; each has its own."""
+    named = [(i, cell, cell.metadata["moving"]) for i, cell in cells(notebook, "code") if "moving" in cell.metadata]
+    found = [f"cell {i} is to move and draws nothing" for i, cell, _ in named if not pictures(cell)]
+    found += [f"cell {i}: no figure {name} in book/moving" for i, _, name in named if name not in moving.names()]
+    figures = [name for _, _, name in named]
+    return found + [f"the figure {name} stands there twice" for name in set(figures) if figures.count(name) > 1]
 
 
 @rule

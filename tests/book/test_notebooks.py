@@ -144,6 +144,12 @@ def swapped(notebook: NotebookNode) -> None:
     counts[0].execution_count, counts[1].execution_count = 3, 2
 
 
+def twice_to_move(notebook: NotebookNode) -> None:
+    drawing = [cell for _, cell in rules.cells(notebook, "code") if rules.pictures(cell)]
+    for cell in drawing[:2]:
+        cell.metadata["moving"] = "ellipse"
+
+
 def four_in_a_row(notebook: NotebookNode) -> None:
     notebook.cells[4:4] = [nbformat.v4.new_code_cell("pass") for _ in range(4)]
 
@@ -181,6 +187,9 @@ BROKEN: list[tuple[rules.Rule, str, Break]] = [
     (R.describes_each_figure, "no name", lambda nb: figure(nb).metadata["mystnb"]["figure"].pop("name")),
     (R.describes_each_figure, "letters for a formula", captioned("All of ‖A‖₂ and its rank grow in proportion.")),
     (R.folds_what_draws, "an open cell", lambda nb: figure(nb).metadata.update(tags=[])),
+    (R.moves_a_picture, "no such figure", lambda nb: figure(nb).metadata.update(moving="elipse")),
+    (R.moves_a_picture, "no picture", lambda nb: code_cell(nb).metadata.update(moving="ellipse")),
+    (R.moves_a_picture, "one figure twice", twice_to_move),
     (R.opens_with_a_picture, "none", lambda nb: nb.cells.remove(figure(nb))),
     (R.opens_with_a_picture, "another name", renamed("fig-norms-first")),
     (R.opens_with_one_title, "no title", text(r"^# .*$", "")),

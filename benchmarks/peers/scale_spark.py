@@ -42,7 +42,7 @@ from lowrank_helpers.datasets import load
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 FOLDS = [f"fold {k}" for k in range(5)]
 PENALTIES = (0.02, 0.04, 0.06, 0.08, 0.1, 0.13, 0.17, 0.22, 0.3)
-RANK, SWEEPS = 10, 10
+RANK, SWEEPS = 10, 30
 SIZES = {100_000: 3, 1_000_000: 3, 5_000_000: 1, 20_000_000: 1}  # ratings, and rounds
 GROWN_PENALTY, GROWN_SWEEPS = 0.05, 5
 

@@ -104,7 +104,7 @@ def from_gram(blocks, log):
     """The triangle from the sum of the Gram matrices, as far as it goes."""
     values, V = np.linalg.eigh(sum(A.T @ A for A in blocks))
     s = np.sqrt(np.maximum(values, 0))
-    Q, R = np.linalg.qr(s[:, None] * V.T)
+    R = np.linalg.qr(s[:, None] * V.T)[1]
     inverse = np.linalg.pinv(R, rtol=1e-15)
     return [A @ inverse for A in blocks], R
 
@@ -710,6 +710,46 @@ CLAIMS = {
 }
 
 
+# What Spark costs
+
+
+def star_errors(folds, name):
+    return np.array([row[name]["rmse"] for row in folds.values()])
+
+
+def stars_apart(folds, one, other):
+    """The mean difference of two errors over the folds, and half of its 95 % interval."""
+    return student(star_errors(folds, one) - star_errors(folds, other))
+
+
+def processors(folds):
+    """How many times the seconds of all processors that ours takes Spark takes, fold by fold."""
+    return np.array([row["Spark"]["processor seconds"] / row["ours"]["processor seconds"] for row in folds.values()])
+
+
+def objectives(folds):
+    """How far Spark's objective is from ours, as a share of ours, fold by fold."""
+    return np.array([row["Spark"]["objective"] / row["ours"]["objective"] - 1 for row in folds.values()])
+
+
+def spark_does_not_pay_here(folds):
+    """Both clearly behind biases; objectives within 1 %; Spark's work over twice ours."""
+    behind = [stars_apart(folds, "ours", "biases"), stars_apart(folds, "Spark", "biases")]
+    return (
+        all(gap > half for gap, half in behind)
+        and bool((np.abs(objectives(folds)) < 0.01).all())
+        and bool((processors(folds) > 2).all())  # so Spark on two processors, all work divided, takes longer
+    )
+
+
+def in_folds(folds, name, key, change):
+    """The same folds with one figure of a contender changed in each: change(row)."""
+    altered = copy.deepcopy(folds)
+    for row in altered.values():
+        row[name][key] = change(row)
+    return altered
+
+
 # What PowerSGD costs
 
 
@@ -764,6 +804,9 @@ def at_the_edge(measured):
 
 
 RATES = tuple(0.0125 * 2**k for k in range(8))
+PENALTIES = (0.02, 0.04, 0.06, 0.08, 0.1, 0.13, 0.17, 0.22, 0.3)
+
+
 OBSERVATIONS = {
     "obs-scale-powersgd": Observation(
         measured=study,
@@ -788,5 +831,49 @@ OBSERVATIONS = {
             "a rate at the edge of its grid": at_the_edge,
         },
         chosen=lambda m: {name: {"rate": [found["rate"]]} for name, found in m["of"].items()},
-    )
+    ),
+    "obs-scale-spark": Observation(
+        measured=lambda: results.load("scale_spark")["folds"],
+        protocol=Protocol(
+            baseline="mean",
+            contenders=[
+                Contender("mean", fixed="has no setting"),
+                Contender(
+                    "biases",
+                    {"users": (0.0, 6.0, 25.0), "items": (1.0, 2.5, 6.0)},
+                    first={"users": "0 is no damping"},
+                ),
+                Contender("ours", {"penalty": PENALTIES}),
+                Contender("Spark", fixed="the objective is that of ours, and so is its penalty"),
+            ],
+            tested_on="each of five random folds",
+            tuned_on="a tenth of the other four",
+            runs=5,
+            interval="95 % by Student's t, paired, over the folds",
+        ),
+        verdict=spark_does_not_pay_here,
+        numbers=lambda folds: [
+            *(f"{star_errors(folds, name).mean():.4f}" for name in ("biases", "ours", "Spark")),
+            *(f"{number:.4f}" for number in stars_apart(folds, "Spark", "ours")),
+            *(f"{100 * abs(end):.1f}" for end in (objectives(folds).max(), objectives(folds).min())),
+            *(f"{end:.1f}" for end in (processors(folds).min(), processors(folds).max())),
+        ],
+        sharp={
+            "Spark as near as biases": lambda folds: in_folds(
+                folds, "Spark", "rmse", lambda row: row["biases"]["rmse"]
+            ),
+            "ours as near as biases": lambda folds: in_folds(folds, "ours", "rmse", lambda row: row["biases"]["rmse"]),
+            "another objective": lambda folds: in_folds(
+                folds, "Spark", "objective", lambda row: 0.95 * row["ours"]["objective"]
+            ),
+            "Spark's work twice ours": lambda folds: in_folds(
+                folds, "Spark", "processor seconds", lambda row: 2 * row["ours"]["processor seconds"]
+            ),
+            "a penalty at the edge": lambda folds: in_folds(folds, "ours", "chosen", lambda row: {"penalty": 0.3}),
+        },
+        chosen=lambda folds: {
+            name: {setting: [row[name]["chosen"][setting] for row in folds.values()] for setting in settings}
+            for name, settings in (("biases", ("users", "items")), ("ours", ("penalty",)))
+        },
+    ),
 }

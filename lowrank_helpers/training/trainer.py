@@ -24,7 +24,9 @@ def pretrain(model: GPT, corpus: bytes | Tensor, plan: Plan, bookkeeping: Bookke
 
     A run with a folder can be killed at any moment: the same call, with a model made in the same way, goes on from the
     last checkpoint, and on a CPU ends in the same weights to the bit. Under ``torchrun`` each process takes an equal
-    part of every batch, and gradients are averaged; the weights differ from one process's by rounding alone. On GPUs
+    part of every batch, and gradients are averaged; the weights differ from one process's by rounding alone. For
+    ``torchrun --max-restarts`` set ``TORCH_DISABLE_SHARE_RDZV_TCP_STORE=1``: without, new processes may call at the
+    addresses of the dead ones (torch 2.13). On GPUs
     each process puts its model on its own, ``model.to(f"cuda:{os.environ['LOCAL_RANK']}")``, and NCCL averages.
 
     Parameters

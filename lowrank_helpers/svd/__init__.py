@@ -1,8 +1,8 @@
 """The singular value decomposition: by hand, from scratch, truncated, read, and of large matrices.
 
 All functions take real, finite arrays and leave them as they are; `randomized_svd`, `block_krylov_svd` and
-`estimate_error` take sparse matrices and operators too; `one_pass_svd`, `merge_svd` and `frequent_directions`
-take a matrix in blocks of rows. ``float32`` stays ``float32``; integers and booleans become
+`estimate_error` take sparse matrices, dask arrays and operators too; `one_pass_svd`, `merge_svd` and
+`frequent_directions` take a matrix in blocks of rows. ``float32`` stays ``float32``; integers and booleans become
 ``float64``; what the dtype of a result cannot hold is a ValueError. Vt is Vᵀ: its first r *rows* belong to the first
 r singular values. `truncated_svd`, `schatten_norm` and `ky_fan_norm` call LAPACK through scipy; the rest is computed
 from scratch.

@@ -1,7 +1,9 @@
 """Truncated SVDs from a few products with A: the randomised range finder and block Krylov.
 
-A is a dense array, a scipy.sparse matrix or array, or a scipy.sparse.linalg.LinearOperator with matmat and rmatmat.
-It is never changed and never made dense: all that is done with A are products A X and Aᵀ Y with a few columns.
+A is a dense array, a scipy.sparse matrix or array, a dask array, or a scipy.sparse.linalg.LinearOperator with matmat
+and rmatmat. It is never changed and never made dense: all that is done with A are products A X and Aᵀ Y with a few
+columns. Of a file mapped into memory (np.memmap) some rows are in memory at a time. Of a dask array each chunk is read
+once in a product, by dask's scheduler or by the workers of the current client, where this package must be installed.
 ``float32`` stays ``float32``; integers and booleans become ``float64``. Randomness comes from ``rng`` alone.
 
 Bases are made orthonormal by Cholesky QR, which is nothing but products, and where columns are too close to
@@ -18,7 +20,7 @@ from numpy.typing import ArrayLike, NDArray
 from lowrank_helpers import _checks
 from lowrank_helpers._checks import Array, F, Float64, Seed
 from lowrank_helpers.svd._bases import basis, largest_entry, orthonormal, thin_svd
-from lowrank_helpers.svd._products import Matrix, Operator, Products, Sparse, read
+from lowrank_helpers.svd._products import Chunked, Matrix, Operator, Products, Sparse, read
 from lowrank_helpers.svd.exact import SVDFactors
 
 
@@ -32,7 +34,7 @@ def randomized_svd(
 ) -> SVDFactors[np.float64]: ...
 @overload
 def randomized_svd(
-    A: Sparse | Operator, rank: int, *, oversample: int = ..., power_iterations: int = ..., rng: Seed = ...
+    A: Sparse | Operator | Chunked, rank: int, *, oversample: int = ..., power_iterations: int = ..., rng: Seed = ...
 ) -> SVDFactors[Any]: ...
 def randomized_svd(
     A: Matrix,
@@ -59,7 +61,7 @@ def randomized_svd(
 
     Parameters
     ----------
-    A : array_like, sparse matrix or LinearOperator, shape (m, n)
+    A : array_like, sparse matrix, dask array or LinearOperator, shape (m, n)
         Real matrix.
     rank : int
         r, between 1 and min(m, n).
@@ -81,7 +83,9 @@ def randomized_svd(
     ------
     TypeError, ValueError
         If A is no real matrix, or is empty, or has NaN or infinite entries, or is an operator without matmat or
-        rmatmat, or an argument is out of bounds.
+        rmatmat, or a dask array of unknown chunk sizes, or an argument is out of bounds.
+    ConnectionError
+        If the Dask cluster that A is on goes away.
 
     References
     ----------
@@ -124,7 +128,7 @@ def block_krylov_svd(
 ) -> SVDFactors[np.float64]: ...
 @overload
 def block_krylov_svd(
-    A: Sparse | Operator, rank: int, *, block: int | None = ..., steps: int = ..., rng: Seed = ...
+    A: Sparse | Operator | Chunked, rank: int, *, block: int | None = ..., steps: int = ..., rng: Seed = ...
 ) -> SVDFactors[Any]: ...
 def block_krylov_svd(
     A: Matrix,
@@ -148,7 +152,7 @@ def block_krylov_svd(
 
     Parameters
     ----------
-    A : array_like, sparse matrix or LinearOperator, shape (m, n)
+    A : array_like, sparse matrix, dask array or LinearOperator, shape (m, n)
         Real matrix.
     rank : int
         r, between 1 and min(m, n).
@@ -171,7 +175,9 @@ def block_krylov_svd(
     ------
     TypeError, ValueError
         If A is no real matrix, or is empty, or has NaN or infinite entries, or is an operator without matmat or
-        rmatmat, or an argument is out of bounds.
+        rmatmat, or a dask array of unknown chunk sizes, or an argument is out of bounds.
+    ConnectionError
+        If the Dask cluster that A is on goes away.
 
     References
     ----------
@@ -248,7 +254,7 @@ def estimate_error(A: Matrix, Q: ArrayLike, *, probes: int = 10, power_iteration
 
     Parameters
     ----------
-    A : array_like, sparse matrix or LinearOperator, shape (m, n)
+    A : array_like, sparse matrix, dask array or LinearOperator, shape (m, n)
         Real matrix.
     Q : array_like, shape (m, k)
         Orthonormal columns, such as U of `randomized_svd`.
@@ -270,6 +276,8 @@ def estimate_error(A: Matrix, Q: ArrayLike, *, probes: int = 10, power_iteration
     TypeError, ValueError
         If A is no real matrix, or is empty, or has NaN or infinite entries, or Q has not m rows or its columns
         are not orthonormal, or an argument is out of bounds.
+    ConnectionError
+        If the Dask cluster that A is on goes away.
 
     References
     ----------

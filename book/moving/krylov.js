@@ -69,7 +69,7 @@
         right.line(places.slice(step), `${look} thin faded`);
         right.line(places.slice(0, step + 1), `${look} thick`);
         places.forEach((place, k) => { if (place[1] >= FLOOR) right.dot(place, k <= step ? look : `${look} faded`, 4); });
-        right.label(places[which], name, `${look} plain`, beside, anchor);
+        right.label(places.findLast((place, k) => k <= which && place[1] > FLOOR + 1.5), name, `${look} plain`, beside, anchor);
       }
     },
     say({ fall, step }, { powers, krylov, products }) {

@@ -209,7 +209,7 @@ def code_cells(cell: NotebookNode, page: Page) -> list[NotebookNode]:
         works = f" On [the chapter's page]({page.address}) they work at once." if page.address else ""
         below.append(f"*If the controls above do not move, run their cell.{works}*")
     if moves and page.address:
-        below.append(f"*On [the chapter's page]({page.address}) there is a figure to move here.*")
+        below.append(f"*On [the chapter's page]({page.address}) a figure to move stands here.*")
     return [cell, *(new_markdown_cell(text, id=f"{cell.id}-{number}") for number, text in enumerate(below))]
 
 

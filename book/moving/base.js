@@ -99,7 +99,7 @@ const moving = (() => {
   }
   const point = (p, digits = 1) => `(${p.map((value) => number(value, digits)).join(", ")})`;
 
-  const whole = (value) => value.toFixed(0).replace(/\B(?=(\d{3})+$)/g, "\u202f"); // 16 384
+  const whole = (value) => (value < 1e4 ? value.toFixed(0) : value.toFixed(0).replace(/\B(?=(\d{3})+$)/g, "\u202f")); // 4096, 16 384
   const raised = (power) => [...String(power)].map((sign) => "⁰¹²³⁴⁵⁶⁷⁸⁹"[sign] ?? { ".": "·", "−": "⁻", "-": "⁻" }[sign]).join("");
   function scientific(value) { // 3·10⁻⁵
     if (value === 0 || (value >= 0.01 && value < 1000)) return String(Number(value.toPrecision(2)));

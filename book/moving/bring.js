@@ -2,10 +2,10 @@
 {
   const SIDE = 160, ROWS = 1000, COLUMNS = 120;
 
-  // Until something is brought: a moon and its ring before a slope, 48 × 72.
+  // Until something is brought: a planet and its ring before a slope, 48 × 72.
   const example = Array.from({ length: 48 }, (_, i) => Array.from({ length: 72 }, (_, j) => {
-    const moon = Math.hypot(i - 24, j - 36) < 13, ring = Math.abs(Math.hypot(2 * (i - 24) + 0.8 * (j - 36), j - 36) - 28) < 3;
-    return Math.round((moon ? 235 - 5 * (j - 30) : ring ? 190 : 40) + 0.8 * i);
+    const planet = Math.hypot(i - 24, j - 36) < 13, ring = Math.abs(Math.hypot(2 * (i - 24) + 0.8 * (j - 36), j - 36) - 28) < 3;
+    return Math.round((planet ? 235 - 5 * (j - 30) : ring ? 190 : 40) + 0.8 * i);
   }));
 
   // The numbers of a text: {matrix, columns, left}, where left counts the rows that were left out. Rows are lines, with commas,
@@ -67,7 +67,7 @@
   let page = null;
   moving("bring", {
     table, unfolded, best,
-    start: { matrix: example, rank: 4, error: 10, channels: 1, low: 0, high: 255, name: "Until you bring one, a moon" },
+    start: { matrix: example, rank: 4, error: 10, channels: 1, low: 0, high: 255, name: "Until you bring one, a planet" },
     compute({ matrix, rank, error }) {
       const { s } = decomposed(matrix), [m, n] = [matrix.length, matrix[0].length], p = Math.min(m, n);
       const tails = new Array(p + 1).fill(0); // the sums of squares from k on, smallest first
@@ -144,7 +144,7 @@
             const { matrix, left } = table(await file.text()), all = matrix.flat();
             const bound = (pick) => all.reduce((a, b) => pick(a, b));
             take(matrix, { channels: 1, low: bound(Math.min), high: bound(Math.max), name: file.name });
-            told.textContent = left ? `Without ${left} rows in which a number is missing.` : "";
+            told.textContent = left ? `Rows left out, because a number is missing: ${left}.` : "";
           }
         } catch (error) {
           told.textContent = `${file.name} cannot be read: ${error.message}.`;

@@ -47,7 +47,9 @@ moving("ellipse", {
     ["orange", "green"].forEach((look, i) => {
       left.arrow([0, 0], v[i], `${look} thick`);
       left.tip([0, 0], v[i], `v_${i + 1}`, look);
-      right.line([[0, 0], [a, b][i]], "ink thin dashed");
+      const column = [a, b][i];
+      right.line([[0, 0], column], "ink thin dashed");
+      if (images.every((tip) => moving.norm([tip[0] - column[0], tip[1] - column[1]]) > 0.5)) right.tip([0, 0], column, `a_${i + 1}`, "ink");
       right.arrow([0, 0], images[i], `${look} thick`);
       right.tip([0, 0], images[i], `Av_${i + 1}`, look);
     });

@@ -1,6 +1,7 @@
 // Power iteration and block Krylov space from one start: the excess of their errors after each step.
 {
   const RANK = 3, BLOCK = 5, STEPS = 7, VALUES = 60, FLOOR = -12;
+  const words = (value) => (value < 10 ** FLOOR ? `below 10${moving.raised(FLOOR)}` : moving.scientific(value));
 
   moving("krylov", {
     start: { fall: -0.5, step: 3 }, // the singular values are i to the power of fall
@@ -35,7 +36,7 @@
     ],
     handles: [
       {
-        panel: 0, name: "The power of i like which the singular values fall", only: "y", step: 0.1, range: [[0, 1], [-2, -0.1]],
+        panel: 0, name: "Exponent of the singular values", only: "y", step: 0.1, range: [[0, 1], [-2, -0.1]],
         at: ({ fall }) => [0, fall], spot: ({ fall }) => [Math.log10(VALUES), fall * Math.log10(VALUES)],
         pull: ([, y]) => [0, y / Math.log10(VALUES)],
         to(state, [, fall]) { state.fall = fall; },
@@ -46,8 +47,8 @@
         at: ({ step }) => [step, 0], spot: (_, { products }) => [products, 0.6],
         pull: ([x]) => [x / (2 * BLOCK) - 1, 0],
         to(state, [step]) { state.step = step; },
-        says: ({ step }, { powers, krylov }) => `${step}; excess of the powers ${moving.scientific(powers[step])}, `
-          + `of the Krylov space ${moving.scientific(krylov[step])}`,
+        says: ({ step }, { powers, krylov }) => `${step}; excess of the powers ${words(powers[step])}, `
+          + `of the Krylov space ${words(krylov[step])}`,
       },
     ],
     draw([left, right], { step }, { sigma, powers, krylov, products }) {
@@ -69,11 +70,10 @@
         right.line(places.slice(step), `${look} thin faded`);
         right.line(places.slice(0, step + 1), `${look} thick`);
         places.forEach((place, k) => { if (place[1] >= FLOOR) right.dot(place, k <= step ? look : `${look} faded`, 4); });
-        right.label(places[which], name, `${look} plain`, beside, anchor);
+        right.label(places.findLast((place, k) => k <= which && place[1] > FLOOR + 1.5), name, `${look} plain`, beside, anchor);
       }
     },
     say({ fall, step }, { powers, krylov, products }) {
-      const words = (value) => (value < 10 ** FLOOR ? `below 10${moving.raised(FLOOR)}` : moving.scientific(value));
       return [
         `The singular values are i to the power ${moving.number(fall, 1)}; rank ${RANK}.`,
         `After ${step} ${step === 1 ? "step" : "steps"}, ${products} columns multiplied by A or its transpose:`,

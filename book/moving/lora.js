@@ -22,14 +22,15 @@
     panels: [{ x: [0, 12500], y: [0, 10000] }, { x: [0, MOST], y: [-8, 8], margin: [28, 14, 40, 44] }],
     handles: [{
       panel: 1, name: "Rank", only: "x", step: 1,
-      at: ({ rank2 }) => [rank2, 0], spot: ({ rank2 }) => [rank2, 7],
+      at: (_, { r }) => [Math.log2(r), 0], spot: (_, { r }) => [Math.log2(r), 7], // no more than the weight has
+      range: [[0, MOST], [0, 0]],
       to(state, [rank2]) { state.rank2 = rank2; },
       says: (_, { r, share }) => `${r}: ${percent(share)} of the weight's numbers`,
     }],
     spoken: {
       m: ({ m }) => moving.whole(m), n: ({ n }) => moving.whole(n), alpha: ({ alpha }) => String(alpha),
     },
-    draw([shapes, plot], { m, n, rank2, alpha }, { r, even, scale, rootScale }) {
+    draw([shapes, plot], { m, n, alpha }, { r, even, scale, rootScale }) {
       const unit = Math.min(11000 / (2 * n + r), 8500 / Math.max(m, r)), thin = Math.max(30, r * unit);
       const [high, wide, middle] = [m * unit, n * unit, 5000], left = (12500 - 2 * wide - thin - 1400) / 2;
       function rectangle(x, w, h, look) {
@@ -38,7 +39,7 @@
         shapes.line([...corners, corners[0]], `${look} thin`);
       }
       rectangle(left, wide, high, "grey");
-      shapes.label([left + wide / 2, middle], "W", "ink", [0, 5]);
+      shapes.label([left + wide / 2, middle + high / 2], "W", "ink", [0, -6]);
       shapes.label([left + wide + 550, middle], "+ s", "ink", [0, 5]);
       rectangle(left + wide + 1100, thin, high, "sky full");
       shapes.label([left + wide + 1100 + thin / 2, middle + high / 2], "B", "ink", [0, -6]);
@@ -50,7 +51,7 @@
       });
       const start = Math.log2(alpha);
       plot.line([[Math.log2(even), -8], [Math.log2(even), 8]], "grey dashed");
-      plot.line([[rank2, -8], [rank2, 8]], "ink thin dashed");
+      plot.line([[Math.log2(r), -8], [Math.log2(r), 8]], "ink thin dashed");
       plot.line([[0, start], [MOST, start - MOST]], "blue thick");
       plot.line([[0, start], [MOST, start - MOST / 2]], "orange thick");
       plot.label([Math.log2(even), 5.6], "break-even", "grey plain", [-4, -8], "end");

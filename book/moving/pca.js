@@ -51,8 +51,8 @@ moving("pca", {
     bars.label([0.2, 1.35], "sums of squared distances", "grey plain", [0, 16], "start");
     bars.line([[0.2, 0], [9.8, 0]], "grey thin");
     const lines = [[principal, "blue"], [regression, "orange"]];
-    const largest = Math.max(1e-9, ...lines.flatMap(([squares]) => squares ?? []).filter((value) => value !== null));
     ["at right angles", "vertically"].forEach((measure, which) => {
+      const largest = Math.max(1e-9, ...lines.map(([squares]) => squares?.[which] ?? 0)); // each measure has a scale of its own
       bars.label([2.5 + 5 * which, 0], measure, "ink plain", [0, 20]);
       lines.forEach(([squares, look], k) => {
         const x = 1 + 5 * which + 1.6 * k;

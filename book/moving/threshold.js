@@ -32,7 +32,7 @@
     },
     panels: [
       { x: [0, 31], y: [0, 5], margin: [28, 12, 40, 34] },
-      { x: [-0.5, 16.5], y: [0, 1.6], margin: [28, 12, 40, 34] },
+      { x: [-0.5, 16.5], y: [0, 2], margin: [28, 12, 40, 34] },
     ],
     handles: [
       {
@@ -62,7 +62,7 @@
       left.label([9, rule], "rule", "orange plain", [0, -5], "start");
       left.label([26.5, threshold], "threshold", "ink plain", [0, threshold > 4.6 ? 15 : -6], "end");
       right.axes({
-        xTicks: [0, 4, 8, 12, 16].map((k) => [k, String(k)]), yTicks: [0, 0.5, 1, 1.5].map((y) => [y, String(y)]),
+        xTicks: [0, 4, 8, 12, 16].map((k) => [k, String(k)]), yTicks: [0, 0.5, 1, 1.5, 2].map((y) => [y, String(y)]),
         xLabel: "terms kept", yLabel: "error, relative to M",
       });
       right.line(errors.map((error, k) => [k, error]), "ink thin");

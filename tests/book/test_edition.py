@@ -361,7 +361,7 @@ def small_book(folder, second, words="One dot."):
     figure = {"caption": "A *dot*, by {prf:ref}`thm-other`.", "name": "fig-one"}
     shown = {"figure": figure, "image": {"alt": words} if words else {}}
     dot = nbformat.v4.new_code_cell("dot()", outputs=[picture], execution_count=1, metadata={"mystnb": shown})
-    dot.metadata["tags"] = ["hide-input"]
+    dot.metadata |= {"tags": ["hide-input"], "moving": "ellipse"}
     for name, cells in {
         "01_one": [nbformat.v4.new_markdown_cell(FIRST)],
         "02_two": [nbformat.v4.new_markdown_cell(second), dot],
@@ -375,7 +375,7 @@ def small_book(folder, second, words="One dot."):
 def test_a_page_with_everything(tmp_path):
     built = small_book(tmp_path, SOURCE)
     assert built.returncode == 0, built.stderr
-    first, dot, caption = rules.read(tmp_path / "html" / "notebooks" / "full" / "02_two.ipynb").cells
+    first, dot, caption, moves = rules.read(tmp_path / "html" / "notebooks" / "full" / "02_two.ipynb").cells
     pages = "https://ada.github.io/book"
     chapters, index = f"{pages}/chapters", f"{pages}/index.html"
     assert first.source == WRITTEN.replace("{chapters}", chapters).replace("{index}", index)
@@ -385,6 +385,7 @@ def test_a_page_with_everything(tmp_path):
         f"**Fig. 2.1** A *dot*, by [Theorem 1.1]({chapters}/01_one.html#thm-other).\n\n"
         "<details>\n<summary>The figure in words</summary>\n\nOne dot.\n\n</details>"
     )
+    assert moves.source == f"*On [the chapter's page]({chapters}/02_two.html) a figure to move stands here.*"
 
 
 def test_a_figure_without_words_is_not_built(tmp_path):

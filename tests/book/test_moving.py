@@ -295,7 +295,7 @@ def test_what_is_dropped_is_taken_and_what_cannot_be_read_is_said(show):
     }"""
     page.evaluate(drop, "1,2\n3,4\n,6\n7,9\n")
     page.wait_for_function("document.querySelector('output').innerText.startsWith('dropped.csv: 3 × 2')")
-    assert page.locator(".told").inner_text() == "Without 1 rows in which a number is missing."
+    assert page.locator(".told").inner_text() == "Rows left out, because a number is missing: 1."
     page.evaluate(drop, "only words")
     page.wait_for_function("document.querySelector('.told').innerText.includes('cannot be read')")
     assert page.locator(".told").inner_text() == "dropped.csv cannot be read: there are no numbers in it."

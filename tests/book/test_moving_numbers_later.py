@@ -34,7 +34,8 @@ def test_normal_numbers_are_normal_and_the_same_again():
     ("name", "value", "words"),
     [
         ("whole", 16777216, "16\u202f777\u202f216"),
-        ("whole", 128, "128"),
+        ("whole", 4096, "4096"),
+        ("whole", 16384, "16\u202f384"),
         ("raised", "−12", "⁻¹²"),
         ("scientific", 3.26e-5, "3.3·10⁻⁵"),
         ("scientific", 0.25, "0.25"),

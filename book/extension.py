@@ -12,8 +12,8 @@ from sphinx.ext.autodoc import _CLASS_NEW_BLACKLIST
 from sphinx.ext.autodoc.mock import _MockObject
 from sphinx_external_toc.collectors import TocTreeCollectorWithStyles
 
-from book import bibliography, boxes, course, edition, finding, ledger_page, moving, previews
-from book.setup_cell import published, repository_url
+from book import bibliography, boxes, course, edition, finding, ledger_page, moving, previews, slides
+from book.setup_cell import published, release_url, repository_url
 
 
 def open_with_picture(app: Sphinx, doctree: nodes.document) -> None:
@@ -50,10 +50,11 @@ def theme_settings(app: Sphinx, config: Any) -> None:
     """Set what _config.yml cannot without replacing the launch button: the name beside the logo, the first colours.
 
     Where _config.yml has a placeholder for the repository's address, no button may lead there, and index.md, by the tag
-    "published", does not send its readers to Colab.
+    "published", does not send its readers to Colab, nor to what a release holds, {asset}`the book <low-rank.pdf>`.
     """
     config.html_theme_options.setdefault("logo", {})["text"] = "Low Rank"
     config.html_context["default_mode"] = "auto"
+    config.extlinks = {"asset": (f"{release_url()}/%s", "%s")}
     if published():
         app.tags.add("published")
     else:
@@ -91,7 +92,8 @@ def setup(app: Sphinx) -> dict[str, Any]:
     gc.set_threshold(100_000, 20, 20)  # a build makes millions of nodes: by default a third of its time goes on looking
     for part in ("typeset", "fonts", "layout", "languages"):
         app.setup_extension(f"book.{part}")
-    for module in (bibliography, boxes, course, finding, ledger_page, moving, previews):
+    app.setup_extension("sphinx.ext.extlinks")
+    for module in (bibliography, boxes, course, finding, ledger_page, moving, previews, slides):
         module.setup(app)
     fit_stand_ins()
     number_side_trips()

@@ -34,6 +34,11 @@ def release_tag() -> str:
     return "v" + tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
 
 
+def release_url() -> str:
+    """Where GitHub keeps the files of the book's release."""
+    return f"{repository_url()}/releases/download/{release_tag()}"
+
+
 def setup_cell() -> str:
     """The source of the cell."""
     return f"""\

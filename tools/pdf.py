@@ -34,7 +34,8 @@ PLAIN_FEET = "@page { @bottom-center { content: none; } }"
 # A place gets a name in the PDF if a link to it is printed: an invisible one at the end for each that others refer to.
 NAMED = """names => { const box = document.createElement('div');
   for (const name of names) {
-    const link = document.createElement('a'); link.href = '#' + name; link.textContent = '.'; box.append(link);
+    const link = document.createElement('a'); link.href = '#' + name; link.textContent = '.';
+    link.style = 'color: transparent; text-decoration: none'; box.append(link);
   }
   box.style = 'font-size: 1px; color: transparent; line-height: 1px; overflow: hidden; height: 2px';
   document.querySelector('article').append(box); }"""
@@ -121,7 +122,7 @@ def printed(window: Page) -> bytes:
     window.evaluate("document.fonts.ready")
     window.evaluate("document.querySelectorAll('img').forEach(i => { i.loading = 'eager'; })")
     window.wait_for_function("[...document.images].every(i => i.complete)")
-    return window.pdf(format="A4", prefer_css_page_size=True)
+    return window.pdf(format="A4", prefer_css_page_size=True, print_background=True)  # boxes have their colours
 
 
 def title_of(window: Page) -> str:

@@ -20,6 +20,7 @@ from tests.book.visit import CHAPTERS
 
 REPOSITORY = "ada-l/low.rank"
 URL = f"https://github.com/{REPOSITORY}"
+RELEASED = ["low-rank.pdf", "lowrank-book-html.zip"]
 PAGES = "https://ada-l.github.io/low.rank/"
 ONE_CHAPTER = "format: jb-book\nroot: index\nparts: [{numbered: 2, chapters: [{file: chapters/01_norms}]}]\n"
 
@@ -136,8 +137,15 @@ def test_without_an_address_no_button_leads_outside(book, page):
         assert leading[".ipynb without solutions"] == f"../notebooks/student/{name}.ipynb"
 
 
-def test_the_front_page_sends_nobody_to_a_rocket_that_is_not_there(book):
-    assert ("rocket" in (book / "index.html").read_text(encoding="utf-8")) == published()
+@pytest.mark.parametrize("what", ["rocket", *RELEASED])
+def test_the_front_page_sends_nobody_to_what_is_not_there(book, what):
+    assert (what in (book / "index.html").read_text(encoding="utf-8")) == published()
+
+
+def test_a_release_has_the_files_that_the_front_page_links_to():
+    steps = yaml.safe_load((ledger.ROOT / ".github/workflows/release.yml").read_text(encoding="utf-8"))["jobs"]
+    commands = "\n".join(step.get("run", "") for step in steps["release"]["steps"])
+    assert "make pdf zip" in commands and all(f"_build/{name}" in commands for name in RELEASED)
 
 
 def test_with_an_address(root):
@@ -150,6 +158,9 @@ def test_with_an_address(root):
     notebook = f"{REPOSITORY}/blob/notebooks/full/01_norms.ipynb"
     assert leading["Colab"] == f"https://colab.research.google.com/github/{notebook}"
     assert leading["Repository"] == URL and leading["Open issue"].startswith(f"{URL}/issues/new")
-    assert "by the rocket" in (html / "index.html").read_text(encoding="utf-8")
+    front = (html / "index.html").read_text(encoding="utf-8")
+    version = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
+    assert "by the rocket" in front
+    assert all(f'href="{URL}/releases/download/v{version}/{name}"' in front for name in RELEASED)
     texts = [cell.source for _, cell in rules.cells(rules.read(html / "notebooks/student/01_norms.ipynb"), "markdown")]
     assert any(f"[Theorem 1.1]({PAGES}chapters/01_norms.html#" in text for text in texts)

@@ -100,6 +100,15 @@ def test_a_link_in_a_solution_leads_into_its_chapter(book):
     assert links(book, 6) == {3}
 
 
+def test_the_links_that_name_places_are_not_seen(browser):
+    window = browser.new_page()
+    window.set_content(PAGE.format(title="Named", body="<p id=here>Here.</p>", style=""))
+    window.evaluate(pdf.NAMED, ["here"])
+    looks = "e => { const s = getComputedStyle(e); return [s.color, s.textDecorationLine]; }"
+    assert window.locator("a[href='#here']").evaluate(looks) == ["rgba(0, 0, 0, 0)", "none"]
+    window.close()
+
+
 def test_pages_are_packed(book):
     contents = [page["/Contents"].get_object() for page in book.pages]
     assert all("/Filter" in stream for stream in contents)

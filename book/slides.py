@@ -18,9 +18,9 @@ line for which the chapter has nothing, or more than one thing, ends the build.
 import functools
 import html
 import pathlib
+import posixpath
 import re
 from typing import Any, NamedTuple
-from urllib.parse import urljoin
 
 from docutils import nodes
 from sphinx.application import Sphinx
@@ -168,7 +168,16 @@ def moved(markup: str, name: str) -> str:
     """A piece of a chapter's page in another folder: no second place of a name, links that lead where they led."""
     markup = re.sub(r'<a class="headerlink".*?</a>', "", markup, flags=re.DOTALL)
     markup = re.sub(r'(<[a-z][^>]*?)\s+id="[^"]*"', r"\1", markup)
-    return re.sub(r'\bhref="([^"]*)"', lambda found: f'href="{urljoin(f"../chapters/{name}.html", found[1])}"', markup)
+
+    def led(found: re.Match[str]) -> str:
+        address = found[1]
+        if address.startswith("#"):
+            address = f"../chapters/{name}.html{address}"
+        elif "://" not in address:
+            address = posixpath.normpath(f"../chapters/{address}")
+        return f'href="{address}"'
+
+    return re.sub(r'\bhref="([^"]*)"', led, markup)
 
 
 def slide_of(chapter: Chapter, slide: Slide, number: int, count: int) -> str:

@@ -58,7 +58,8 @@ def screen(lecture, site, browser):
 PAGE = """<section id="first">
 <h2><span class="section-number">1.1. </span>First<a class="headerlink" href="#first">#</a></h2>
 <figure id="fig-one"><img src="../_images/one.svg"><figcaption>One, by <a href="#thm-one">one</a></figcaption></figure>
-<div class="proof theorem admonition" id="thm-one"><p id="inside">All is one. <a href="02_two.html#thm-two">Two</a></p>
+<div class="proof theorem admonition" id="thm-one"><p id="inside">All is one. <a href="02_two.html#thm-two">Two</a>
+<a href="../_images/one.svg">Large</a></p>
 <div class="claim-links docutils container"><p>tested</p></div></div>
 <div class="cell docutils container" id="shows-thm-one">
 <div class="cell_input docutils container"><pre>print(<span>1</span>)</pre></div>
@@ -118,7 +119,7 @@ def test_a_list_has_slides_each_in_its_section():
 def test_a_claim_comes_without_what_stands_below_it_and_links_lead_where_they_led(chapter):
     moved = slides.moved(slides.shown(chapter, "thm-one"), "01_norms")
     assert "tested" not in moved and "id=" not in moved and moved.count("<div") == moved.count("</div>")
-    assert 'href="../chapters/02_two.html#thm-two"' in moved
+    assert 'href="../chapters/02_two.html#thm-two"' in moved and 'href="../_images/one.svg"' in moved
     assert 'href="../chapters/01_norms.html#thm-one"' in slides.moved(slides.shown(chapter, "fig-one"), "01_norms")
 
 
@@ -203,8 +204,15 @@ def test_keys_lead_through_the_slides(screen):
 
 
 def test_a_finger_leads_from_slide_to_slide(screen):
-    swipe = {"x": 600, "y": 600, "yDistance": -400, "gestureSourceType": "touch", "preventFling": True}
-    screen.context.new_cdp_session(screen.page).send("Input.synthesizeScrollGesture", swipe)
+    devices = screen.context.new_cdp_session(screen.page)
+
+    def touch(kind, *points):
+        devices.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": [{"x": 600, "y": y} for y in points]})
+
+    touch("touchStart", 600)
+    for y in range(560, 80, -40):
+        touch("touchMove", y)
+    touch("touchEnd")
     screen.page.wait_for_function(f"({HERE})() === 2")
 
 

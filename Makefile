@@ -21,7 +21,7 @@ QUICK_TIME := 2 minutes
 INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint requirements.txt
 # What the pages are made from, listed here alone: chapters and pages, what reads them, and the helpers' docstrings.
 SOURCES := _config.yml _toc.yml references.bib \
-	$(wildcard *.md helpers/*.md chapters/*.ipynb _static/* _templates/*/* book/*.py book/*.js book/search/* book/moving/* book/lectures/* book/claims/*.py lowrank_helpers/*.py lowrank_helpers/*/*.py lowrank_helpers/*/*.html lowrank_helpers/*/*.js)
+	$(wildcard *.md helpers/*.md chapters/*.ipynb _static/* _templates/*/* book/*.py book/*.js book/*.css book/search/* book/moving/* book/lectures/* book/claims/*.py lowrank_helpers/*.py lowrank_helpers/*/*.py lowrank_helpers/*/*.html lowrank_helpers/*/*.js)
 
 # Empty where $(PYTHON) will do, else one sentence that says what is wrong.
 python_problem = $(shell \

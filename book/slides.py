@@ -20,6 +20,7 @@ import html
 import pathlib
 import posixpath
 import re
+import shutil
 from typing import Any, NamedTuple
 
 from docutils import nodes
@@ -33,6 +34,8 @@ from book.references import link
 from book.typeset import aligned, typeset_on
 
 LISTS = pathlib.Path(__file__).with_name("lectures")
+# The slides' own style and keys lie here: the theme puts all that is in _static on every page.
+OWN = [pathlib.Path(__file__).with_name(name) for name in ("slides.css", "slides.js")]
 LABEL = re.compile(r"(?:fig|thm|lem|cor|prop|def|obs|rem|exa|alg|ex)-[\w-]+")
 DISPLAY = re.compile(r"^\$\$\n(.*?)\n\$\$", re.MULTILINE | re.DOTALL)
 CELL = re.compile(r'<(?P<tag>div) class="cell\b[^"]*"[^>]*>')
@@ -217,9 +220,9 @@ def page_of(chapter: Chapter, given: list[Slide], book: str) -> str:
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>Slides: {html.escape(plain(title[1]))} — {html.escape(book)}</title>
 {sheets}
-<link rel="stylesheet" href="../_static/slides.css">
+<link rel="stylesheet" href="slides.css">
 <link rel="icon" href="../_static/logo.svg">
-<script src="../_static/slides.js"></script>
+<script src="slides.js"></script>
 </head>
 <body>
 <main><article>
@@ -249,6 +252,8 @@ def write(app: Sphinx, error: Exception | None) -> None:
         return
     built = pathlib.Path(app.outdir)
     (built / "slides").mkdir(exist_ok=True)
+    for own in OWN:
+        shutil.copy(own, built / "slides")
     for name in lectures():
         if f"chapters/{name}" in app.env.found_docs:
             chapter = read(name, (built / "chapters" / f"{name}.html").read_text(encoding="utf-8"))

@@ -2,10 +2,11 @@
 
     OMP_NUM_THREADS=1 python -m benchmarks.peers.scale rows [--rows 1000000] [--rounds 3] [--out FILE]
 
-Rows of 100 numbers with singular values in the ratios 1/j and random directions, in blocks of 10 000, each of which has
-the mean 0, so that IncrementalPCA, which subtracts means, works on the same matrix. In each round there is a new
-matrix, and the methods take it in turns, from the same generator of blocks, which is made anew for each and whose own
-time is taken off:
+Rows of 100 numbers with singular values in the ratios 1/j, in blocks of 10 000, each of which has the mean 0, so that
+IncrementalPCA, which subtracts means, works on the same matrix. Either all blocks have the same random directions
+("alike"), or each tenth of the blocks has its own ("drifting"), of which the leading ones of the whole are none. In
+each round there is a new matrix of either kind, and the methods take it in turns, from the same generator of blocks,
+which is made anew for each and whose own time is taken off:
 
 - Gram matrix: AᵀA is added up block by block, and its eigenvectors are taken: exact, one pass, n² numbers;
 - frequent directions: `frequent_directions` with 20 rows; its bound is loss²;
@@ -34,12 +35,13 @@ COLUMNS, HEIGHT, SIZE, RANK, TOGETHER = 100, 10_000, 20, 10, 10
 Blocks = Iterator[Any]
 
 
-def blocks(rows: int, seed: int) -> Blocks:
+def blocks(rows: int, seed: int, kind: str) -> Blocks:
     """The matrix, block by block."""
-    rng = np.random.default_rng(seed)
-    V = np.linalg.qr(rng.standard_normal((COLUMNS, COLUMNS)))[0]
-    weighted = V.T / np.arange(1, COLUMNS + 1)[:, None]
-    for _ in range(rows // HEIGHT):
+    rng, count = np.random.default_rng(seed), rows // HEIGHT
+    for i in range(count):
+        if i == 0 or (kind == "drifting" and i % max(1, count // 10) == 0):
+            V = np.linalg.qr(rng.standard_normal((COLUMNS, COLUMNS)))[0]
+            weighted = V.T / np.arange(1, COLUMNS + 1)[:, None]
         block = rng.standard_normal((HEIGHT, COLUMNS)) @ weighted
         yield block - block.mean(axis=0)
 
@@ -83,20 +85,20 @@ METHODS: dict[str, Callable[[Blocks], Any]] = {
 }
 
 
-def measure(rows: int, seed: int) -> dict[str, dict[str, float]]:
+def measure(rows: int, seed: int, kind: str) -> dict[str, dict[str, float]]:
     """All methods on one matrix."""
     start = time.process_time()
     total = np.zeros((COLUMNS, COLUMNS))
-    for _ in blocks(rows, seed):
+    for _ in blocks(rows, seed, kind):
         pass
     making = time.process_time() - start
-    for block in blocks(rows, seed):
+    for block in blocks(rows, seed, kind):
         total += block.T @ block
     squares = np.linalg.eigvalsh(total)[::-1]
     found: dict[str, dict[str, float]] = {}
     for name, method in METHODS.items():
         start = time.process_time()
-        B, more = method(blocks(rows, seed))
+        B, more = method(blocks(rows, seed, kind))
         row = {"seconds": round(time.process_time() - start - making, 3)}
         V = np.linalg.svd(B, full_matrices=False)[2][:RANK].T
         row["sketch"] = float(np.linalg.norm(total - B.T @ B, 2) / squares.sum())
@@ -111,12 +113,12 @@ def measure(rows: int, seed: int) -> dict[str, dict[str, float]]:
             U, levels = more
             apart = sum(
                 float(np.linalg.norm(block - U[at : at + HEIGHT] @ B) ** 2)
-                for at, block in zip(range(0, rows, HEIGHT), blocks(rows, seed), strict=True)
+                for at, block in zip(range(0, rows, HEIGHT), blocks(rows, seed, kind), strict=True)
             )
             row["error over the least"] = math.sqrt(apart / squares[SIZE:].sum())
             row["error over the least, bound"] = math.sqrt(levels)
         found[name] = row
-        print(seed, name, {key: f"{value:.4g}" for key, value in row.items()}, flush=True)
+        print(seed, kind, name, {key: f"{value:.4g}" for key, value in row.items()}, flush=True)
     return found
 
 
@@ -129,10 +131,9 @@ def main(arguments: list[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     study = provenance("numpy", "scipy", "scikit-learn")
     study |= {"rows": options.rows, "columns": COLUMNS, "block": HEIGHT, "kept": SIZE, "rank": RANK}
-    rounds = [measure(options.rows, seed) for seed in range(options.rounds)]
-    study["methods"] = {
-        name: {key: [each[name][key] for each in rounds] for key in rounds[0][name]} for name in METHODS
-    }
+    for kind in ("alike", "drifting"):
+        rounds = [measure(options.rows, seed, kind) for seed in range(options.rounds)]
+        study[kind] = {name: {key: [each[name][key] for each in rounds] for key in rounds[0][name]} for name in METHODS}
     store(options.out, study)
 
 

@@ -710,6 +710,57 @@ CLAIMS = {
 }
 
 
+# Rows that come once, and chunks
+
+
+def every(measured, kind, name, key):
+    return np.array(measured[kind][name][key])
+
+
+ROWS = ("Gram matrix", "frequent directions", "merged SVDs", "IncrementalPCA")
+
+
+def gram_where_columns_are_few(measured):
+    """The Gram matrix exact and the quickest by far, the sketch within its certificate, the merge within its bound."""
+    return all(
+        bool((every(measured, kind, "Gram matrix", "sketch") < 1e-12).all())
+        and all(
+            bool((every(measured, kind, "Gram matrix", "seconds") * 3 < every(measured, kind, name, "seconds")).all())
+            for name in ROWS[1:]
+        )
+        and bool(
+            (
+                every(measured, kind, "frequent directions", "sketch")
+                <= 1.000001 * every(measured, kind, "frequent directions", "sketch, bound")
+            ).all()
+        )
+        and bool(
+            (
+                every(measured, kind, "frequent directions", "sketch, bound")
+                <= every(measured, kind, "frequent directions", "sketch, theorem")
+            ).all()
+        )
+        and bool(
+            (
+                every(measured, kind, "merged SVDs", "error over the least")
+                <= every(measured, kind, "merged SVDs", "error over the least, bound")
+            ).all()
+        )
+        for kind in ("alike", "drifting")
+    )
+
+
+def multiplied(kind, name, key, factor):
+    """The measurements with those of one method multiplied."""
+
+    def change(measured):
+        changed = copy.deepcopy(measured)
+        changed[kind][name][key] = [factor * value for value in changed[kind][name][key]]
+        return changed
+
+    return change
+
+
 # What Spark costs
 
 
@@ -808,6 +859,27 @@ PENALTIES = (0.02, 0.04, 0.06, 0.08, 0.1, 0.13, 0.17, 0.22, 0.3)
 
 
 OBSERVATIONS = {
+    "obs-scale-rows": Observation(
+        measured=lambda: results.load("scale_rows"),
+        protocol=Protocol(
+            baseline="Gram matrix",
+            contenders=[
+                Contender("Gram matrix", fixed="has no setting"),
+                *(Contender(name, fixed="twenty rows kept, as all the others") for name in ROWS[1:]),
+            ],
+            tested_on="a million rows of 100 columns, alike and drifting",
+            runs=5,
+            interval="the smallest and the largest of five matrices",
+        ),
+        verdict=gram_where_columns_are_few,
+        numbers=lambda m: ROWS_NUMBERS(m),
+        sharp={
+            "the Gram matrix as slow as the merge": multiplied("alike", "Gram matrix", "seconds", 20),
+            "a sketch beyond its certificate": multiplied("drifting", "frequent directions", "sketch", 2),
+            "a certificate beyond the theorem": multiplied("alike", "frequent directions", "sketch, bound", 5),
+            "a merge beyond its bound": multiplied("drifting", "merged SVDs", "error over the least", 3),
+        },
+    ),
     "obs-scale-powersgd": Observation(
         measured=study,
         protocol=Protocol(

@@ -249,5 +249,11 @@ def test_pictures_and_style_are_the_chapters_own(lecture):
     assert not html.find_all("style")
 
 
+@pytest.mark.parametrize("page", ["index", "chapters/05_svd"])
+def test_no_other_page_has_the_style_or_the_keys_of_slides(book, page):
+    """A theme may put on every page what lies in _static."""
+    assert not re.search(r"slides\.(css|js)", (book / f"{page}.html").read_text("utf-8"))
+
+
 def test_the_lists_are_named_by_chapters():
     assert LECTURES and all((ROOT / "chapters" / f"{name}.ipynb").exists() for name in LECTURES)

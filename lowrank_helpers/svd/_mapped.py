@@ -13,8 +13,8 @@ BLOCK = 2**25  # bytes of the file that are in memory at a time, unless one row 
 
 
 def is_mapped(A: Any) -> bool:
-    """Whether this array is a file, or a part of one; a copy has the type, and no file."""
-    return type(A) is np.memmap and A._mmap is not None
+    """Whether this is a matrix in a file, or a part of one; a copy has the type, and no file."""
+    return type(A) is np.memmap and getattr(A, "_mmap", None) is not None and A.ndim == 2 and A.size > 0
 
 
 def times(A: Any, X: Array, dtype: Any) -> Array:

@@ -1,8 +1,9 @@
 """What the book measured: the stored figures of each study, with when, with what and on what they were measured.
 
 ``svd``, ``svd_growth``, ``nmf``, ``lsa``, ``completion``, ``lora``, ``many_adapters`` and ``scale_…`` hold our code
-beside other libraries (``benchmarks/peers/``); ``cpu_…`` and ``gpu_…`` are parts of the study of fine-tuning (``benchmarks/gpu/``)
-in its two sizes; the others belong to observations of the chapters (``benchmarks/findings/``). Each study ran on one
+beside other libraries (``benchmarks/peers/``); ``cpu_…`` and ``gpu_…`` are parts of the study of fine-tuning
+(``benchmarks/gpu/``) in its two sizes; the others belong to observations of the chapters (``benchmarks/findings/``).
+Each study ran on one
 machine: its figures can be compared with one another, and not with those of another study.
 """
 

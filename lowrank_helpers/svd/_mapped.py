@@ -12,6 +12,11 @@ from lowrank_helpers._checks import Array
 BLOCK = 2**25  # bytes of the file that are in memory at a time, unless one row has more
 
 
+def is_mapped(A: Any) -> bool:
+    """Whether this is a matrix in a file, or a part of one; a copy has the type, and no file."""
+    return type(A) is np.memmap and getattr(A, "_mmap", None) is not None and A.ndim == 2 and A.size > 0
+
+
 def times(A: Any, X: Array, dtype: Any) -> Array:
     """Return A X. The file is read once, in the order in which it is stored; entries are brought to the dtype."""
     with np.errstate(over="ignore", invalid="ignore"):
@@ -66,7 +71,7 @@ def _give_back(block: Any) -> None:
     Not those that were written and belong to this process alone (mode "c"): they would be lost.
     """
     file = block._mmap
-    if block.mode not in ("r", "r+", "w+") or file is None or not hasattr(mmap, "MADV_DONTNEED"):
+    if block.mode not in ("r", "r+", "w+") or not hasattr(mmap, "MADV_DONTNEED"):
         return
     start = np.frombuffer(file, dtype=np.uint8).ctypes.data
     low, high = (place - start for place in np.lib.array_utils.byte_bounds(block))

@@ -56,7 +56,7 @@ def read(A: Matrix, name: str = "A") -> Products:
         return _sparse(A, name)
     if _checks.is_dask(A):
         return _chunked(A, name)
-    if type(A) is np.memmap and A.ndim == 2 and A.size > 0:
+    if _mapped.is_mapped(A):
         return _file(A, name)
     return _dense(A, name)
 

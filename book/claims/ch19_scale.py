@@ -30,7 +30,7 @@ def tail(A, k):
 
 
 def sketches_add(code, parts, rows, columns, seeds=None):
-    """Both sketches of a sum are the sums of the sketches, and so is what comes of them; products add block by block."""
+    """Sketches of a sum are the sums of the sketches, and so is what comes of them; products add block by block."""
     sketches, from_sketches, summed = code
     A, ell, k = sum(parts), 3, 7
     seeds = [4] * len(parts) if seeds is None else seeds
@@ -92,7 +92,7 @@ STACKED = definitions(19, "stacked_qr")
 
 
 def forgotten_blocks(blocks, log):
-    Qs, R = STACKED(blocks, log)
+    R = STACKED(blocks, log)[1]
     return [np.linalg.qr(A)[0] for A in blocks], R
 
 
@@ -720,34 +720,45 @@ def every(measured, kind, name, key):
 ROWS = ("Gram matrix", "frequent directions", "merged SVDs", "IncrementalPCA")
 
 
+def times_the_gram_matrix(measured, kind):
+    """How many times its processor seconds, in all five matrices, the other methods take."""
+    whole = {name: every(measured, kind, name, "seconds").sum() for name in ROWS}
+    return [whole[name] / whole["Gram matrix"] for name in ROWS[1:]]
+
+
 def gram_where_columns_are_few(measured):
-    """The Gram matrix exact and the quickest by far, the sketch within its certificate, the merge within its bound."""
+    """The Gram matrix is exact and the quickest, all keep their bounds, and where rows drift a tree loses least."""
+
+    def all_of(kind, name, key, other, against, factor=1.0):
+        return bool((every(measured, kind, name, key) * factor < every(measured, kind, other, against)).all())
+
+    drift = ("drifting", "merged SVDs", "excess")
     return all(
         bool((every(measured, kind, "Gram matrix", "sketch") < 1e-12).all())
-        and all(
-            bool((every(measured, kind, "Gram matrix", "seconds") * 3 < every(measured, kind, name, "seconds")).all())
-            for name in ROWS[1:]
-        )
-        and bool(
-            (
-                every(measured, kind, "frequent directions", "sketch")
-                <= 1.000001 * every(measured, kind, "frequent directions", "sketch, bound")
-            ).all()
-        )
-        and bool(
-            (
-                every(measured, kind, "frequent directions", "sketch, bound")
-                <= every(measured, kind, "frequent directions", "sketch, theorem")
-            ).all()
-        )
-        and bool(
-            (
-                every(measured, kind, "merged SVDs", "error over the least")
-                <= every(measured, kind, "merged SVDs", "error over the least, bound")
-            ).all()
-        )
+        and min(times_the_gram_matrix(measured, kind)) > 3
+        and all_of(kind, "frequent directions", "sketch", "frequent directions", "sketch, bound", 0.999999)
+        and all_of(kind, "frequent directions", "sketch, bound", "frequent directions", "sketch, theorem")
+        and all_of(kind, "merged SVDs", "error over the least", "merged SVDs", "error over the least, bound")
         for kind in ("alike", "drifting")
-    )
+    ) and all(all_of(*drift, name, "excess", 100) for name in ("frequent directions", "IncrementalPCA"))
+
+
+def rows_as_printed(measured):
+    """The numbers of the observation: times over the Gram matrix's, and excesses."""
+    others = ROWS[1:]
+    ratios = [ratio for kind in ("alike", "drifting") for ratio in times_the_gram_matrix(measured, kind)]
+    alike = max(every(measured, "alike", name, "excess").max() for name in others)
+    return [
+        f"{np.min(ratios):.0f} to {np.max(ratios):.0f}",
+        f"{1e6 * alike:.1f}",
+        f"{1e6 * every(measured, 'drifting', 'merged SVDs', 'excess').max():.0f}",
+        *(
+            "{:.0f} to {:.0f}".format(
+                *(1e6 * end(every(measured, "drifting", name, "excess")) for end in (np.min, np.max))
+            )
+            for name in ("IncrementalPCA", "frequent directions")
+        ),
+    ]
 
 
 def multiplied(kind, name, key, factor):
@@ -756,6 +767,43 @@ def multiplied(kind, name, key, factor):
     def change(measured):
         changed = copy.deepcopy(measured)
         changed[kind][name][key] = [factor * value for value in changed[kind][name][key]]
+        return changed
+
+    return change
+
+
+THEIRS, MAPPED = "svd_compressed, power, compute=True", "ours, mapped"
+CHUNKED = ("ours", "ours, Krylov", THEIRS, "svd_compressed, power, compute=False")
+
+
+def on_two(measured, name, key):
+    return np.array(measured["workers"]["2"][name][key])
+
+
+def middle(measured, name, key="seconds"):
+    return float(np.median(on_two(measured, name, key)))
+
+
+def level_through_dask(measured):
+    """As many readings, errors level, at most 1.3 times the time; Krylov nearer; a mapped file quicker than all."""
+    gap, half = student(on_two(measured, "ours", "frobenius") - on_two(measured, THEIRS, "frobenius"))
+    reads = measured["readings of a chunk"]
+    return (
+        reads["ours, Krylov"] <= reads["ours"] == reads[THEIRS] == measured["passes"]
+        and abs(gap) + half < 0.002
+        and middle(measured, "ours") < 1.3 * middle(measured, THEIRS)
+        and bool((10 * on_two(measured, "ours, Krylov", "frobenius") < on_two(measured, "ours", "frobenius")).all())
+        and all(2 * middle(measured, MAPPED) < middle(measured, name) for name in (*CHUNKED[:3],))
+    )
+
+
+def on_two_multiplied(name, key, factor):
+    """The measurements with those of one method on two workers multiplied."""
+
+    def change(measured):
+        changed = copy.deepcopy(measured)
+        row = changed["workers"]["2"][name]
+        row[key] = [factor * value for value in row[key]]
         return changed
 
     return change
@@ -784,10 +832,12 @@ def objectives(folds):
 
 
 def spark_does_not_pay_here(folds):
-    """Both clearly behind biases; objectives within 1 %; Spark's work over twice ours."""
+    """The same objective to 1 %, errors level and clearly behind the biases, and Spark's work over twice ours."""
     behind = [stars_apart(folds, "ours", "biases"), stars_apart(folds, "Spark", "biases")]
+    gap, half = stars_apart(folds, "Spark", "ours")
     return (
-        all(gap > half for gap, half in behind)
+        all(further > interval for further, interval in behind)
+        and abs(gap) + half < 0.005
         and bool((np.abs(objectives(folds)) < 0.01).all())
         and bool((processors(folds) > 2).all())  # so Spark on two processors, all work divided, takes longer
     )
@@ -859,6 +909,33 @@ PENALTIES = (0.02, 0.04, 0.06, 0.08, 0.1, 0.13, 0.17, 0.22, 0.3)
 
 
 OBSERVATIONS = {
+    "obs-scale-dask": Observation(
+        measured=lambda: results.load("scale_dask"),
+        protocol=Protocol(
+            baseline=MAPPED,
+            contenders=[
+                Contender(MAPPED, fixed="as ours through Dask, in one process"),
+                *(Contender(name, fixed="rank, columns and passes are the same for all") for name in CHUNKED),
+            ],
+            tested_on="one matrix of 100 000 rows and 1000 columns, five draws of the random columns",
+            runs=5,
+            interval="95 %, Student's, of differences by draw",
+        ),
+        verdict=level_through_dask,
+        numbers=lambda m: [
+            *(f"{middle(m, name):.1f}" for name in (MAPPED, *CHUNKED)),
+            f"{1000 * on_two(m, 'ours', 'frobenius').mean():.1f}",
+            f"{1000 * on_two(m, THEIRS, 'frobenius').mean():.1f}",
+            f"{1000 * on_two(m, 'ours, Krylov', 'frobenius').mean():.1f}",
+            *(f"{middle(m, name, 'bytes, worker') / 1e6:.0f}" for name in ("ours", *CHUNKED[2:])),
+        ],
+        sharp={
+            "ours a third slower": on_two_multiplied("ours", "seconds", 1.6),
+            "ours less accurate": on_two_multiplied("ours", "frobenius", 2),
+            "Krylov no nearer": on_two_multiplied("ours, Krylov", "frobenius", 20),
+            "the mapped file as slow": on_two_multiplied(MAPPED, "seconds", 4),
+        },
+    ),
     "obs-scale-rows": Observation(
         measured=lambda: results.load("scale_rows"),
         protocol=Protocol(
@@ -872,11 +949,12 @@ OBSERVATIONS = {
             interval="the smallest and the largest of five matrices",
         ),
         verdict=gram_where_columns_are_few,
-        numbers=lambda m: ROWS_NUMBERS(m),
+        numbers=rows_as_printed,
         sharp={
             "the Gram matrix as slow as the merge": multiplied("alike", "Gram matrix", "seconds", 20),
             "a sketch beyond its certificate": multiplied("drifting", "frequent directions", "sketch", 2),
             "a certificate beyond the theorem": multiplied("alike", "frequent directions", "sketch, bound", 5),
+            "one running result as near": multiplied("drifting", "IncrementalPCA", "excess", 1e-3),
             "a merge beyond its bound": multiplied("drifting", "merged SVDs", "error over the least", 3),
         },
     ),
@@ -926,8 +1004,9 @@ OBSERVATIONS = {
         verdict=spark_does_not_pay_here,
         numbers=lambda folds: [
             *(f"{star_errors(folds, name).mean():.4f}" for name in ("biases", "ours", "Spark")),
-            *(f"{number:.4f}" for number in stars_apart(folds, "Spark", "ours")),
-            *(f"{100 * abs(end):.1f}" for end in (objectives(folds).max(), objectives(folds).min())),
+            *("{:.4f} ± {:.4f}".format(*(abs(x) for x in stars_apart(folds, "Spark", "ours"))),),
+            "{:.3f} ± {:.3f}".format(*stars_apart(folds, "Spark", "biases")),
+            *(f"{100 * end:.2f}" for end in (np.abs(objectives(folds)).max(),)),
             *(f"{end:.1f}" for end in (processors(folds).min(), processors(folds).max())),
         ],
         sharp={
@@ -935,6 +1014,9 @@ OBSERVATIONS = {
                 folds, "Spark", "rmse", lambda row: row["biases"]["rmse"]
             ),
             "ours as near as biases": lambda folds: in_folds(folds, "ours", "rmse", lambda row: row["biases"]["rmse"]),
+            "Spark nearer than ours": lambda folds: in_folds(
+                folds, "Spark", "rmse", lambda row: row["ours"]["rmse"] - 0.01
+            ),
             "another objective": lambda folds: in_folds(
                 folds, "Spark", "objective", lambda row: 0.95 * row["ours"]["objective"]
             ),

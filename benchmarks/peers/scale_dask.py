@@ -151,7 +151,7 @@ def measure(folder: pathlib.Path, mapped: Any, gram: Any, workers: int, draws: i
     squares = np.linalg.eigvalsh(gram)[::-1]
     least = float(np.sqrt(squares[RANK:].sum())), float(np.sqrt(squares[RANK]))
     rows: dict[str, list[dict[str, float]]] = {name: [] for name in [*METHODS, "ours, mapped"]}
-    options = {"n_workers": workers, "threads_per_worker": 1, "processes": True, "dashboard_address": None}
+    options = {"n_workers": workers, "threads_per_worker": 1, "processes": True, "dashboard_address": "127.0.0.1:0"}
     with LocalCluster(host="127.0.0.1", **options) as cluster, Client(cluster) as client:
         A = dask.array.from_zarr(folder / "A.zarr")
         for method in METHODS.values():  # warms up: what workers import is not counted

@@ -187,7 +187,7 @@ def slow():
 @pytest.fixture(scope="module")
 def client():
     """Two processes on this machine, with no dashboard."""
-    options = {"n_workers": 2, "threads_per_worker": 1, "processes": True, "dashboard_address": None}
+    options = {"n_workers": 2, "threads_per_worker": 1, "processes": True, "dashboard_address": "127.0.0.1:0"}
     with LocalCluster(host="127.0.0.1", **options) as cluster, Client(cluster) as client:
         yield client
 

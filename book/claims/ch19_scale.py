@@ -734,7 +734,7 @@ def gram_where_columns_are_few(measured):
 
     drift = ("drifting", "merged SVDs", "excess")
     return all(
-        bool((every(measured, kind, "Gram matrix", "sketch") < 1e-12).all())
+        within(every(measured, kind, "Gram matrix", "sketch"), 1e-12)
         and min(times_the_gram_matrix(measured, kind)) > 3
         and all_of(kind, "frequent directions", "sketch", "frequent directions", "sketch, bound", 0.999999)
         and all_of(kind, "frequent directions", "sketch, bound", "frequent directions", "sketch, theorem")

@@ -112,7 +112,7 @@ def test_pca(points):
     expected = np.sum([across, upright], axis=2).T
     assert close([found["principal"], found["regression"]], expected, atol=1e-10)
     (best, other), (worse, least) = expected.T
-    assert best <= other + 1e-12 and least <= worse + 1e-12, "each is least in its own measure"
+    assert within([best - other, least - worse], 1e-12), "each is least in its own measure"
 
 
 def test_pca_where_a_line_is_not_determined():

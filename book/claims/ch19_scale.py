@@ -449,13 +449,12 @@ def without_the_first_direction():
 # Wrong code
 
 
-def mean(parts):
-    return sum(parts) / len(parts)
+MEAN = definitions(19, "mean")
 
 
 def right_step(Ms, Q):
-    P = np.linalg.qr(mean([M @ Q for M in Ms]))[0]
-    return P, mean([M.T @ P for M in Ms])
+    P = np.linalg.qr(MEAN([M @ Q for M in Ms]))[0]
+    return P, MEAN([M.T @ P for M in Ms])
 
 
 def feedback_by(step, residual=lambda G, M, X: M - X):
@@ -472,8 +471,8 @@ def pair(step, *residual):
 
 
 def never_orthonormal(Ms, Q):
-    P = mean([M @ Q for M in Ms])
-    return P, mean([M.T @ P for M in Ms])
+    P = MEAN([M @ Q for M in Ms])
+    return P, MEAN([M.T @ P for M in Ms])
 
 
 def sums(Ms, Q):
@@ -482,13 +481,13 @@ def sums(Ms, Q):
 
 
 def own_bases(Ms, Q):
-    P = np.linalg.qr(mean([np.linalg.qr(M @ Q)[0] for M in Ms]))[0]
-    return P, mean([M.T @ P for M in Ms])
+    P = np.linalg.qr(MEAN([np.linalg.qr(M @ Q)[0] for M in Ms]))[0]
+    return P, MEAN([M.T @ P for M in Ms])
 
 
 def first_worker_s_basis(Ms, Q):
     P = np.linalg.qr(Ms[0] @ Q)[0]
-    return P, mean([M.T @ P for M in Ms])
+    return P, MEAN([M.T @ P for M in Ms])
 
 
 def old_start(Ms, Q):
@@ -776,23 +775,30 @@ THEIRS, MAPPED = "svd_compressed, power, compute=True", "ours, mapped"
 CHUNKED = ("ours", "ours, Krylov", THEIRS, "svd_compressed, power, compute=False")
 
 
-def on_two(measured, name, key):
+def with_two_workers(measured, name, key):
     return np.array(measured["workers"]["2"][name][key])
 
 
 def middle(measured, name, key="seconds"):
-    return float(np.median(on_two(measured, name, key)))
+    return float(np.median(with_two_workers(measured, name, key)))
 
 
 def level_through_dask(measured):
     """As many readings, errors level, at most 1.3 times the time; Krylov nearer; a mapped file quicker than all."""
-    gap, half = student(on_two(measured, "ours", "frobenius") - on_two(measured, THEIRS, "frobenius"))
+    gap, half = student(
+        with_two_workers(measured, "ours", "frobenius") - with_two_workers(measured, THEIRS, "frobenius")
+    )
     reads = measured["readings of a chunk"]
     return (
         reads["ours, Krylov"] <= reads["ours"] == reads[THEIRS] == measured["passes"]
         and abs(gap) + half < 0.002
         and middle(measured, "ours") < 1.3 * middle(measured, THEIRS)
-        and bool((10 * on_two(measured, "ours, Krylov", "frobenius") < on_two(measured, "ours", "frobenius")).all())
+        and bool(
+            (
+                10 * with_two_workers(measured, "ours, Krylov", "frobenius")
+                < with_two_workers(measured, "ours", "frobenius")
+            ).all()
+        )
         and all(2 * middle(measured, MAPPED) < middle(measured, name) for name in (*CHUNKED[:3],))
     )
 
@@ -924,9 +930,9 @@ OBSERVATIONS = {
         verdict=level_through_dask,
         numbers=lambda m: [
             *(f"{middle(m, name):.1f}" for name in (MAPPED, *CHUNKED)),
-            f"{1000 * on_two(m, 'ours', 'frobenius').mean():.1f}",
-            f"{1000 * on_two(m, THEIRS, 'frobenius').mean():.1f}",
-            f"{1000 * on_two(m, 'ours, Krylov', 'frobenius').mean():.1f}",
+            f"{1000 * with_two_workers(m, 'ours', 'frobenius').mean():.1f}",
+            f"{1000 * with_two_workers(m, THEIRS, 'frobenius').mean():.1f}",
+            f"{1000 * with_two_workers(m, 'ours, Krylov', 'frobenius').mean():.1f}",
             *(f"{middle(m, name, 'bytes, worker') / 1e6:.0f}" for name in ("ours", *CHUNKED[2:])),
         ],
         sharp={

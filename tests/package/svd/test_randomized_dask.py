@@ -2,9 +2,12 @@
 
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 import tracemalloc
+import warnings
 
 import dask
 import dask.array
@@ -124,9 +127,7 @@ INFINITE[5, 5] = np.inf
     [
         lambda matrix: randomized_svd(matrix, 2, rng=0),
         lambda matrix: block_krylov_svd(matrix, 2, rng=0),
-        lambda matrix: estimate_error(
-            matrix, np.eye(int(np.nan_to_num(matrix.shape[0])), 2), rng=0
-        ),  # an unknown height is NaN,
+        lambda matrix: estimate_error(matrix, np.eye(*matrix.shape[:1], 2), rng=0),
     ],
 )
 @pytest.mark.parametrize(
@@ -227,3 +228,62 @@ def test_a_worker_killed_in_the_middle_changes_nothing(client):
         assert close(product(found), want, atol=tolerance(A))
         client.wait_for_workers(2, timeout=120)
         assert victim not in client.run(os.getpid).values(), "it was killed"
+
+
+@pytest.mark.slow
+def test_a_product_whose_columns_were_lost_is_made_again(client, monkeypatch):
+    """Scattered data cannot be computed again by dask: the worker that has them goes before the product begins."""
+    scattered, scatter = [], client.scatter
+
+    def scatter_and_lose(parts, **options):
+        futures = scatter(parts, **options)
+        scattered.append(len(parts))
+        if len(scattered) == 2:
+            old = {*client.run(os.getpid).values()}
+            for process in old:
+                os.kill(process, signal.SIGKILL)
+            while len({*client.run(os.getpid, on_error="ignore").values()} - old) < 2:
+                time.sleep(0.1)
+        return futures
+
+    monkeypatch.setattr(client, "scatter", scatter_and_lose)
+    found = randomized_svd(chunked(), 5, rng=0)
+    assert len(scattered) == 7, "six products, and one of them twice"
+    assert close(product(found), product(randomized_svd(A, 5, rng=0)), atol=tolerance(A))
+
+
+@pytest.mark.slow
+def test_a_scheduler_that_goes_away_is_an_error_at_once(tmp_path):
+    """And nothing is left of the cluster: its worker ends by itself."""
+    file = tmp_path / "scheduler.json"
+    options = ["--no-dashboard", "--host", "127.0.0.1"]
+    command = [sys.executable, "-m", "distributed.cli.dask_scheduler", "--port", "0", "--scheduler-file", str(file)]
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "cwd": tmp_path}
+    started = [subprocess.Popen(command + options, **quiet)]
+    try:
+        while not file.exists():
+            time.sleep(0.05)
+        command = [sys.executable, "-m", "distributed.cli.dask_worker", "--scheduler-file", str(file)]
+        started.append(subprocess.Popen([*command, "--nthreads", "1", "--no-nanny", *options], **quiet))
+        client = Client(scheduler_file=str(file), timeout=20)
+        client.wait_for_workers(1, timeout=60)
+        lazy = slow()
+        threading.Timer(0.2, started[0].kill).start()
+        begun = time.monotonic()
+        with (
+            client.as_current(),  # else it would be the other tests' cluster that is asked
+            pytest.raises(
+                ConnectionError, match=r"^randomized_svd: A is on a Dask cluster, tcp://.*, that was lost \("
+            ),
+        ):
+            for _ in range(100):
+                randomized_svd(lazy, 5, rng=0)
+        assert time.monotonic() - begun < 30
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            client.close(timeout=5)
+        assert started[1].wait(timeout=60) is not None
+    finally:
+        for process in started:
+            process.kill()
+            process.wait()

@@ -3,16 +3,12 @@
 A version of torch in which one of these has changed is one for which the chapter has to be read again.
 """
 
-import os
-import subprocess
-import sys
-
 import pytest
 import safetensors.torch
 import torch
 
 from book.margins import close
-from tests import ROOT
+from tests.torchrun import on_two_processes
 
 pytestmark = pytest.mark.slow
 
@@ -94,16 +90,8 @@ os._exit(0)
 def out(tmp_path_factory):
     """The folder that two processes have written into."""
     folder = tmp_path_factory.mktemp("data_parallel")
-    (folder / "script.py").write_text(SCRIPT)
-    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
-    environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-    if sys.platform == "linux":
-        environment["GLOO_SOCKET_IFNAME"] = "lo"  # no look-up of the machine's own name
-    ran = subprocess.run(
-        [*torchrun, str(folder / "script.py"), str(folder)], capture_output=True, text=True, timeout=150, cwd=folder,
-        env=environment,
-    )  # fmt: skip
-    assert ran.returncode == 0, ran.stdout[-2000:] + ran.stderr[-6000:]
+    ran = on_two_processes(SCRIPT, folder, limit=150)
+    assert ran.returncode == 0, ran.stdout[-6000:]
     return folder
 
 

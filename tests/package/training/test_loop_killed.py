@@ -3,7 +3,6 @@
 import json
 import os
 import signal
-import subprocess
 import sys
 
 import pytest
@@ -12,8 +11,8 @@ import torch
 
 from book.margins import within
 from lowrank_helpers.training import GPT, GPTConfig
-from tests import ROOT
 from tests.package.training._models import finetune
+from tests.torchrun import on_two_processes
 
 pytestmark = [
     pytest.mark.slow,
@@ -58,17 +57,9 @@ safetensors.torch.save_file(model.state_dict(), out / f"{place}.safetensors")
 
 def run(folder, killed, restarts=1):
     """Start two processes by torchrun, of which the second dies in this step; wait until all have ended."""
-    (folder / "script.py").write_text(SCRIPT)
-    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
-    command = [*torchrun, "--max-restarts", str(restarts), str(folder / "script.py"), str(folder), str(killed)]
-    environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", **FRESH}
-    if sys.platform == "linux":
-        environment["GLOO_SOCKET_IFNAME"] = "lo"  # no look-up of the machine's own name
+    options = ("--max-restarts", str(restarts))
     try:
-        ran = subprocess.run(
-            command, cwd=folder, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-            timeout=LIMIT,
-        )  # fmt: skip
+        ran = on_two_processes(SCRIPT, folder, killed, limit=LIMIT, options=options, environment=FRESH)
     finally:  # an agent that is killed at its limit takes nobody with it
         left = [pid for pid in pids(folder) if alive(pid)]
         for pid in left:

@@ -1,9 +1,6 @@
 """Two processes, started by torchrun, do what one does; and only the first of them writes."""
 
 import json
-import os
-import subprocess
-import sys
 
 import pytest
 import safetensors.torch
@@ -13,8 +10,8 @@ import torch.distributed as dist
 from book.margins import close, within
 from lowrank_helpers.training import GPT, GPTConfig, schedule
 from lowrank_helpers.training.optimiser import Optimiser
-from tests import ROOT
 from tests.package.training._models import finetune, pretrain
+from tests.torchrun import on_two_processes
 
 pytestmark = pytest.mark.slow
 
@@ -66,17 +63,9 @@ safetensors.torch.save_file({"mask": torch.cat(masks)}, out / f"masks-{place}.sa
 def out(tmp_path_factory):
     """The folder that two processes have written into."""
     folder = tmp_path_factory.mktemp("processes")
-    (folder / "script.py").write_text(SCRIPT)
-    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
-    environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-    if sys.platform == "linux":
-        environment["GLOO_SOCKET_IFNAME"] = "lo"  # no look-up of the machine's own name
-    ran = subprocess.run(
-        [*torchrun, str(folder / "script.py"), str(folder)], capture_output=True, text=True, timeout=240, cwd=folder,
-        env=environment,
-    )  # fmt: skip
-    assert ran.returncode == 0, ran.stdout[-2000:] + ran.stderr[-6000:]
-    assert "Warning" not in ran.stderr, ran.stderr
+    ran = on_two_processes(SCRIPT, folder, limit=240)
+    assert ran.returncode == 0, ran.stdout[-6000:]
+    assert "Warning" not in ran.stdout, ran.stdout
     return folder
 
 

@@ -70,16 +70,12 @@ def _dense(A: Any, name: str) -> Products:
     plain = type(A) is np.ndarray and A.dtype in PLAIN and A.ndim == 2 and A.size > 0
     dense = np.asarray(A) if plain else _checks.matrix(A, name)
 
-    def product(factor: Array, X: Array) -> Array:
+    def times(factor: Array, X: Array) -> Array:
         with np.errstate(over="ignore", invalid="ignore"):
-            result: Array = factor @ X if factor.flags.c_contiguous else (X.T @ factor.T).T
-        if not np.isfinite(result).all():
-            _checks.matrix(A, name)
-            raise _overflow(np.abs(dense).max(), name)
-        return result
+            product: Array = factor @ X if factor.flags.c_contiguous else (X.T @ factor.T).T
+        return product
 
-    m, n = dense.shape
-    return Products((m, n), dense.dtype, lambda X: product(dense, X), lambda Y: product(dense.T, Y))
+    return _products(dense, times, lambda: _checks.matrix(A, name), lambda: np.abs(dense).max(), name)
 
 
 def _sparse(A: Any, name: str) -> Products:
@@ -94,45 +90,52 @@ def _sparse(A: Any, name: str) -> Products:
         entries = _checks.vector(stored.data, f"{name}.data") if stored.nnz else np.zeros(0)
         stored = stored.astype(entries.dtype)
 
-    def product(factor: Any, X: Array) -> Array:
+    def times(factor: Any, X: Array) -> Array:
         with np.errstate(over="ignore", invalid="ignore"):
-            result: Array = factor @ X
-        if not np.isfinite(result).all():
-            _checks.vector(stored.data, f"{name}.data")
-            raise _overflow(np.abs(stored.data).max(), name)
-        return result
+            product: Array = factor @ X
+        return product
 
-    return Products(A.shape, stored.dtype, lambda X: product(stored, X), lambda Y: product(stored.T, Y))
+    return _products(
+        stored, times, lambda: _checks.vector(stored.data, f"{name}.data"), lambda: np.abs(stored.data).max(), name
+    )
 
 
 def _file(A: Any, name: str) -> Products:
     """Read a file mapped into memory as a dense matrix, of which a block at a time is in memory."""
     dtype = _checks.real_dtype(A[:1, :1], name).dtype
-
-    def product(factor: Any, X: Array) -> Array:
-        result = _mapped.times(factor, X, dtype)
-        if not np.isfinite(result).all():
-            _mapped.finite(A, name)
-            raise _overflow(_mapped.largest(A, dtype), name)
-        return result
-
-    m, n = A.shape
-    return Products((m, n), dtype, lambda X: product(A, X), lambda Y: product(A.T, Y))
+    return _products(
+        A, lambda factor, X: _mapped.times(factor, X, dtype), lambda: _mapped.finite(A, name),
+        lambda: _mapped.largest(A, dtype), name, dtype,
+    )  # fmt: skip
 
 
 def _chunked(A: Any, name: str) -> Products:
     """Read a dask array as a dense matrix, which is never put together."""
     real = _dask.matrix(A, name)
+    return _products(
+        real, lambda factor, X: _dask.times(factor, X, name), lambda: _dask.finite(real, name),
+        lambda: _dask.largest(real, name), name,
+    )  # fmt: skip
+
+
+def _products(
+    A: Any,
+    times: Callable[[Any, Array], Array],
+    finite: Callable[[], object],
+    largest: Callable[[], float],
+    name: str,
+    dtype: Any = None,
+) -> Products:
+    """The products of A and of Aᵀ. If one is not finite, A is: else ``finite`` raises; so it overflowed."""
 
     def product(factor: Any, X: Array) -> Array:
-        result = _dask.times(factor, X, name)
+        result = times(factor, X)
         if not np.isfinite(result).all():
-            _dask.finite(real, name)
-            raise _overflow(_dask.largest(real, name), name)
+            finite()
+            raise _overflow(largest(), name)
         return result
 
-    m, n = real.shape
-    return Products((m, n), real.dtype, lambda X: product(real, X), lambda Y: product(real.T, Y))
+    return Products(A.shape, dtype or A.dtype, lambda X: product(A, X), lambda Y: product(A.T, Y))
 
 
 def _overflow(largest: float, name: str) -> ValueError:

@@ -5,7 +5,7 @@
 Singular values near 1/j and noise, float64, stored twice on the disk: as a zarr array without compression, in chunks of
 rows, which Dask's workers read, and as a plain file, which one process maps into memory. Rank 50, six passes:
 
-- ours: randomized_svd, two power iterations, 60 columns; block Krylov: 3 blocks of 60 columns, the same six passes;
+- ours: randomized_svd, two power iterations, 60 columns; block Krylov: 3 blocks of 60 columns, five passes;
 - svd_compressed: n_power_iter=2, n_oversamples=10, the same 60 columns, with each of its settings: iterator "power" or
   "QR", compute=True (a pass at a time) or False. How often each reads a chunk is counted on a small array;
 - ours, mapped: randomized_svd of the file, in one process with as many threads as the workers have together.
@@ -78,7 +78,7 @@ def ours(A: Any, seed: int) -> Factors:
 
 
 def krylov(A: Any, seed: int) -> Factors:
-    """Our block Krylov method in as many passes of as many columns."""
+    """Our block Krylov method: as many columns in a product, and one pass fewer."""
     return block_krylov_svd(A, RANK, block=RANK + OVERSAMPLE, steps=POWERS + 1, rng=seed)
 
 

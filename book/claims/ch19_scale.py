@@ -532,6 +532,7 @@ CLAIMS = {
             (datasets.with_spectrum(SLOPE[:4], 20, 4, rng=1), [5, 10, 15]),
             (datasets.with_spectrum(SLOPE[:4], 20, 4, rng=1), [1, 3, 17]),
             (datasets.with_spectrum(SLOPE[:4], 20, 4, rng=1), []),
+            (datasets.with_spectrum(SLOPE[:4], 20, 4, rng=1), [0, 5, 5]),  # two blocks without rows
             (datasets.with_spectrum(FAST, 60, 11, rng=2), [20, 40]),
             (datasets.with_spectrum(np.ones(3), 9, 3, rng=3), list(range(1, 9))),
             (datasets.with_spectrum(np.array([2.0, 1.0]), 12, 5, rng=4), [6]),
@@ -934,6 +935,7 @@ OBSERVATIONS = {
             f"{1000 * with_two_workers(m, THEIRS, 'frobenius').mean():.1f}",
             f"{1000 * with_two_workers(m, 'ours, Krylov', 'frobenius').mean():.1f}",
             *(f"{middle(m, name, 'bytes, worker') / 1e6:.0f}" for name in ("ours", *CHUNKED[2:])),
+            *(f"{middle(m, name, 'bytes, asking') / 1e6:.0f}" for name in CHUNKED[:3]),
         ],
         sharp={
             "ours a third slower": on_two_multiplied("ours", "seconds", 1.6),

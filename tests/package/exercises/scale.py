@@ -32,6 +32,10 @@ def stacked(blocks):
     return signed(np.linalg.qr(np.vstack(list(blocks)), mode="r"))
 
 
+def all_triangles(blocks):
+    return signed(np.linalg.qr(np.vstack([np.linalg.qr(rows, mode="r") for rows in blocks]), mode="r"))
+
+
 def last(blocks):
     return signed(np.linalg.qr(np.vstack([np.eye(2)[:1], list(blocks)[-1]]), mode="r"))
 
@@ -146,6 +150,7 @@ WRONG = [
     (e.triangle, unsigned, "negative"),
     (e.triangle, from_gram, "lost its digits"),
     (e.triangle, stacked, "held at once"),
+    (e.triangle, all_triangles, "held at once"),
     (e.triangle, last, "every block"),
     (e.triangle, lambda blocks: np.vstack(list(blocks)), "shape"),
     (e.triangle, lambda blocks: np.linalg.cholesky(sum(X.T @ X for X in blocks)), "Gram matrix of all"),

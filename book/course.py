@@ -25,6 +25,7 @@ KINDS = {
     "code": "a function to write, run by a checker",
     "by hand": "a number or a matrix, mostly found on paper, which a checker takes",
     "proof": "an argument, with a written solution and no checker",
+    "in words": "what stored measurements say, or a plan, with a written solution and no checker",
 }
 
 
@@ -47,9 +48,11 @@ def kind(title: str, text: str) -> str:
     """What an exercise asks for, as in KINDS."""
     if "investigation" in title.lower():
         return "investigation"
-    if re.search(r"\b[Ww]rites? (?:a function )?`\w+\(", text):
+    if re.search(r"\b[Ww]rites? (?:it as |the answer as )?(?:a function )?`\w+\(", text):
         return "code"
-    return "by hand" if "`exercises." in text else "proof"
+    if "`exercises." in text:
+        return "by hand"
+    return "proof" if re.search(r"\b(?:[Pp]rove|[Ss]how)\b", text) else "in words"
 
 
 def exercises(page: str) -> list[Exercise]:

@@ -6,6 +6,7 @@ import pytest
 from bs4 import BeautifulSoup
 
 from book import course, ledger
+from book.front import minutes_of
 from tests import ROOT
 from tests.book import rules
 from tests.book.test_front import PART_ONE, needed
@@ -27,13 +28,31 @@ def test_there_are_twelve_weeks_and_each_needs_only_what_came_before():
     assert known >= PART_ONE
 
 
+def test_a_week_takes_the_minutes_that_the_page_says():
+    said = re.search(r"a week takes\s(\d+) to (\d+) minutes", PAGE)
+    taken = [sum(minutes_of(f"chapters/{name}") for name in week) for week in WEEKS]
+    assert [int(said[1]), int(said[2])] == [min(taken), max(taken)]
+
+
+@pytest.mark.parametrize(
+    ("chapter", "weeks"),
+    [("08_images", 7), ("12_robust_pca", 7), ("14_attention", 7), ("10_lsa", 8), ("11_nmf", 8), ("19_scale", 10)],
+)
+def test_a_chapter_left_for_choice_is_open_after_the_weeks_that_the_page_names(chapter, weeks):
+    known = {f"chapters/{name}" for week in WEEKS[:weeks] for name in week}
+    assert needed(f"chapters/{chapter}") <= known
+    assert weeks == 7 or not needed(f"chapters/{chapter}") <= known - {f"chapters/{name}" for name in WEEKS[weeks - 1]}
+
+
 @pytest.mark.parametrize(
     ("title", "text", "kind"),
     [
         ("An investigation: how far", "Write `far(A)`.", "investigation"),
         ("Lengths", "Write `lengths(A)`, and check it with `exercises.norms.lengths(lengths)`.", "code"),
+        ("Freedom", "Derive it, write it as `freedom(n)`. Check it with `exercises.rank.freedom(freedom)`.", "code"),
         ("By hand", "Find the norm. Check it with `exercises.norms.by_hand(your_number)`.", "by hand"),
         ("Never", "Show that it is never smaller.", "proof"),
+        ("A rate", "Describe how you would choose it.", "in words"),
     ],
 )
 def test_the_kind_of_an_exercise(title, text, kind):

@@ -238,6 +238,7 @@ SNIPPETS = [
 ]
 HOLDS = [
     "assert abs(error - 2) < 1e-12",
+    "assert U.shape == (5000, 5) and len(B) <= 20 and loss > 0 and rows == 5000",
     'assert {path.name for path in __import__("pathlib").Path("adapter").iterdir()} > {"adapter_config.json"}',
     "assert rank == 5 and round(error, 3) == 0.01",
 ]

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -21,6 +21,8 @@ from lowrank_helpers.completion._observations import (
 )
 from lowrank_helpers.completion.results import Completion, completion
 from lowrank_helpers.svd import _bases
+
+Product: TypeAlias = Callable[[Array], Array]  # X ↦ A X
 
 
 class _Side(NamedTuple):
@@ -58,7 +60,9 @@ def als_complete(
     and the same for the columns, with ν = 1 or, weighted, the number of observations of the row or column. μ is the
     mean of the observations (0 without biases). Each half of an iteration minimises it exactly over one side, so it
     never rises; that does not promise the global minimum. The start is the leading right singular space of the
-    table with 0 for unseen entries.
+    table with the mean of the seen entries in place of the unseen ones: with zeros there, which entries were seen
+    would hide what they are. After the first half each column of W and row of H is scaled so that their penalties
+    are equal.
 
     Parameters
     ----------
@@ -143,7 +147,7 @@ def als_complete(
     seen = with_room(seen, penalty=penalty, implicit_features=omega)
     mean = float(seen.values.mean(dtype=np.float64)) if biases else 0.0
     table = _table(seen, mean, penalty, weighted, biases, omega)
-    rows, columns = _start(table.by_row, table.by_column, r, generator)
+    rows, columns = _start(table, r, generator)
     # of a table of zeros factors 0 are best, and without a penalty nothing determines others
     if _square(table.centred) == 0 and omega == 0:
         return completion(seen, rows.factors, 0 * columns.factors, np.zeros(1), True, mean=mean)
@@ -183,6 +187,8 @@ def _sweeps(table: _Table, rows: _State, columns: _State, tolerance: float) -> I
     before = np.inf
     while True:
         new_rows, given = _half(table, by_row, by_column, columns, rows)
+        if before == np.inf and table.penalty > 0:
+            new_rows, given = _balanced(table, new_rows, given)
         new_columns, new_rows = _half(table, by_column, by_row, new_rows, given)
         now = _objective(table, new_rows, new_columns)
         if now > before:  # only rounding can raise it: keep what there was
@@ -204,24 +210,53 @@ def _sides(seen: Observations, centred: Array, penalty: float, weighted: bool) -
     return _Side(ones, values, p), _Side(transposed(ones), transposed(values), q)
 
 
-def _start(by_row: _Side, by_column: _Side, r: int, rng: np.random.Generator) -> tuple[_State, _State]:
-    factors = leading_factors(by_row.values, by_column.values, r, rng)
-    m, n = by_row.values.shape
-    zeros = np.zeros((m, r), dtype=factors.dtype)
-    return _State(zeros, zeros[:, 0].copy(), zeros), _State(factors, np.zeros(n, factors.dtype), np.zeros_like(factors))
+def _start(table: _Table, r: int, rng: np.random.Generator) -> tuple[_State, _State]:
+    by_row, by_column = table.by_row, table.by_column
+    mean = 0.0 if table.biases else float(table.centred.mean(dtype=np.float64))
+    (m, n), dtype = by_row.values.shape, by_row.values.dtype
+
+    def filled(side: _Side, X: Array) -> Array:
+        """The product with the table that has the mean where nothing was seen."""
+        product: Array = side.values @ X
+        if mean:
+            product += mean * (X.sum(axis=0) - side.seen @ X)
+        return product
+
+    factors = leading_factors((m, n), lambda X: filled(by_row, X), lambda X: filled(by_column, X), r, rng, dtype)
+    zeros = np.zeros((m, r), dtype=dtype)
+    return _State(zeros, zeros[:, 0].copy(), zeros), _State(factors, np.zeros(n, dtype), np.zeros_like(factors))
 
 
-def leading_factors(table: Pattern, turned: Pattern, r: int, rng: np.random.Generator) -> Array:
-    """Return V √s, n×r, of the leading singular triples of a table, nearly, after four steps of subspace iteration."""
-    (m, n), dtype = table.shape, table.dtype
+def leading_factors(
+    shape: tuple[int, int], times: Product, turned: Product, r: int, rng: np.random.Generator, dtype: Any
+) -> Array:
+    """Return V √s, n×r, of the leading singular triples of a table, nearly, after four steps of subspace iteration.
+
+    The table is given by its products and those of its transpose.
+    """
+    m, n = shape
     Y = rng.standard_normal((n, min(r + 5, m, n))).astype(dtype)
     for _ in range(4):
-        Y = turned @ (table @ Y)
+        Y = turned(times(Y))
         Q = _bases.basis(Y, rough=True)
         Y = Q if Q.shape == Y.shape else np.linalg.qr(Y)[0].astype(dtype)  # where columns depend, others complete them
-    T = (table @ Y).astype(np.float64)
+    T = times(Y).astype(np.float64)
     squares, V = np.linalg.eigh(T.T @ T)
     return np.ascontiguousarray((Y @ V[:, : -r - 1 : -1]) * np.maximum(squares[: -r - 1 : -1], 0) ** 0.25).astype(dtype)
+
+
+def _balanced(table: _Table, rows: _State, columns: _State) -> tuple[_State, _State]:
+    """Divide the k-th factors of the rows by c_k and multiply those of the columns by it, so that the penalty is least.
+
+    It is p/c² + q c² with the penalties p and q of the two: least at c⁴ = p/q. Where one is 0, c = 1.
+    """
+    p, q = (
+        np.einsum("i,ik,ik->k", side.penalty, state.factors, state.factors, dtype=np.float64)
+        for side, state in ((table.by_row, rows), (table.by_column, columns))
+    )
+    c = (np.divide(p, q, out=np.ones_like(p), where=(p > 0) & (q > 0)) ** 0.25).astype(rows.factors.dtype)
+    implicit = columns.implicit * c if table.omega else columns.implicit
+    return rows._replace(factors=rows.factors / c), columns._replace(factors=columns.factors * c, implicit=implicit)
 
 
 def _half(table: _Table, side: _Side, other: _Side, given: _State, own: _State) -> tuple[_State, _State]:

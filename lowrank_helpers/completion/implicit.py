@@ -168,7 +168,7 @@ def _begun(seen: Observations, r: int, rng: np.random.Generator) -> tuple[list[B
     """Return the batches of rows and of columns, and column factors to start from."""
     ones, extra = seen.pattern(np.ones_like(seen.values)), seen.pattern(seen.values)
     turned = transposed(ones)
-    Ht = leading_factors(ones, turned, r, rng)
+    Ht = leading_factors(seen.shape, lambda X: ones @ X, lambda X: turned @ X, r, rng, ones.dtype)
     return _batches(extra, ones, r), _batches(transposed(extra), turned, r), Ht
 
 

@@ -37,6 +37,22 @@ def test_exact_recovery_without_noise(dense):
     assert not within(np.linalg.norm(wrong - full), 0.05 * np.linalg.norm(full)), "unseen is not zero"
 
 
+@pytest.mark.parametrize("weighted", [True, False])
+def test_a_large_sparse_table_needs_a_few_iterations(weighted):
+    """Stars about 3.5, of which 5 % were seen: with zeros elsewhere the start would be which were seen, not what."""
+    rng = np.random.default_rng(0)
+    m, n = 6000, 1500
+    rows, columns = np.divmod(np.unique(rng.integers(m, size=m * n // 20) * n + rng.integers(n, size=m * n // 20)), n)
+    P, Q = rng.standard_normal((m, 4)) / 2, rng.standard_normal((n, 4)) / 2
+    stars = 3.5 + (P[rows] * Q[columns]).sum(axis=1) + rng.normal(0, 0.5, len(rows))
+    A = scipy.sparse.coo_array((stars, (rows, columns)), shape=(m, n))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)
+        result = als_complete(A, 5, penalty=0.05 if weighted else 4.0, weighted=weighted, max_iterations=40)
+    third, last = result.objective[2], result.objective[-1]
+    assert within(third / last - 1, 0.1)
+
+
 def residual_of_rows(A, result, ridge):
     """Gradient of the objective in (w_i, b_i) at each row, over the size of its terms: 0 at the ridge solution."""
     worst = 0.0

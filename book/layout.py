@@ -1,7 +1,7 @@
 """What a page has to know of its pictures and of what was printed, so that nothing moves when they arrive.
 
 Pictures get their width and height, and those below the first one are fetched when the reader comes near them. Printed
-sentences are told from printed tables: the former wrap, the latter scroll.
+sentences are told from printed tables: the former wrap, the latter scroll. Code is marked up where its colour changes.
 """
 
 import pathlib
@@ -10,10 +10,14 @@ import struct
 from typing import Any
 
 from docutils import nodes
+from pygments.formatters import HtmlFormatter
+from pygments.token import Name, Punctuation, Text, Whitespace
 from sphinx.application import Sphinx
+from sphinx.highlighting import PygmentsBridge
 
 IMAGE = re.compile(r"<img (?![^>]*\bwidth=)[^>]*?\bsrc=\"([^\"]+)\"[^>]*?>")
 PIXELS_OF_A_PAGE = 96  # for an inch
+PLAIN = {Name, Name.Namespace, Punctuation, Whitespace}  # what the styles of _config.yml give the colour of other text
 UNITS = {"": 1.0, "px": 1.0, "pt": PIXELS_OF_A_PAGE / 72, "in": float(PIXELS_OF_A_PAGE)}
 
 
@@ -79,8 +83,17 @@ def mark_prose(app: Sphinx, doctree: nodes.document) -> None:
             printed["classes"].append("prose")
 
 
+class PlainFormatter(HtmlFormatter[str]):
+    """Code without marks on what is plain: half of all elements of a chapter."""
+
+    def format_unencoded(self, tokensource: Any, outfile: Any) -> None:
+        """Write the tokens."""
+        super().format_unencoded(((Text if kind in PLAIN else kind, text) for kind, text in tokensource), outfile)
+
+
 def setup(app: Sphinx) -> dict[str, Any]:
     """Register the above."""
+    PygmentsBridge.html_formatter = PlainFormatter
     app.connect("doctree-read", mark_prose)
     app.connect("html-page-context", size_pictures)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

@@ -1,10 +1,14 @@
-"""Pictures say how large they are; printed sentences are told from printed tables."""
+"""Pictures say how large they are; printed sentences are told from printed tables; plain code has no marks."""
 
+import html
 import io
+import re
 
 import pytest
 from docutils import nodes
 from PIL import Image
+from pygments import highlight
+from pygments.lexers import PythonLexer
 
 from book import layout
 
@@ -73,3 +77,22 @@ def test_sentences_get_a_class():
         page += nodes.literal_block(SENTENCE, SENTENCE, classes=classes)
     layout.mark_prose(None, page)
     assert [block["classes"] for block in page] == [["output", "stream", "prose"], []]
+
+
+CODE = 'from a import b\nx = f"{y:.2f}" if y < 1 else np.sum([1, 2.5])  # <&>\n'
+
+
+def test_code_is_marked_where_it_is_not_plain():
+    marked = highlight(CODE, PythonLexer(), layout.PlainFormatter(nowrap=True))
+    assert html.unescape(re.sub("<[^>]*>", "", marked)) == CODE
+    classes = set(re.findall('<span class="([^"]*)"', marked))
+    assert not classes & {"n", "nn", "p", "w"} and {"kn", "o", "mi", "c1"} <= classes
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_what_has_no_mark_has_the_colour_of_the_block(book, theme):
+    sheet = (book / "_static" / "pygments.css").read_text(encoding="utf-8")
+    rule = r'html\[data-theme="{}"\] \.highlight{} {{[^}}]*?(?<![-\w])color: (#\w+)'
+    block = re.search(rule.format(theme, ""), sheet)[1]
+    found = {name: re.search(rule.format(theme, rf" \.{name}"), sheet)[1] for name in ("n", "nn", "p", "w")}
+    assert set(found.values()) == {block} and re.search(rule.format(theme, r" \.o"), sheet)[1] != block

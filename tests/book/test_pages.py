@@ -139,6 +139,13 @@ def test_speed(seen, name):
     assert page.first <= 3 * 0.8 and page.whole <= 3 * 2.5
 
 
+@pytest.mark.parametrize("name", CHAPTERS)
+def test_bytes_of_its_own(seen, name):
+    """What other pages do not share, uncompressed, until it can be read."""
+    seen(name)
+    assert MEASURED[name].own <= 1_500_000
+
+
 @pytest.mark.parametrize("name", PAGES)
 def test_page_on_a_phone(seen, name):
     page = seen(name)

@@ -106,7 +106,9 @@ def test_the_dialog_leads_to_the_results_and_these_to_an_unmarked_page(site, bro
         page.keyboard.press("Enter")
         page.wait_for_url("**/chapters/05_svd.html#thm-weyl")
         assert page.locator("article .highlighted, article mark").count() == 0
-        assert page.locator("#thm-weyl").evaluate("e => Math.abs(e.getBoundingClientRect().top) < innerHeight")
+        page.wait_for_function(
+            "Math.abs(document.getElementById('thm-weyl').getBoundingClientRect().top) < innerHeight"
+        )
 
 
 def test_where_nothing_is_found_a_sentence_says_so(site, browser):

@@ -28,7 +28,7 @@ FRESH = {"TORCH_DISABLE_SHARE_RDZV_TCP_STORE": "1"}
 LIMIT = 200  # seconds for two processes and those that take their place; all are ended then
 
 SCRIPT = """
-import json, os, pathlib, signal, sys
+import json, os, pathlib, signal, sys, time
 import safetensors.torch, torch
 from lowrank_helpers.training import GPT, GPTConfig
 from lowrank_helpers.training.optimiser import Optimiser
@@ -44,6 +44,8 @@ plain, calls = Optimiser.add_gradient, []
 def add_gradient(self, *arguments, **options):
     calls.append(1)
     if (place, attempt, len(calls)) == (1, 0, killed):  # the other waits for this one's gradient
+        while killed > 4 and not (out / "run" / "step-00000004").exists():  # what it still writes would be lost
+            time.sleep(0.01)
         os.kill(os.getpid(), signal.SIGKILL)
     return plain(self, *arguments, **options)
 
@@ -95,9 +97,9 @@ def weights(folder, place=0):
 
 
 def test_both_go_on_from_the_last_whole_checkpoint(out):
-    began = [json.loads((out["killed"] / f"{place}.json").read_text())[:2] for place in (0, 1)]
-    assert began[0] == began[1] and began[0] in ([1, 4], [1, 2]), "2 if the fourth was being written"
-    assert [json.loads((out["whole"] / f"{place}.json").read_text())[:2] for place in (0, 1)] == [[0, 0], [0, 0]]
+    for place in (0, 1):
+        assert json.loads((out["killed"] / f"{place}.json").read_text())[:2] == [1, 4]
+        assert json.loads((out["whole"] / f"{place}.json").read_text())[:2] == [0, 0]
     assert json.loads((out["killed"] / "0.json").read_text())[2] == list(range(1, 9)), "each step is recorded once"
 
 

@@ -1,5 +1,6 @@
 """What the randomised methods need of a matrix of any kind: its products with a few columns."""
 
+import operator
 from collections.abc import Callable
 from typing import Any, NamedTuple, Protocol, TypeAlias
 
@@ -71,8 +72,7 @@ def _dense(A: Any, name: str) -> Products:
     dense = np.asarray(A) if plain else _checks.matrix(A, name)
 
     def times(factor: Array, X: Array) -> Array:
-        with np.errstate(over="ignore", invalid="ignore"):
-            product: Array = factor @ X if factor.flags.c_contiguous else (X.T @ factor.T).T
+        product: Array = factor @ X if factor.flags.c_contiguous else (X.T @ factor.T).T
         return product
 
     return _products(dense, times, lambda: _checks.matrix(A, name), lambda: np.abs(dense).max(), name)
@@ -90,14 +90,10 @@ def _sparse(A: Any, name: str) -> Products:
         entries = _checks.vector(stored.data, f"{name}.data") if stored.nnz else np.zeros(0)
         stored = stored.astype(entries.dtype)
 
-    def times(factor: Any, X: Array) -> Array:
-        with np.errstate(over="ignore", invalid="ignore"):
-            product: Array = factor @ X
-        return product
-
     return _products(
-        stored, times, lambda: _checks.vector(stored.data, f"{name}.data"), lambda: np.abs(stored.data).max(), name
-    )
+        stored, operator.matmul, lambda: _checks.vector(stored.data, f"{name}.data"),
+        lambda: np.abs(stored.data).max(), name,
+    )  # fmt: skip
 
 
 def _file(A: Any, name: str) -> Products:
@@ -126,10 +122,11 @@ def _products(
     name: str,
     dtype: Any = None,
 ) -> Products:
-    """The products of A and of Aᵀ. If one is not finite, A is: else ``finite`` raises; so it overflowed."""
+    """The products of A and of Aᵀ: if one is not finite, A is not, and ``finite`` raises, or the product overflowed."""
 
     def product(factor: Any, X: Array) -> Array:
-        result = times(factor, X)
+        with np.errstate(over="ignore", invalid="ignore"):
+            result = times(factor, X)
         if not np.isfinite(result).all():
             finite()
             raise _overflow(largest(), name)
